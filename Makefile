@@ -1,0 +1,60 @@
+# Posthouse: `make` alone lists what there is.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= /usr/bin/python3
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_ROOT_USER_ACTION = ignore
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev engines run test lint format docs bench bench-imap build clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(VENV)/.installed  ## make .venv with everything that running needs; .venv/bin/posthouse is the command
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -y -qq python3-venv; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python requirements/run.txt pyproject.toml
+	$(BIN)/pip install -q --require-hashes -r requirements/run.txt
+	$(BIN)/pip install -q --no-deps -e .
+	@touch $@
+
+dev: $(VENV)/.dev
+$(VENV)/.dev: $(VENV)/.installed requirements/dev.txt
+	$(BIN)/pip install -q --require-hashes -r requirements/dev.txt
+	@touch $@
+
+engines: $(VENV)/.engines
+$(VENV)/.engines: tests/engines.txt $(VENV)/bin/python
+	@missing=$$(grep -vE '^(#|$$)' tests/engines.txt | while read p; do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
+	@touch $@
+
+run: install  ## start the all-in-one with demo users on loopback ports and sample mail going through
+	$(BIN)/posthouse demo
+
+test: dev engines  ## set everything up and pass every test
+	$(BIN)/pytest -q -n 2 --dist loadgroup
+
+lint: dev  ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: dev  ## let ruff put the code in order
+	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests
+
+docs: install  ## write docs/reference from the code
+	$(BIN)/posthouse docs docs/reference
+
+build: dev  ## a wheel and a source archive in dist/
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,43 @@
+"""Identifiers that sort by time: 10 characters of milliseconds, 16 of randomness, Crockford's base 32.
+
+Used as trace ids (one for each message, on every tier), queue ids and OBJECTIDs. 80 random bits: not guessable, unique
+without coordination.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from posthouse.base.clock import Clock
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+LENGTH = 26
+
+
+class Ids:
+    """Makes identifiers from a clock and a source of random bytes."""
+
+    def __init__(self, clock: Clock, random: Callable[[int], bytes] = os.urandom) -> None:
+        self._clock = clock
+        self._random = random
+
+    def new(self) -> str:
+        """A fresh identifier of 26 characters; later ones sort after earlier ones (by millisecond)."""
+        number = (int(self._clock.now() * 1000) << 80) | int.from_bytes(self._random(10), "big")
+        return encode(number)
+
+
+def encode(number: int) -> str:
+    """``number`` (below 2**130) as 26 characters of base 32."""
+    return "".join(ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def time_of(identifier: str) -> float:
+    """Seconds since 1970 at which ``identifier`` was made. Raises ValueError on a malformed one."""
+    if len(identifier) != LENGTH:
+        raise ValueError("an identifier has 26 characters")
+    number = 0
+    for char in identifier[:10]:
+        number = number * 32 + ALPHABET.index(char)
+    return number / 1000

@@ -1,0 +1,23 @@
+"""Publish and subscribe between the processes of a node. At most once; never the only copy of anything.
+
+Topics: ``mailbox`` (``{"mailbox_id", "account_id", "mod_seq"}`` after a commit), ``directory`` (something changed),
+``settings`` (``{"version"}``), ``queue`` (new mail to deliver), ``connections`` (see counters), ``reload``, ``trace``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+Payload = Mapping[str, object]
+Handler = Callable[[Payload], None]
+
+
+class Bus(Protocol):
+    def publish(self, topic: str, payload: Payload) -> None:
+        """To all processes of the node, this one included (called back soon, in order). Never blocks, never fails."""
+        ...
+
+    def subscribe(self, topic: str, handler: Handler) -> Callable[[], None]:
+        """``handler`` runs on the loop for each message; the result unsubscribes."""
+        ...

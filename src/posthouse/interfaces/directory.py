@@ -1,0 +1,82 @@
+"""Domains, accounts, aliases (DIR-1, GRP-1, RTE-4). Reading is for every role; writing for operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from posthouse.model.account import Account, Alias, Domain, Role
+from posthouse.model.address import Address
+
+
+class Directory(Protocol):
+    """Look-ups compare addresses by ``Address.key``. They raise Temporary if the directory cannot be asked."""
+
+    async def domain(self, name: str) -> Domain | None:
+        """The local domain of this name (A-label form, lower case); None if it is not local or is disabled."""
+        ...
+
+    async def account(self, address: Address) -> Account | None:
+        """The account whose main address this is; disabled ones too (callers check ``enabled``)."""
+        ...
+
+    async def account_by_id(self, account_id: int) -> Account | None: ...
+
+    async def alias(self, address: Address) -> Alias | None:
+        """The alias at exactly this address."""
+        ...
+
+    async def domains(self) -> Sequence[Domain]:
+        """All, sorted by name, disabled ones too."""
+        ...
+
+    async def accounts(self, *, pattern: str = "*", domain: str = "", after: str = "", limit: int = 1000) -> Sequence[Account]:
+        """Sorted by address; ``pattern`` is a glob over the address; pages on by ``after`` = last address."""
+        ...
+
+    async def aliases(self, *, pattern: str = "*", domain: str = "", limit: int = 10_000) -> Sequence[Alias]: ...
+
+
+class DirectoryWriter(Protocol):
+    """Changes. Durable when the call returns; seen by every process of the node at its next look-up or within 100 ms."""
+
+    async def add_domain(self, name: str) -> Domain:
+        """Raises AlreadyExists, BadValue."""
+        ...
+
+    async def change_domain(self, name: str, *, catch_all: str | None = None, enabled: bool | None = None) -> Domain:
+        """Raises NotFound."""
+        ...
+
+    async def delete_domain(self, name: str) -> None:
+        """Raises NotFound; Permanent if it still has accounts or aliases."""
+        ...
+
+    async def add_account(self, address: Address, *, full_name: str, role: Role, secret: str, scram: str) -> Account:
+        """Raises NotFound (the domain), AlreadyExists (account or alias of this address)."""
+        ...
+
+    async def change_account(
+        self,
+        address: Address,
+        *,
+        full_name: str | None = None,
+        role: Role | None = None,
+        enabled: bool | None = None,
+        secret: str | None = None,
+        scram: str | None = None,
+    ) -> Account:
+        """Raises NotFound."""
+        ...
+
+    async def delete_account(self, address: Address) -> Account:
+        """Gives the account as it was. Its number is never used again. Raises NotFound."""
+        ...
+
+    async def put_alias(self, address: Address, targets: Sequence[Address]) -> Alias:
+        """Makes or replaces an alias. Raises NotFound (the domain), AlreadyExists (an account has this address)."""
+        ...
+
+    async def delete_alias(self, address: Address) -> None:
+        """Raises NotFound."""
+        ...

@@ -1,0 +1,114 @@
+"""The mail store: mailboxes and messages (STO-1, STO-7, IMP-1).
+
+Reads may be served from a snapshot that is milliseconds old, but a session always reads its own writes, and a read that
+starts after another session's write was acknowledged sees it. A write has happened, durably (fsync), when its call
+returns; it raises Temporary (NoSpace when the disk is full) when it did not happen. Mailbox names are text with ``/``.
+UIDs in arguments that do not exist are ignored. All sequences of rows are in ascending UID order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from posthouse.model.mailbox import (
+    Changes,
+    Copied,
+    FlagsChanged,
+    MailboxInfo,
+    MessageFacts,
+    MessageRow,
+    NewMessage,
+    SpecialUse,
+)
+
+FlagAction = Literal["add", "remove", "replace"]
+
+
+class MailReader(Protocol):
+    """Reading. ``account_id`` is the directory's; an account that has no mailboxes yet shows the default ones (DIR-4)."""
+
+    async def mailboxes(self, account_id: int) -> Sequence[MailboxInfo]:
+        """All mailboxes of an account, sorted by name, INBOX first. Subscribed names without mailbox: ``subscriptions``."""
+        ...
+
+    async def mailbox(self, account_id: int, name: str) -> MailboxInfo | None:
+        """One mailbox, fresh; None if there is none. ``inbox`` in any case means INBOX."""
+        ...
+
+    async def mailbox_by_id(self, mailbox_id: int) -> MailboxInfo | None:
+        """One mailbox, fresh; None once it is deleted. Cheap: called at every synchronisation point of a session."""
+        ...
+
+    async def subscriptions(self, account_id: int) -> Sequence[str]:
+        """Subscribed names, sorted; a name stays subscribed when its mailbox is deleted (RFC 9051 §6.3.7)."""
+        ...
+
+    async def rows(self, mailbox_id: int) -> tuple[MailboxInfo, Sequence[MessageRow]]:
+        """A consistent view of a whole mailbox. Raises NotFound."""
+        ...
+
+    async def changes(self, mailbox_id: int, since_mod_seq: int) -> Changes:
+        """All that happened after ``since_mod_seq``, consistent. Raises NotFound."""
+        ...
+
+    async def facts(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[MessageFacts]:
+        """Unchanging facts of the given messages. Callers ask in batches of a few hundred."""
+        ...
+
+    async def content(self, body_id: int) -> bytes:
+        """The whole message. Raises NotFound if it was expunged and swept."""
+        ...
+
+
+class MailWriter(Protocol):
+    """Writing. Each call is one unit: it happens whole or not at all."""
+
+    async def create(self, account_id: int, name: str, special_use: SpecialUse = "") -> MailboxInfo:
+        """Makes a mailbox and its missing parents. Raises AlreadyExists, BadValue (name), Permanent (limits)."""
+        ...
+
+    async def delete(self, account_id: int, name: str) -> None:
+        """Deletes a mailbox and its messages; if it has children the name stays, not selectable (RFC 9051 §6.3.5).
+        Raises NotFound; Permanent for INBOX."""
+        ...
+
+    async def rename(self, account_id: int, name: str, new_name: str) -> None:
+        """Renames a mailbox and all below it; INBOX's messages move to the new name and INBOX stays, empty
+        (RFC 9051 §6.3.6). Raises NotFound, AlreadyExists, BadValue."""
+        ...
+
+    async def subscribe(self, account_id: int, name: str, *, on: bool) -> None:
+        """Adds or removes a name in the list of subscriptions; the mailbox need not exist."""
+        ...
+
+    async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> tuple[int, Sequence[int]]:
+        """Adds messages; gives UIDVALIDITY and their UIDs. Raises NotFound, BadValue (keywords)."""
+        ...
+
+    async def store_flags(
+        self,
+        mailbox_id: int,
+        uids: Sequence[int],
+        action: FlagAction,
+        flags: Sequence[str],
+        unchanged_since: int | None = None,
+    ) -> FlagsChanged:
+        """Changes flags. Rows come back also when nothing changed; only real changes raise a mod-sequence."""
+        ...
+
+    async def expunge(self, mailbox_id: int, uids: Sequence[int] | None) -> Sequence[int]:
+        """Removes messages that have ``\\Deleted``, among ``uids`` if given; gives the UIDs that went."""
+        ...
+
+    async def copy(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool = False) -> Copied:
+        """Copies or moves with flags and INTERNALDATE; content is shared, never duplicated. Raises NotFound."""
+        ...
+
+    async def delete_account(self, account_id: int) -> None:
+        """Removes all mailboxes, messages and subscriptions of an account."""
+        ...
+
+
+class MailStore(MailReader, MailWriter, Protocol):
+    """Both."""

@@ -1,0 +1,36 @@
+"""DNS. Answers are cached for their TTL, bounded; every call has the resolver's own time budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Mx:
+    preference: int
+    host: str
+
+
+class Resolver(Protocol):
+    """An empty answer means that the name or the record type does not exist; ``exists`` tells these apart.
+    Raises Temporary when there is no answer (time-out, SERVFAIL)."""
+
+    async def mx(self, domain: str) -> Sequence[Mx]:
+        """By preference. A null MX (RFC 7505) gives one entry with the host "." """
+        ...
+
+    async def addresses(self, host: str) -> Sequence[str]:
+        """AAAA and A records as text."""
+        ...
+
+    async def txt(self, name: str) -> Sequence[str]: ...
+
+    async def ptr(self, address: str) -> Sequence[str]:
+        """Host names of an IP address, without final dots."""
+        ...
+
+    async def exists(self, domain: str) -> bool:
+        """False only on NXDOMAIN."""
+        ...

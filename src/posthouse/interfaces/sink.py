@@ -1,0 +1,17 @@
+"""Where accepted messages become durable. ``pipeline.dispose`` calls it; the reply 250 is sent after it returns."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from posthouse.model.plan import Acceptance
+
+
+class Sink(Protocol):
+    """Commits acceptances: local mailboxes and the queue together, one unit."""
+
+    async def commit(self, acceptance: Acceptance) -> None:
+        """Returns when everything in it is durable (one fsync shared with others). One message to many local accounts is
+        stored once (STO-7). A recipient account that vanished meanwhile makes the unit fail whole.
+        Raises Temporary (NoSpace when the disk is full); then nothing of it is kept."""
+        ...

@@ -1,0 +1,51 @@
+"""The outbound queue's durable side (OUT-6). Messages enter it by ``Sink.commit`` or by ``add``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from posthouse.model.plan import Acceptance
+from posthouse.model.queued import Outcome, QueuedMessage, State
+
+
+class Spool(Protocol):
+    """Writes are durable when the call returns. Raises Temporary when they did not happen."""
+
+    async def due(self, now: float, limit: int, after: tuple[float, int] = (0.0, 0)) -> Sequence[QueuedMessage]:
+        """Messages that have waiting recipients with ``next_attempt_at <= now``, each with only those recipients, oldest
+        attempt first; pages on by ``after`` = (next_attempt_at, recipient_id) of the last recipient seen."""
+        ...
+
+    async def next_due(self) -> float | None:
+        """When the next waiting recipient is due; None if there is none."""
+        ...
+
+    async def get(self, queue_id: str) -> QueuedMessage | None:
+        """One message with all its recipients, done ones included; None if it has left the queue."""
+        ...
+
+    async def listing(self, *, state: State | None = None, limit: int = 1000, after: str = "") -> Sequence[QueuedMessage]:
+        """Messages in order of ``queue_id`` after ``after``, with their recipients that are not done."""
+        ...
+
+    async def count(self) -> dict[str, int]:
+        """Recipients by state."""
+        ...
+
+    async def record(self, queue_id: str, outcomes: Sequence[Outcome], bounce: Acceptance | None = None) -> None:
+        """Writes what an attempt did. When no recipient is waiting or held any more the message leaves the queue. A DSN
+        that follows from it is accepted (``bounce``) in the same unit, so that none is lost or sent twice."""
+        ...
+
+    async def set_state(self, queue_id: str, state: State, *, next_attempt_at: float = 0.0) -> int:
+        """Hold or let go all recipients that are waiting or held; gives how many. 0 means there is no such message."""
+        ...
+
+    async def delete(self, queue_id: str) -> bool:
+        """Takes a message out without notice to anyone. False if there is none."""
+        ...
+
+    async def content(self, body_id: int) -> bytes:
+        """The whole message."""
+        ...

@@ -1,0 +1,58 @@
+"""What happens to an accepted message, recipient by recipient. Built by route and inspect, carried out by dispose in one unit.
+
+One ``Acceptance`` is one acknowledged unit: whatever its destinations, all of them are durable together or none is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.summary import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class ToMailbox:
+    """Into a mailbox of a local account; into INBOX if ``mailbox`` does not exist (plus-addressing never makes one)."""
+
+    recipient: Recipient
+    account_id: int
+    mailbox: str
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToQueue:
+    """To another host. ``next_hop`` is "" for the domain's MX, or ``host:port`` of a smart host or routed backend.
+
+    ``original`` is the recipient as the client gave it, for DSNs, when alias expansion changed it.
+    """
+
+    recipient: Recipient
+    next_hop: str = ""
+    original: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToNowhere:
+    """Accepted and dropped, as a rule said."""
+
+    recipient: Recipient
+    why: str
+
+
+Destination = ToMailbox | ToQueue | ToNowhere
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A whole message with all its destinations. ``content`` has the trace headers in front (Return-Path not included:
+    the store adds none; see docs/adr) and lines end in CRLF. ``summary`` is of ``content``.
+    """
+
+    trace_id: str
+    received_at: float
+    sender: Sender
+    content: bytes
+    summary: Summary
+    destinations: tuple[Destination, ...]

@@ -1,0 +1,117 @@
+"""What a stage answers: one small value with its reason. Every verdict is recorded under the message's trace id.
+
+The log, the reports, message tracing, digests and rehearsal all read that one record, so ``Reason.detail`` is written for
+an administrator: plain words and facts, never secrets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from posthouse.model.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Who decided, by which rule, on what facts. ``stage`` and ``rule`` are fixed words, ``detail`` is free."""
+
+    stage: str
+    rule: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An SMTP reply: code, RFC 3463 enhanced code, text (one line, no CR or LF)."""
+
+    code: int
+    enhanced: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Go on. Recorded when a rule looked and found nothing wrong and that is worth telling."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """Add a header to the message."""
+
+    name: str
+    value: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Add points on the one spam scale (CON-8: 50 is spam)."""
+
+    points: float
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Hold back the reply for ``seconds``, holding neither a thread nor another session (tarpit)."""
+
+    seconds: float
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """A permanent reply, 5xx (or 421 to end the connection at once)."""
+
+    reply: Reply
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """A temporary reply, 4xx."""
+
+    reply: Reply
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Into a quarantine instead of on its way."""
+
+    quarantine: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Accept and drop."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """To another address instead."""
+
+    address: Address
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """To another address as well, secretly."""
+
+    address: Address
+    reason: Reason
+
+
+Verdict = Continue | Tag | Score | Delay | Refuse | Defer | Hold | Discard | Redirect | Copy
+Final = (Refuse, Defer, Hold, Discard)
+
+
+def ends(verdict: Verdict) -> bool:
+    """Whether later stages are not asked any more."""
+    return isinstance(verdict, Final)

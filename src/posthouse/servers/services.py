@@ -1,0 +1,36 @@
+"""What every server is given: the house's services behind their interfaces. Built by ``roles.bootstrap``, one per process."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from posthouse.base.clock import Clock
+from posthouse.base.ids import Ids
+from posthouse.directory.authenticate import Authenticator
+from posthouse.interfaces.bus import Bus
+from posthouse.interfaces.counters import Counters
+from posthouse.interfaces.directory import Directory
+from posthouse.interfaces.mailstore import MailStore
+from posthouse.interfaces.sink import Sink
+from posthouse.interfaces.traces import TraceLog
+from posthouse.model.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """``settings()`` gives the current snapshot; ``tls_context()`` the current server context (None: no TLS here)."""
+
+    node_name: str
+    settings: Callable[[], Settings]
+    tls_context: Callable[[], ssl.SSLContext | None]
+    clock: Clock
+    ids: Ids
+    directory: Directory
+    authenticator: Authenticator
+    store: MailStore
+    sink: Sink
+    traces: TraceLog
+    bus: Bus
+    counters: Counters
