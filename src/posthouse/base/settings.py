@@ -8,6 +8,7 @@ whole before anything sees it. Keys are ``group.field``, lower case, words joine
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import typing
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Spec:
         """The value that an administrator's words mean. Raises BadValue with a text that says what is allowed."""
         try:
             value = self._convert(text.strip())
-        except ValueError:
+        except (ValueError, OverflowError):
             raise BadValue(f"{self.key}: {text!r} is not {self.allowed()}") from None
         self.check(value)
         return value
@@ -75,8 +76,11 @@ class Spec:
         right = isinstance(value, self.kind) and not (self.kind is int and isinstance(value, bool))
         if right and isinstance(value, (int, float)) and not isinstance(value, bool):
             right = (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+            right = right and math.isfinite(value)
         if right and self.choices and isinstance(value, str):
             right = value in self.choices
+        if right and isinstance(value, (str, tuple)):
+            right = all(char.isprintable() for word in value for char in word)
         if not right:
             raise BadValue(f"{self.key}: {value!r} is not {self.allowed()}")
 

@@ -12,6 +12,10 @@ class Counters(Protocol):
         """One more open thing of this key; gives how many are open now on the node, this one included."""
         ...
 
+    def opened(self, key: str) -> int:
+        """How many are open now on the node."""
+        ...
+
     def close(self, key: str) -> None:
         """One less."""
         ...

@@ -30,11 +30,16 @@ class Directory(Protocol):
         """All, sorted by name, disabled ones too."""
         ...
 
-    async def accounts(self, *, pattern: str = "*", domain: str = "", after: str = "", limit: int = 1000) -> Sequence[Account]:
-        """Sorted by address; ``pattern`` is a glob over the address; pages on by ``after`` = last address."""
+    async def accounts(
+        self, *, pattern: str = "*", domain: str = "", after: str = "", limit: int = 1000, role: Role | None = None
+    ) -> Sequence[Account]:
+        """Sorted by ``Address.key``; ``pattern`` is a glob over the address (``*`` any run, ``?`` one character, letter case
+        does not matter); ``role`` narrows to one role; pages on by ``after`` = last address."""
         ...
 
-    async def aliases(self, *, pattern: str = "*", domain: str = "", limit: int = 10_000) -> Sequence[Alias]: ...
+    async def aliases(self, *, pattern: str = "*", domain: str = "", limit: int = 10_000) -> Sequence[Alias]:
+        """Sorted by ``Address.key``; ``pattern`` as above."""
+        ...
 
 
 class DirectoryWriter(Protocol):
@@ -45,7 +50,7 @@ class DirectoryWriter(Protocol):
         ...
 
     async def change_domain(self, name: str, *, catch_all: str | None = None, enabled: bool | None = None) -> Domain:
-        """Raises NotFound."""
+        """``catch_all`` "" means none. Raises NotFound, BadValue (not an address)."""
         ...
 
     async def delete_domain(self, name: str) -> None:
@@ -74,7 +79,8 @@ class DirectoryWriter(Protocol):
         ...
 
     async def put_alias(self, address: Address, targets: Sequence[Address]) -> Alias:
-        """Makes or replaces an alias. Raises NotFound (the domain), AlreadyExists (an account has this address)."""
+        """Makes or replaces an alias; a target named twice counts once. Raises NotFound (the domain), AlreadyExists (an
+        account has this address), BadValue (no targets)."""
         ...
 
     async def delete_alias(self, address: Address) -> None:

@@ -21,5 +21,6 @@ class TraceLog(Protocol):
         ...
 
     async def expire(self, before: float) -> int:
-        """Drops records older than ``before``; gives how many."""
+        """Drops records older than ``before``; gives how many. Works in the process that writes the log (the steward, a
+        tool on a stopped node); raises Permanent in others."""
         ...

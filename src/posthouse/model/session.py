@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-Service = Literal["smtp", "lmtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
+Service = Literal["smtp", "lmtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "admin", "admins"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Session:
     """One connection. ``client_address`` is the true one, after PROXY protocol (DEP-6).
 
     ``account`` is the address of the authenticated account, "" before authentication.
+    ``counted`` is the counter that holds this connection open, "" if none (NET-1).
     ``relay`` says why this peer may relay: "" (it may not), ``account``, ``network`` or ``domain`` (NET-4).
     """
 
@@ -40,7 +41,7 @@ class Session:
     account: str = ""
     account_id: int = 0
     relay: str = ""
-    failures: int = field(default=0)
+    counted: str = ""
 
     @property
     def is_loopback(self) -> bool:

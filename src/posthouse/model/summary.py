@@ -22,7 +22,8 @@ class HeaderField:
 class Part:
     """One MIME entity. Header is [header_start:body_start], body is [body_start:body_end] (without the delimiter's CRLF).
 
-    ``params`` and ``disposition_params`` are (lower-case name, decoded value) pairs; ``lines`` counts body lines.
+    ``params`` and ``disposition_params`` are (lower-case name, decoded value) pairs; ``lines`` counts the line ends in
+    the body of text and message parts (what IMAP shows), 0 for others.
     ``children`` holds sub-parts of a multipart, or the one embedded message's root of message/rfc822 (or message/global).
     ``section`` is IMAP's part number, "" for the root, ``1.2``.
     """

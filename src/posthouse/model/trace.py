@@ -49,7 +49,10 @@ class TraceRecord:
 
 @dataclass(frozen=True, slots=True)
 class TraceQuery:
-    """All given conditions must hold; texts match without regard to case, ``*`` is any run of characters."""
+    """All given conditions must hold; texts match without regard to case, ``*`` is any run of characters, ``?`` is one.
+
+    ``sender`` "<>" finds the null sender. ``since`` is included, ``until`` is not.
+    """
 
     trace_id: str = ""
     sender: str = ""

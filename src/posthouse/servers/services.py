@@ -16,11 +16,16 @@ from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.traces import TraceLog
 from posthouse.model.settings import Settings
+from posthouse.pipeline.driver import Driver
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Services:
-    """``settings()`` gives the current snapshot; ``tls_context()`` the current server context (None: no TLS here)."""
+    """``settings()`` gives the current snapshot; ``tls_context()`` the current server context (None: no TLS here).
+
+    ``driver`` walks messages along the path (``pipeline.path.stages``); mail servers use it, the others need not.
+    ``control_path`` is the steward's control socket, where operations run; "" if there is none.
+    """
 
     node_name: str
     settings: Callable[[], Settings]
@@ -34,3 +39,5 @@ class Services:
     traces: TraceLog
     bus: Bus
     counters: Counters
+    driver: Driver
+    control_path: str = ""

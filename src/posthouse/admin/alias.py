@@ -1,0 +1,64 @@
+"""Aliases: mail for one address goes to others (RTE-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from posthouse.admin.arguments import UsageError
+from posthouse.admin.context import Context
+from posthouse.admin.operation import operation
+from posthouse.base.errors import AlreadyExists
+from posthouse.model.account import Alias
+from posthouse.model.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRow:
+    """One alias as shown."""
+
+    alias: str
+    targets: tuple[str, ...]
+
+
+def _row(alias: Alias) -> AliasRow:
+    return AliasRow(str(alias.address), tuple(str(target) for target in alias.targets))
+
+
+@operation("alias add", role="domain-administrator", scope="domain")
+async def add(context: Context, alias: Address, targets: tuple[Address, ...], *, replace: bool = False) -> AliasRow:
+    """Adds an alias: mail for ALIAS goes to the targets instead.
+
+    Args:
+        alias: the new address.
+        targets: one or more addresses here or elsewhere.
+        replace: an alias that is there already gets these targets instead of its own.
+    """
+    context.require_domain(alias.domain)
+    if not targets:
+        raise UsageError("alias add: give at least one target")
+    if not replace and await context.directory.alias(alias) is not None:
+        raise AlreadyExists(f"Already exists: {alias}")
+    return _row(await context.directory_writer.put_alias(alias, targets))
+
+
+@operation("alias list", role="reader", scope="domain", reads=True)
+async def list_(context: Context, pattern: str = "*") -> Sequence[AliasRow]:
+    """Lists aliases.
+
+    Args:
+        pattern: address with * for any run of characters.
+    """
+    found = await context.directory.aliases(pattern=pattern, domain=context.listed_domain)
+    return [_row(alias) for alias in found]
+
+
+@operation("alias delete", role="domain-administrator", scope="domain")
+async def delete(context: Context, alias: Address) -> None:
+    """Deletes an alias.
+
+    Args:
+        alias: the address.
+    """
+    context.require_domain(alias.domain)
+    await context.directory_writer.delete_alias(alias)

@@ -1,0 +1,97 @@
+"""What an operation is given: who asks, by which face, and the services it works with.
+
+Built once per node (``roles``), and narrowed to one caller by ``asked_by`` for each run. Knows interfaces only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from posthouse.admin.nodecontrol import NodeControl
+from posthouse.base.clock import Clock
+from posthouse.base.errors import Permanent
+from posthouse.base.ids import Ids
+from posthouse.interfaces.bus import Bus
+from posthouse.interfaces.configuration import Configuration
+from posthouse.interfaces.directory import Directory, DirectoryWriter
+from posthouse.interfaces.hasher import Hasher
+from posthouse.interfaces.mailstore import MailStore
+from posthouse.interfaces.sink import Sink
+from posthouse.interfaces.spool import Spool
+from posthouse.interfaces.traces import TraceLog
+from posthouse.model.account import Account, Role
+
+Checker = Callable[[], Awaitable[Sequence[str]]]
+"""Looks through the whole mail store; gives one line for each thing that is wrong, nothing when it is sound."""
+
+
+class NotAllowed(Permanent):
+    """The caller's role does not cover this."""
+
+    def __init__(self, public: str) -> None:
+        super().__init__(public, code=550, enhanced="5.7.1", imap_code="NOPERM")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``who`` is an account's address, or the system user of the shell; ``via`` is shell, protocol, api, or a test's word.
+
+    ``domain`` is the current domain of a protocol session: bare names belong to it, lists show only it; "" means none.
+    """
+
+    clock: Clock
+    ids: Ids
+    directory: Directory
+    directory_writer: DirectoryWriter
+    configuration: Configuration
+    store: MailStore
+    spool: Spool
+    sink: Sink
+    traces: TraceLog
+    hasher: Hasher
+    bus: Bus
+    node: NodeControl
+    checker: Checker
+    who: str = "root"
+    role: Role = "administrator"
+    via: str = "shell"
+    domain: str = ""
+
+    def asked_by(self, who: str, role: Role, via: str, domain: str = "") -> Context:
+        """The same services for one caller."""
+        return replace(self, who=who, role=role, via=via, domain=domain)
+
+    @property
+    def own_domain(self) -> str:
+        """The one domain that the caller sees; "" when all of them."""
+        return self.who.rpartition("@")[2].lower() if self.role == "domain-administrator" else ""
+
+    @property
+    def listed_domain(self) -> str:
+        """The domain that lists are limited to, "" for none: the caller's own, else the current one."""
+        return self.own_domain or self.domain
+
+    def require_domain(self, domain: str) -> None:
+        """Raises NotAllowed if the caller has no rights in ``domain``."""
+        if self.role == "domain-administrator" and domain != self.own_domain:
+            raise NotAllowed(f"{self.who} does not administer {domain}")
+
+    def require_account(self, account: Account) -> None:
+        """Raises NotAllowed if the caller may not change this account; no one may take over a stronger one."""
+        self.require_domain(account.address.domain)
+        grantable = GRANTS.get(self.role, ())
+        if self.role != "administrator" and account.role not in grantable:
+            raise NotAllowed(f"{account.address} has the role {account.role}, which {self.role} may not change")
+
+    def require_grant(self, role: Role) -> None:
+        """Raises NotAllowed if the caller may not give this role to anyone."""
+        if self.role != "administrator" and role not in GRANTS.get(self.role, ()):
+            raise NotAllowed(f"{self.role} may not grant the role {role}")
+
+
+GRANTS: dict[Role, tuple[Role, ...]] = {
+    "domain-administrator": ("user", "domain-administrator"),
+    "help-desk": ("user",),
+}
+"""Which roles the accounts may have that a caller (other than an administrator) changes or makes."""

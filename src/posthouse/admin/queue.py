@@ -1,0 +1,232 @@
+"""The outbound queue as administrators see it (OUT-6): list, show, retry, hold, release, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from posthouse.admin.context import Context
+from posthouse.admin.operation import operation
+from posthouse.admin.rendering import record, stamp
+from posthouse.base.errors import NotFound
+from posthouse.model.queued import QueuedMessage, QueuedRecipient, State
+
+_PAGE = 500
+_MAX_HEADER = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """One queued message in a list. ``next_attempt`` is the earliest of its waiting recipients'."""
+
+    queue_id: str
+    queued: str
+    sender: str
+    recipients: tuple[str, ...]
+    state: str
+    attempts: int
+    next_attempt: str
+    size_bytes: int
+    last_reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientRow:
+    """One recipient's state."""
+
+    recipient: str
+    state: str
+    attempts: int
+    next_attempt: str
+    next_hop: str
+    relay: str
+    last_reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDetail:
+    """One queued message with all its recipients, done ones too."""
+
+    queue_id: str
+    trace_id: str
+    sender: str
+    size_bytes: int
+    queued: str
+    expires: str
+    recipients: tuple[RecipientRow, ...]
+    header: str = ""
+
+    def told(self) -> str:
+        """As a record with a table of recipients, and the header below if asked for."""
+        names = ("queue_id", "trace_id", "sender", "size_bytes", "queued", "expires")
+        shown = record({name: getattr(self, name) for name in names})
+        lines = [shown, "recipients:"]
+        for each in self.recipients:
+            when = f", next at {each.next_attempt}" if each.next_attempt else ""
+            host = f" from {each.relay}" if each.relay else ""
+            reply = f"; last answer{host}: {each.last_reply}" if each.last_reply else ""
+            lines.append(f"  {each.recipient}: {each.state} after {each.attempts} attempts{when}{reply}")
+        return "\n".join([*lines, "", self.header] if self.header else lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """How much an operation changed."""
+
+    messages: int
+    recipients: int
+
+
+def _next_attempt(recipient: QueuedRecipient) -> str:
+    return stamp(recipient.next_attempt_at) if recipient.state == "waiting" else ""
+
+
+def _row(message: QueuedMessage) -> QueueRow:
+    waiting = [each.next_attempt_at for each in message.recipients if each.state == "waiting"]
+    states = sorted({each.state for each in message.recipients})
+    replies = [each.last_reply for each in message.recipients if each.last_reply]
+    return QueueRow(
+        queue_id=message.queue_id,
+        queued=stamp(message.queued_at),
+        sender=str(message.sender) or "<>",
+        recipients=tuple(str(each.recipient) for each in message.recipients),
+        state=", ".join(states),
+        attempts=max((each.attempts for each in message.recipients), default=0),
+        next_attempt=stamp(min(waiting)) if waiting else "",
+        size_bytes=message.size_bytes,
+        last_reply=replies[0] if replies else "",
+    )
+
+
+@operation("queue list", role="help-desk", reads=True)
+async def list_(context: Context, *, state: State | None = None, limit: int = 1000, after: str = "") -> Sequence[QueueRow]:
+    """Lists the messages in the outbound queue, oldest first.
+
+    Args:
+        state: only messages with recipients in this state.
+        limit: how many to show at most.
+        after: queue id after which to go on.
+    """
+    return [_row(message) for message in await context.spool.listing(state=state, limit=limit, after=after)]
+
+
+@operation("queue count", role="reader", reads=True)
+async def count(context: Context) -> dict[str, int]:
+    """Counts the recipients in the queue by state."""
+    return await context.spool.count()
+
+
+@operation("queue show", role="help-desk", reads=True)
+async def show(context: Context, queue_id: str, *, header: bool = False) -> QueueDetail:
+    """Shows one queued message: every recipient's state, attempts, and the last answer of the other side.
+
+    Args:
+        queue_id: as the list shows it.
+        header: show the message's header, too.
+    """
+    message = await context.spool.get(queue_id.upper())
+    if message is None:
+        raise _no_message(queue_id)
+    return QueueDetail(
+        queue_id=message.queue_id,
+        trace_id=message.trace_id,
+        sender=str(message.sender) or "<>",
+        size_bytes=message.size_bytes,
+        queued=stamp(message.queued_at),
+        expires=stamp(message.expires_at),
+        recipients=tuple(
+            RecipientRow(
+                recipient=str(each.recipient),
+                state=each.state,
+                attempts=each.attempts,
+                next_attempt=_next_attempt(each),
+                next_hop=each.next_hop,
+                relay=each.relay,
+                last_reply=each.last_reply,
+            )
+            for each in message.recipients
+        ),
+        header=_header(await context.spool.content(message.body_id)) if header else "",
+    )
+
+
+def _header(content: bytes) -> str:
+    raw = content[:_MAX_HEADER].partition(b"\r\n\r\n")[0]
+    return raw.decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+@operation("queue retry", role="administrator")
+async def retry(context: Context, queue_ids: tuple[str, ...] = ()) -> Touched:
+    """Tries delivery now instead of at the planned time.
+
+    Args:
+        queue_ids: which messages; without any, all that wait.
+    """
+    ids = list(queue_ids) or await _waiting(context)
+    touched = await _set_all(context, ids, "waiting", next_attempt_at=context.clock.now(), strict=bool(queue_ids))
+    context.bus.publish("queue", {})
+    return touched
+
+
+@operation("queue hold", role="administrator")
+async def hold(context: Context, queue_ids: tuple[str, ...]) -> Touched:
+    """Keeps messages in the queue without trying to deliver them, until they are released.
+
+    Args:
+        queue_ids: which messages.
+    """
+    return await _set_all(context, queue_ids, "held")
+
+
+@operation("queue release", role="administrator")
+async def release(context: Context, queue_ids: tuple[str, ...]) -> Touched:
+    """Lets messages go that were held; delivery is tried at once.
+
+    Args:
+        queue_ids: which messages.
+    """
+    touched = await _set_all(context, queue_ids, "waiting", next_attempt_at=context.clock.now())
+    context.bus.publish("queue", {})
+    return touched
+
+
+@operation("queue delete", role="administrator")
+async def delete(context: Context, queue_ids: tuple[str, ...]) -> Touched:
+    """Takes messages out of the queue without notice to anyone.
+
+    Args:
+        queue_ids: which messages.
+    """
+    recipients = 0
+    for queue_id in queue_ids:
+        message = await context.spool.get(queue_id.upper())
+        if message is None or not await context.spool.delete(message.queue_id):
+            raise _no_message(queue_id)
+        recipients += len(message.recipients)
+    return Touched(len(queue_ids), recipients)
+
+
+async def _waiting(context: Context) -> list[str]:
+    ids: list[str] = []
+    after = ""
+    while page := await context.spool.listing(state="waiting", limit=_PAGE, after=after):
+        ids += [message.queue_id for message in page]
+        after = page[-1].queue_id
+    return ids
+
+
+async def _set_all(
+    context: Context, queue_ids: Sequence[str], state: State, *, next_attempt_at: float = 0.0, strict: bool = True
+) -> Touched:
+    messages = recipients = 0
+    for queue_id in queue_ids:
+        changed = await context.spool.set_state(queue_id.upper(), state, next_attempt_at=next_attempt_at)
+        if not changed and strict:
+            raise _no_message(queue_id)
+        messages += bool(changed)
+        recipients += changed
+    return Touched(messages, recipients)
+
+
+def _no_message(queue_id: str) -> NotFound:
+    return NotFound(f"there is no message {queue_id} in the queue")

@@ -1,0 +1,138 @@
+"""All operations, and the one way to run them: find, check the role, parse, run, audit (ADM-1).
+
+Every face (shell, protocol, API) calls ``run``. Operations stand in one module a noun; ``_MODULES`` lists them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from posthouse.admin.arguments import Secret, UsageError, missing, parse_words
+from posthouse.admin.context import Context, NotAllowed
+from posthouse.admin.operation import Operation, audit_text
+from posthouse.base.errors import MailError
+from posthouse.interfaces.configuration import AuditEntry
+
+_MODULES = (
+    "domain", "user", "alias", "mailbox", "setting", "group", "queue", "mail", "node", "certificate", "store", "audit", "help"
+)  # fmt: skip
+_MAX_OUTCOME = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An operation that was run, and what it gave."""
+
+    operation: Operation
+    result: object
+
+
+@functools.cache
+def operations() -> Mapping[str, Operation]:
+    """All operations by name, ``user add``; in the order of nouns, then as they stand in their module."""
+    found: dict[str, Operation] = {}
+    for module_name in _MODULES:
+        module = importlib.import_module(f"posthouse.admin.{module_name}")
+        for value in vars(module).values():
+            listed = value if isinstance(value, tuple) else (value,)
+            found.update({each.name: each for each in listed if isinstance(each, Operation)})
+    return found
+
+
+def nouns() -> list[str]:
+    """All nouns, in order."""
+    return list(dict.fromkeys(each.noun for each in operations().values()))
+
+
+def of_noun(noun: str) -> list[Operation]:
+    """The operations of one noun; empty if there is no such noun."""
+    return [each for each in operations().values() if each.noun == noun.lower()]
+
+
+def find(words: Sequence[str]) -> tuple[Operation, list[str]]:
+    """The operation that the first two words name (in any case), and the words after them. Raises UsageError."""
+    if not words:
+        raise UsageError("which operation? 'help' lists them")
+    noun = words[0].lower()
+    if noun == "help" and "help show" in operations():
+        return operations()["help show"], list(words[1:])
+    verbs = [each.verb for each in of_noun(noun)]
+    if not verbs:
+        raise UsageError(f"there is no noun {words[0]!r}{_near(noun, nouns())}")
+    if len(words) == 1:
+        raise UsageError(f"{noun}: which verb? {', '.join(verbs)}")
+    found = operations().get(f"{noun} {words[1].lower()}")
+    if found is None:
+        raise UsageError(f"{noun} has no verb {words[1]!r}; it has {', '.join(verbs)}")
+    return found, list(words[2:])
+
+
+def _near(word: str, words: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, words, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "; 'help' lists them all"
+
+
+async def run(
+    context: Context, words: Sequence[str], *, given: Mapping[str, str] | None = None, protocol: bool = False
+) -> Done:
+    """Runs the operation that ``words`` name for the caller in ``context``.
+
+    ``given`` holds texts by argument name that came by another way than words (a password from standard input).
+    ``protocol``: words follow the administration protocol's looser grammar. Raises UsageError, NotAllowed, MailError.
+    """
+    found, rest = find(words)
+    if not found.allowed(context.role):
+        raise NotAllowed(f"the role {context.role} may not run {found.name!r}")
+    domain = context.domain or (await context.configuration.load()).auth.default_domain
+    values = parse_words(found.arguments, rest, now=context.clock.now(), domain=domain, protocol=protocol)
+    return await call(context, found, _with_given(found, values, given or {}))
+
+
+def _with_given(found: Operation, values: dict[str, object], given: Mapping[str, str]) -> dict[str, object]:
+    by_name = {argument.name: argument for argument in found.arguments}
+    for name, text in given.items():
+        argument = by_name.get(name)
+        if argument is None or not argument.from_input:
+            raise UsageError(f"{found.name} takes no {name} from standard input")
+        values.setdefault(name, Secret(text) if argument.kind == "secret" else text)
+    return values
+
+
+async def call(context: Context, found: Operation, values: Mapping[str, object]) -> Done:
+    """Runs one operation with parsed values, by name, and writes it to the audit trail unless it only reads."""
+    if not found.allowed(context.role):
+        raise NotAllowed(f"the role {context.role} may not run {found.name!r}")
+    lacking = missing(found.arguments, values)
+    if lacking is not None:
+        raise UsageError(f"{found.name}: {lacking.word} is missing; usage: {found.usage}")
+    outcome = "failed"
+    try:
+        result = await found.function(context, **_as_parameters(found, values))
+        outcome = "ok"
+    except MailError as error:
+        outcome = error.public[:_MAX_OUTCOME]
+        raise
+    finally:
+        if not found.reads:
+            await context.configuration.audit(
+                AuditEntry(
+                    at=context.clock.now(),
+                    who=context.who,
+                    via=context.via,
+                    operation=found.name,
+                    arguments=audit_text(values),
+                    outcome=outcome,
+                )
+            )
+    return Done(found, result)
+
+
+def _as_parameters(found: Operation, values: Mapping[str, object]) -> dict[str, object]:
+    unknown = set(values) - {argument.name for argument in found.arguments}
+    if unknown:
+        raise UsageError(f"{found.name} has no argument {sorted(unknown)[0]}")
+    return dict(values)

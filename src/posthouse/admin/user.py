@@ -1,0 +1,178 @@
+"""Users: accounts with a login, a main address, and mailboxes (DIR-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from posthouse.admin.arguments import Secret
+from posthouse.admin.context import Context
+from posthouse.admin.operation import operation
+from posthouse.base.errors import BadValue, NotFound
+from posthouse.model.account import Account, Role
+from posthouse.model.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """One user as shown. ``address`` is bare within a protocol session's current domain."""
+
+    address: str
+    name: str
+    role: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UserDetail:
+    """One user with what the mail store knows of them."""
+
+    address: str
+    name: str
+    role: str
+    enabled: bool
+    mailboxes: int
+    messages: int
+    size_bytes: int
+    aliases: tuple[str, ...]
+
+
+def _row(context: Context, account: Account) -> UserRow:
+    bare = context.domain == account.address.domain
+    shown = account.address.local if bare else str(account.address)
+    return UserRow(shown, account.full_name, account.role, account.enabled)
+
+
+@operation("user add", role="domain-administrator", scope="domain")
+async def add(context: Context, address: Address, *, password: Secret, name: str = "", role: Role = "user") -> UserRow:
+    """Adds a user, whose login and main address is ADDRESS.
+
+    Args:
+        address: the new address, jane@example.com; its domain must be there.
+        password: the password; better given on standard input, where no one sees it.
+        name: full name.
+        role: what the user may do besides reading their mail.
+    """
+    context.require_domain(address.domain)
+    context.require_grant(role)
+    if await context.directory.domain(address.domain) is None:
+        raise NotFound(f"there is no domain {address.domain}")
+    secret, scram = await _stored_forms(context, password)
+    account = await context.directory_writer.add_account(address, full_name=name, role=role, secret=secret, scram=scram)
+    return _row(context, account)
+
+
+@operation("user list", role="reader", scope="domain", reads=True, columns=("address", "name"))
+async def list_(context: Context, pattern: str = "*", start: int = 0, count: int = 10_000) -> Sequence[UserRow]:
+    """Lists users in the order of their addresses.
+
+    Args:
+        pattern: address with * for any run of characters, such as j*@example.com; without @, any domain.
+        start: how many to skip.
+        count: how many to show at most.
+    """
+    if start < 0 or count < 1:
+        raise BadValue("start is 0 or more, count is 1 or more")
+    wanted = pattern.replace("%", "*")
+    found: list[Account] = []
+    after = ""
+    while len(found) < start + count:
+        page = await context.directory.accounts(
+            pattern=wanted if "@" in wanted or wanted == "*" else f"{wanted}@*",
+            domain=context.listed_domain,
+            after=after,
+            limit=min(1000, start + count - len(found)),
+        )
+        found += page
+        if not page:
+            break
+        after = str(page[-1].address)
+    return [_row(context, account) for account in found[start : start + count]]
+
+
+@operation("user show", role="reader", scope="domain", reads=True)
+async def show(context: Context, address: Address) -> UserDetail:
+    """Shows one user with mailboxes and aliases.
+
+    Args:
+        address: the user's address.
+    """
+    account = await find(context, address)
+    mailboxes = await context.store.mailboxes(account.account_id)
+    aliases = await context.directory.aliases(domain=context.own_domain)
+    return UserDetail(
+        address=str(account.address),
+        name=account.full_name,
+        role=account.role,
+        enabled=account.enabled,
+        mailboxes=len(mailboxes),
+        messages=sum(mailbox.exists for mailbox in mailboxes),
+        size_bytes=sum(mailbox.size_bytes for mailbox in mailboxes),
+        aliases=tuple(
+            str(alias.address) for alias in aliases if any(target.key == account.address.key for target in alias.targets)
+        ),
+    )
+
+
+@operation("user set", role="domain-administrator", scope="domain")
+async def set_(
+    context: Context, address: Address, *, name: str | None = None, role: Role | None = None, enabled: bool | None = None
+) -> UserRow:
+    """Changes a user.
+
+    Args:
+        address: the user's address.
+        name: full name.
+        role: what the user may do besides reading their mail.
+        enabled: on or off; a user who is off cannot log in, their mail is kept.
+    """
+    context.require_account(await find(context, address))
+    if name is None and role is None and enabled is None:
+        raise BadValue("nothing to change: give --name, --role or --enabled")
+    if role is not None:
+        context.require_grant(role)
+    changed = await context.directory_writer.change_account(address, full_name=name, role=role, enabled=enabled)
+    return _row(context, changed)
+
+
+@operation("user password", role="help-desk", scope="domain")
+async def password(context: Context, address: Address, *, password: Secret) -> None:
+    """Gives a user a new password.
+
+    Args:
+        address: the user's address.
+        password: the new password; better given on standard input, where no one sees it.
+    """
+    context.require_account(await find(context, address))
+    secret, scram = await _stored_forms(context, password)
+    await context.directory_writer.change_account(address, secret=secret, scram=scram)
+
+
+@operation("user delete", role="domain-administrator", scope="domain")
+async def delete(context: Context, address: Address) -> None:
+    """Deletes a user with all their mailboxes and messages.
+
+    Args:
+        address: the user's address.
+    """
+    context.require_account(await find(context, address))
+    # The directory first: from then on no one can log in or receive, whatever happens to the rest.
+    gone = await context.directory_writer.delete_account(address)
+    await context.store.delete_account(gone.account_id)
+
+
+async def _stored_forms(context: Context, password: Secret) -> tuple[str, str]:
+    """``secret`` and ``scram`` of ``Account``. Raises BadValue for an unusable password."""
+    # Imported late: the command line loads this module for its syntax only, and every script waits for it.
+    from posthouse.directory.passwords import hash_password
+
+    return await hash_password(context.hasher, password.text)
+
+
+async def find(context: Context, address: Address) -> Account:
+    """The account of this address in a domain of the caller's. Raises NotFound, NotAllowed."""
+    context.require_domain(address.domain)
+    account = await context.directory.account(address)
+    if account is None:
+        raise NotFound(f"there is no user {address}")
+    return account

@@ -1,0 +1,37 @@
+"""What every directory backend asks of new entries before it keeps them: names in normal form, no empty alias."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from posthouse.base.errors import BadValue
+from posthouse.model.address import Address, normal_domain
+
+
+def checked_domain_name(name: str) -> str:
+    """``name`` as a local domain is kept. Raises BadValue."""
+    try:
+        normal = normal_domain(name)
+    except ValueError as error:
+        raise BadValue(f"{name!r}: {error}") from None
+    if normal.startswith("["):
+        raise BadValue(f"{name!r} is an address literal, not a domain")
+    return normal
+
+
+def checked_catch_all(text: str) -> str:
+    """``text`` as an address in normal form, or "" as it is. Raises BadValue."""
+    try:
+        return str(Address.parse(text)) if text else ""
+    except ValueError as error:
+        raise BadValue(f"catch-all {text!r}: {error}") from None
+
+
+def checked_targets(address: Address, targets: Sequence[Address]) -> tuple[Address, ...]:
+    """``targets`` in their order, each once. Raises BadValue if there are none."""
+    once: dict[str, Address] = {}
+    for target in targets:
+        once.setdefault(target.key, target)
+    if not once:
+        raise BadValue(f"alias {address} needs at least one target")
+    return tuple(once.values())

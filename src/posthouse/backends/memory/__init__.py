@@ -1,0 +1,1 @@
+"""In-memory implementations: the fakes of tests, held to the same contract suites as the real ones."""

@@ -1,0 +1,406 @@
+"""The mail store in memory: the fake that tests of servers and stages use, and the oracle of the real store's tests.
+
+It keeps the contract of ``interfaces.mailstore`` to the letter, with plain lists and dictionaries, in one process. It knows
+nothing of sockets or files; nothing in it is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from posthouse.backends.notices import Committed, MailboxNotice, OnCommitted, ignore
+from posthouse.base.clock import Clock, SystemClock
+from posthouse.base.errors import AlreadyExists, BadValue, NotFound, Permanent, Temporary
+from posthouse.base.ids import Ids
+from posthouse.formats.mime import Limits, summarise
+from posthouse.interfaces.mailstore import FlagAction
+from posthouse.model.flags import changed_flags, flag_bits, known_bits, translated
+from posthouse.model.mailbox import (
+    DEFAULT_MAILBOXES,
+    DELETED,
+    INBOX,
+    SEEN,
+    SEPARATOR,
+    Changes,
+    Copied,
+    FlagsChanged,
+    MailboxInfo,
+    MessageFacts,
+    MessageRow,
+    NewMessage,
+    SpecialUse,
+)
+from posthouse.model.mailbox_name import normal_name, parents, sort_key
+from posthouse.model.plan import ToMailbox
+from posthouse.model.settings import StoreSettings
+from posthouse.model.summary import Summary
+
+
+@dataclass(slots=True)
+class _Body:
+    body_id: int
+    content: bytes
+    summary: Summary
+
+
+@dataclass(slots=True)
+class _Message:
+    body: _Body
+    flags: int
+    mod_seq: int
+    received_at: float
+    saved_at: float
+
+
+@dataclass(slots=True)
+class _Box:
+    mailbox_id: int
+    account_id: int
+    name: str
+    uid_validity: int
+    object_id: str
+    special_use: SpecialUse = ""
+    selectable: bool = True
+    uid_next: int = 1
+    mod_seq: int = 1
+    keywords: tuple[str, ...] = ()
+    messages: dict[int, _Message] = field(default_factory=dict)
+    vanished: list[tuple[int, int]] = field(default_factory=list)  # (mod_seq, uid)
+
+    def rows(self, uids: Iterable[int]) -> tuple[MessageRow, ...]:
+        return tuple(MessageRow(uid, self.messages[uid].flags, self.messages[uid].mod_seq) for uid in uids)
+
+    def chosen(self, uids: Iterable[int]) -> list[int]:
+        return sorted(uid for uid in set(uids) if uid in self.messages)
+
+    def add(self, message: _Message) -> int:
+        uid, self.uid_next = self.uid_next, self.uid_next + 1
+        self.messages[uid] = message
+        return uid
+
+    def remove(self, uids: Iterable[int]) -> None:
+        for uid in uids:
+            del self.messages[uid]
+            self.vanished.append((self.mod_seq, uid))
+
+
+class MemoryMailStore:
+    """See ``interfaces.mailstore``. ``on_committed`` hears of every change, in the caller's task."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        settings: Callable[[], StoreSettings] = StoreSettings,
+        on_committed: OnCommitted = ignore,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._ids = Ids(self._clock)
+        self._settings = settings
+        self._on_committed = on_committed
+        self._boxes: dict[int, _Box] = {}
+        self._bodies: dict[bytes, _Body] = {}
+        self._subscribed: set[tuple[int, str]] = set()
+        self._gone_accounts: set[int] = set()
+        self._last_id = 0
+        self._last_uid_validity = 0
+
+    # --- reading
+
+    async def mailboxes(self, account_id: int) -> Sequence[MailboxInfo]:
+        return [self._info(box) for box in sorted(self._account(account_id), key=lambda box: sort_key(box.name))]
+
+    async def mailbox(self, account_id: int, name: str) -> MailboxInfo | None:
+        box = self._by_name(account_id, name)
+        return self._info(box) if box else None
+
+    async def mailbox_by_id(self, mailbox_id: int) -> MailboxInfo | None:
+        box = self._boxes.get(mailbox_id)
+        return self._info(box) if box else None
+
+    async def subscriptions(self, account_id: int) -> Sequence[str]:
+        self._account(account_id)
+        return sorted((name for owner, name in self._subscribed if owner == account_id), key=sort_key)
+
+    async def rows(self, mailbox_id: int) -> tuple[MailboxInfo, Sequence[MessageRow]]:
+        box = self._box(mailbox_id)
+        return self._info(box), box.rows(box.messages)
+
+    async def changes(self, mailbox_id: int, since_mod_seq: int) -> Changes:
+        box = self._box(mailbox_id)
+        rows = box.rows(uid for uid, message in box.messages.items() if message.mod_seq > since_mod_seq)
+        vanished = sorted(uid for mod_seq, uid in box.vanished if mod_seq > since_mod_seq)
+        return Changes(box.mod_seq, box.uid_next, rows, tuple(vanished))
+
+    async def facts(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[MessageFacts]:
+        box = self._box(mailbox_id)
+        return [_facts(uid, box.messages[uid]) for uid in box.chosen(uids)]
+
+    async def content(self, body_id: int) -> bytes:
+        for body in self._bodies.values():
+            if body.body_id == body_id:
+                return body.content
+        raise NotFound("The message is gone")
+
+    # --- writing mailboxes
+
+    async def create(self, account_id: int, name: str, special_use: SpecialUse = "") -> MailboxInfo:
+        name = normal_name(name, self._settings().max_mailbox_depth)
+        self._live_account(account_id)
+        box = self._by_name(account_id, name)
+        if box and box.selectable:
+            raise AlreadyExists("The mailbox exists already")
+        missing = [above for above in parents(name) if not self._by_name(account_id, above)]
+        if len(self._account(account_id)) + len(missing) + (box is None) > self._settings().max_mailboxes:
+            raise Permanent("Too many mailboxes", code=552, enhanced="5.2.2", imap_code="LIMIT")
+        for above in missing:
+            self._new_box(account_id, above)
+        if box:
+            del self._boxes[box.mailbox_id]
+        made = self._new_box(account_id, name, special_use)
+        self._notify(made)
+        return self._info(made)
+
+    async def delete(self, account_id: int, name: str) -> None:
+        box = self._by_name(account_id, name)
+        if not box:
+            raise NotFound("There is no such mailbox")
+        if box.name == INBOX:
+            raise Permanent("INBOX cannot be deleted")
+        children = any(other.name.startswith(box.name + SEPARATOR) for other in self._account(account_id))
+        if children and not box.selectable:
+            raise Permanent("The mailbox has others below it", imap_code="HASCHILDREN")
+        self._drop(box)
+        if children:
+            self._new_box(account_id, box.name).selectable = False
+
+    async def rename(self, account_id: int, name: str, new_name: str) -> None:
+        new_name = normal_name(new_name, self._settings().max_mailbox_depth)
+        box = self._by_name(account_id, name)
+        if not box:
+            raise NotFound("There is no such mailbox")
+        if self._by_name(account_id, new_name):
+            raise AlreadyExists("The mailbox exists already")
+        if box.name != INBOX and new_name.startswith(box.name + SEPARATOR):
+            raise BadValue("A mailbox cannot be moved below itself")
+        moved = [other for other in self._account(account_id) if other.name.startswith(box.name + SEPARATOR)]
+        if box.name != INBOX:
+            for other in moved:
+                normal_name(new_name + other.name[len(box.name) :], self._settings().max_mailbox_depth)
+        for above in parents(new_name):
+            if not self._by_name(account_id, above):
+                self._new_box(account_id, above)
+        if box.name == INBOX:
+            target = self._new_box(account_id, new_name)
+            self._transfer(box, list(box.messages), target, move=True)
+            self._notify(box, target)
+            return
+        for other in moved:
+            other.name = new_name + other.name[len(box.name) :]
+        box.name = new_name
+        self._notify(box, *moved)
+
+    async def subscribe(self, account_id: int, name: str, *, on: bool) -> None:
+        self._live_account(account_id)
+        self._account(account_id)
+        entry = account_id, normal_name(name)
+        if on:
+            self._subscribed.add(entry)
+        else:
+            self._subscribed.discard(entry)
+
+    async def delete_account(self, account_id: int) -> None:
+        for box in [box for box in self._boxes.values() if box.account_id == account_id]:
+            self._drop(box)
+        self._subscribed = {entry for entry in self._subscribed if entry[0] != account_id}
+        self._gone_accounts.add(account_id)
+
+    # --- writing messages
+
+    async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> tuple[int, Sequence[int]]:
+        box = self._box(mailbox_id)
+        keywords, flags = box.keywords, []
+        for message in messages:
+            bits, keywords = flag_bits(message.flags, keywords)
+            flags.append(bits)
+        box.keywords = keywords
+        now = self._clock.now()
+        box.mod_seq += bool(messages)
+        uids = []
+        for message, bits in zip(messages, flags, strict=True):
+            body = self._body(message.content, summarise(message.content, Limits()))
+            received_at = now if message.received_at is None else message.received_at
+            uids.append(box.add(_Message(body, bits, box.mod_seq, received_at, now)))
+        self._notify(box)
+        return box.uid_validity, uids
+
+    async def store_flags(
+        self,
+        mailbox_id: int,
+        uids: Sequence[int],
+        action: FlagAction,
+        flags: Sequence[str],
+        unchanged_since: int | None = None,
+    ) -> FlagsChanged:
+        box = self._box(mailbox_id)
+        if action == "remove":
+            bits = known_bits(flags, box.keywords)
+        else:
+            bits, box.keywords = flag_bits(flags, box.keywords)
+        done, refused, next_mod_seq = [], [], box.mod_seq + 1
+        for uid in box.chosen(uids):
+            message = box.messages[uid]
+            if unchanged_since is not None and message.mod_seq > unchanged_since:
+                refused.append(uid)
+                continue
+            done.append(uid)
+            changed = changed_flags(message.flags, action, bits)
+            if changed != message.flags:
+                message.flags, message.mod_seq, box.mod_seq = changed, next_mod_seq, next_mod_seq
+        self._notify(box)
+        return FlagsChanged(box.rows(done), tuple(refused), box.mod_seq, next_mod_seq - 1)
+
+    async def expunge(self, mailbox_id: int, uids: Sequence[int] | None) -> Sequence[int]:
+        box = self._box(mailbox_id)
+        chosen = list(box.messages) if uids is None else box.chosen(uids)
+        gone = [uid for uid in chosen if box.messages[uid].flags & DELETED]
+        box.mod_seq += bool(gone)
+        box.remove(gone)
+        self._sweep()
+        self._notify(box)
+        return gone
+
+    async def copy(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool = False) -> Copied:
+        box, target = self._box(mailbox_id), self._box(target_id)
+        source = box.chosen(uids)
+        made = self._transfer(box, source, target, move=move)
+        self._notify(box, target)
+        return Copied(target.uid_validity, tuple(source), tuple(made))
+
+    def deliver(
+        self, content: bytes, summary: Summary, destinations: Sequence[ToMailbox], received_at: float, *, check: bool = False
+    ) -> None:
+        """Puts an accepted message into mailboxes, for ``MemorySink``; ``check`` only looks whether that will succeed.
+
+        Raises Temporary if an account is gone."""
+        for destination in destinations:
+            if destination.account_id in self._gone_accounts:
+                raise Temporary("The mailbox is not available", enhanced="4.2.0", cause="the account was deleted meanwhile")
+        if check:
+            return
+        for destination in destinations:
+            box = self._by_name(destination.account_id, destination.mailbox)
+            if not box or not box.selectable:
+                box = self._by_name(destination.account_id, INBOX)
+            assert box is not None
+            bits, box.keywords = flag_bits(destination.flags, box.keywords, lenient=True)
+            box.mod_seq += 1
+            box.add(_Message(self._body(content, summary), bits, box.mod_seq, received_at, self._clock.now()))
+            self._notify(box)
+
+    # --- inside
+
+    def _account(self, account_id: int) -> list[_Box]:
+        boxes = [box for box in self._boxes.values() if box.account_id == account_id]
+        if boxes or account_id in self._gone_accounts:
+            return boxes
+        for name, special_use in DEFAULT_MAILBOXES:
+            boxes.append(self._new_box(account_id, name, special_use))
+            self._subscribed.add((account_id, name))
+        return boxes
+
+    def _live_account(self, account_id: int) -> None:
+        if account_id in self._gone_accounts:
+            raise NotFound("There is no such account")
+
+    def _by_name(self, account_id: int, name: str) -> _Box | None:
+        try:
+            name = normal_name(name)
+        except BadValue:
+            return None
+        return next((box for box in self._account(account_id) if box.name == name), None)
+
+    def _box(self, mailbox_id: int) -> _Box:
+        box = self._boxes.get(mailbox_id)
+        if not box or not box.selectable:
+            raise NotFound("There is no such mailbox")
+        return box
+
+    def _new_box(self, account_id: int, name: str, special_use: SpecialUse = "") -> _Box:
+        self._last_id += 1
+        self._last_uid_validity = max(self._last_uid_validity + 1, int(self._clock.now()))
+        box = _Box(self._last_id, account_id, name, self._last_uid_validity, self._ids.new(), special_use)
+        self._boxes[box.mailbox_id] = box
+        return box
+
+    def _drop(self, box: _Box) -> None:
+        del self._boxes[box.mailbox_id]
+        self._sweep()
+        self._on_committed(Committed((MailboxNotice(box.mailbox_id, box.account_id, 0),)))
+
+    def _transfer(self, box: _Box, uids: Sequence[int], target: _Box, *, move: bool) -> list[int]:
+        target.mod_seq += bool(uids)
+        made = []
+        for uid in uids:
+            message = box.messages[uid]
+            bits, target.keywords = translated(message.flags, box.keywords, target.keywords)
+            made.append(target.add(_Message(message.body, bits, target.mod_seq, message.received_at, self._clock.now())))
+        if move and uids:
+            box.mod_seq += box is not target
+            box.remove(uids)
+        return made
+
+    def _body(self, content: bytes, summary: Summary) -> _Body:
+        body = self._bodies.get(summary.digest)
+        if not body:
+            self._last_id += 1
+            body = self._bodies[summary.digest] = _Body(self._last_id, content, summary)
+        return body
+
+    def _sweep(self) -> None:
+        used = {message.body.body_id for box in self._boxes.values() for message in box.messages.values()}
+        self._bodies = {digest: body for digest, body in self._bodies.items() if body.body_id in used}
+
+    def _notify(self, *boxes: _Box) -> None:
+        self._on_committed(Committed(tuple(MailboxNotice(box.mailbox_id, box.account_id, box.mod_seq) for box in boxes)))
+
+    def _info(self, box: _Box) -> MailboxInfo:
+        messages = box.messages.values()
+        return MailboxInfo(
+            mailbox_id=box.mailbox_id,
+            account_id=box.account_id,
+            name=box.name,
+            uid_validity=box.uid_validity,
+            uid_next=box.uid_next,
+            mod_seq=box.mod_seq,
+            exists=len(messages),
+            unseen=sum(1 for message in messages if not message.flags & SEEN),
+            deleted=sum(1 for message in messages if message.flags & DELETED),
+            size_bytes=sum(message.body.summary.size_bytes for message in messages),
+            keywords=box.keywords,
+            special_use=box.special_use,
+            subscribed=(box.account_id, box.name) in self._subscribed,
+            object_id=box.object_id,
+            selectable=box.selectable,
+        )
+
+
+def _facts(uid: int, message: _Message) -> MessageFacts:
+    summary = message.body.summary
+    return MessageFacts(
+        uid=uid,
+        body_id=message.body.body_id,
+        size_bytes=summary.size_bytes,
+        received_at=message.received_at,
+        saved_at=message.saved_at,
+        envelope=summary.envelope,
+        body=summary.body,
+        bodystructure=summary.bodystructure,
+        object_id=email_id(summary.digest),
+    )
+
+
+def email_id(digest: bytes) -> str:
+    """EMAILID of a content: the same for the same octets (RFC 8474 §5.1)."""
+    return "M" + digest[:12].hex()

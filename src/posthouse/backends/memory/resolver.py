@@ -1,0 +1,38 @@
+"""A resolver of fixed answers, for tests and for nodes without DNS (interfaces/resolver.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from posthouse.base.errors import Temporary
+from posthouse.interfaces.resolver import Mx
+
+
+class MemoryResolver:
+    """``records`` maps ``(name, type)`` to texts: MX as ``10 host``. A name with the type ``FAIL`` gets no answer."""
+
+    def __init__(self, records: Mapping[tuple[str, str], Sequence[str]] | None = None) -> None:
+        self.records = {(name.lower(), kind): tuple(values) for (name, kind), values in (records or {}).items()}
+
+    def _get(self, name: str, kind: str) -> tuple[str, ...]:
+        key = name.lower().rstrip(".")
+        if (key, "FAIL") in self.records:
+            raise Temporary("DNS lookup failed", enhanced="4.4.3", cause=f"{name} {kind}: no answer")
+        return self.records.get((key, kind), ())
+
+    async def mx(self, domain: str) -> Sequence[Mx]:
+        pairs = [value.split() for value in self._get(domain, "MX")]
+        return sorted((Mx(int(preference), host) for preference, host in pairs), key=lambda mx: (mx.preference, mx.host))
+
+    async def addresses(self, host: str) -> Sequence[str]:
+        return [*self._get(host, "AAAA"), *self._get(host, "A")]
+
+    async def txt(self, name: str) -> Sequence[str]:
+        return self._get(name, "TXT")
+
+    async def ptr(self, address: str) -> Sequence[str]:
+        return self._get(address, "PTR")
+
+    async def exists(self, domain: str) -> bool:
+        self._get(domain, "SOA")
+        return any(name == domain.lower() for name, _ in self.records)

@@ -1,0 +1,167 @@
+"""The outbound queue in memory: the fake that the queue's tests use, and the oracle of the real spool's tests.
+
+It keeps the contract of ``interfaces.spool``; nothing in it is durable. It shares nothing with the mailboxes: a bounce that
+goes to local mailboxes reaches them through ``accept``, which ``MemorySink`` sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from posthouse.backends.notices import Committed, OnCommitted, ignore
+from posthouse.base.clock import Clock, SystemClock
+from posthouse.base.errors import BadValue, NotFound
+from posthouse.base.ids import Ids
+from posthouse.model.plan import Acceptance, ToQueue
+from posthouse.model.queued import Outcome, QueuedMessage, QueuedRecipient, State
+
+OPEN: tuple[State, ...] = ("waiting", "held")
+
+
+@dataclass(slots=True)
+class _Entry:
+    message: QueuedMessage
+    recipients: dict[int, QueuedRecipient] = field(default_factory=dict)
+
+    def with_recipients(self, states: Sequence[State] | None = None) -> QueuedMessage:
+        chosen = (recipient for recipient in self.recipients.values() if states is None or recipient.state in states)
+        return replace(self.message, recipients=tuple(chosen))
+
+
+class MemorySpool:
+    """See ``interfaces.spool``. ``lifetime_s`` gives how long delivery of a new message will be tried."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        lifetime_s: Callable[[], float] = lambda: 432_000.0,
+        on_committed: OnCommitted = ignore,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._ids = Ids(self._clock)
+        self._lifetime_s = lifetime_s
+        self._on_committed = on_committed
+        self._entries: dict[str, _Entry] = {}
+        self._bodies: dict[int, bytes] = {}
+        self._last_id = 0
+        self.accept: Callable[[Acceptance], None] = self.enqueue
+
+    def enqueue(self, acceptance: Acceptance) -> None:
+        """Takes in the destinations that are ``ToQueue``, due at once; nothing if there are none."""
+        wanted = [destination for destination in acceptance.destinations if isinstance(destination, ToQueue)]
+        if not wanted:
+            return
+        queue_id = acceptance.trace_id if acceptance.trace_id not in self._entries else self._ids.new()
+        self._last_id += 1
+        self._bodies[self._last_id] = acceptance.content
+        message = QueuedMessage(
+            queue_id=queue_id,
+            trace_id=acceptance.trace_id,
+            sender=acceptance.sender,
+            body_id=self._last_id,
+            size_bytes=len(acceptance.content),
+            queued_at=acceptance.received_at,
+            expires_at=acceptance.received_at + self._lifetime_s(),
+            recipients=(),
+        )
+        entry = self._entries[queue_id] = _Entry(message)
+        for destination in wanted:
+            self._last_id += 1
+            entry.recipients[self._last_id] = QueuedRecipient(
+                recipient_id=self._last_id,
+                queue_id=queue_id,
+                recipient=destination.recipient,
+                original=destination.original,
+                next_hop=destination.next_hop,
+                state="waiting",
+                attempts=0,
+                next_attempt_at=acceptance.received_at,
+                last_reply="",
+                relay="",
+                delayed_notice=False,
+            )
+        self._on_committed(Committed(queue=True))
+
+    async def due(self, now: float, limit: int, after: tuple[float, int] = (0.0, 0)) -> Sequence[QueuedMessage]:
+        due = sorted(
+            (recipient.next_attempt_at, recipient.recipient_id, recipient)
+            for recipient in self._waiting()
+            if recipient.next_attempt_at <= now and (recipient.next_attempt_at, recipient.recipient_id) > after
+        )[:limit]
+        messages: dict[str, list[QueuedRecipient]] = {}
+        for _, _, recipient in due:
+            messages.setdefault(recipient.queue_id, []).append(recipient)
+        return [replace(self._entries[queue_id].message, recipients=tuple(found)) for queue_id, found in messages.items()]
+
+    async def next_due(self) -> float | None:
+        return min((recipient.next_attempt_at for recipient in self._waiting()), default=None)
+
+    async def get(self, queue_id: str) -> QueuedMessage | None:
+        entry = self._entries.get(queue_id)
+        return entry.with_recipients() if entry else None
+
+    async def listing(self, *, state: State | None = None, limit: int = 1000, after: str = "") -> Sequence[QueuedMessage]:
+        states = (*OPEN, "failed") if state is None else (state,)
+        found = (self._entries[queue_id].with_recipients(states) for queue_id in sorted(self._entries) if queue_id > after)
+        return [message for message in found if message.recipients][:limit]
+
+    async def count(self) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for entry in self._entries.values():
+            for recipient in entry.recipients.values():
+                counts[recipient.state] = counts.get(recipient.state, 0) + 1
+        return counts
+
+    async def record(self, queue_id: str, outcomes: Sequence[Outcome], bounce: Acceptance | None = None) -> None:
+        entry = self._entries.get(queue_id)
+        if not entry:
+            return
+        for outcome in outcomes:
+            old = entry.recipients.get(outcome.recipient_id)
+            if old is None or old.state not in OPEN:
+                continue
+            entry.recipients[outcome.recipient_id] = replace(
+                old,
+                state="held" if (old.state, outcome.state) == ("held", "waiting") else outcome.state,
+                attempts=old.attempts + 1,
+                next_attempt_at=outcome.next_attempt_at,
+                last_reply=outcome.reply,
+                relay=outcome.relay,
+                delayed_notice=old.delayed_notice or outcome.delayed_notice,
+            )
+        if bounce:
+            self.accept(bounce)
+        if not any(recipient.state in OPEN for recipient in entry.recipients.values()):
+            await self.delete(queue_id)
+
+    async def set_state(self, queue_id: str, state: State, *, next_attempt_at: float = 0.0) -> int:
+        if state not in OPEN:
+            raise BadValue("A message in the queue can be held or waiting")
+        entry = self._entries.get(queue_id)
+        changed = 0
+        for recipient in list(entry.recipients.values()) if entry else ():
+            if entry and recipient.state in OPEN:
+                at = next_attempt_at if state == "waiting" else recipient.next_attempt_at
+                entry.recipients[recipient.recipient_id] = replace(recipient, state=state, next_attempt_at=at)
+                changed += 1
+        if changed:
+            self._on_committed(Committed(queue=True))
+        return changed
+
+    async def delete(self, queue_id: str) -> bool:
+        entry = self._entries.pop(queue_id, None)
+        if entry:
+            self._bodies.pop(entry.message.body_id, None)
+        return entry is not None
+
+    async def content(self, body_id: int) -> bytes:
+        try:
+            return self._bodies[body_id]
+        except KeyError:
+            raise NotFound("The message is gone") from None
+
+    def _waiting(self) -> list[QueuedRecipient]:
+        entries = self._entries.values()
+        return [recipient for entry in entries for recipient in entry.recipients.values() if recipient.state == "waiting"]

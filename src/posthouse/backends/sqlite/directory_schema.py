@@ -1,0 +1,81 @@
+"""The tables of ``directory.db``: domains, accounts, aliases, settings with their history, audit, the node's secret.
+
+Account and domain numbers come from AUTOINCREMENT: a number is never used again, since the mail store names accounts by
+it. ``key`` is ``Address.key``. Append to MIGRATIONS; never change what is in it.
+"""
+
+from __future__ import annotations
+
+_VERSION_1 = """
+CREATE TABLE domain (
+    domain_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    catch_all TEXT NOT NULL,
+    enabled INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE account (
+    account_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    domain_id INTEGER NOT NULL REFERENCES domain,
+    key TEXT NOT NULL UNIQUE,
+    local TEXT NOT NULL,
+    full_name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    secret TEXT NOT NULL,
+    scram TEXT NOT NULL
+) STRICT;
+CREATE INDEX account_by_domain ON account (domain_id, key);
+CREATE INDEX account_by_role ON account (role, key) WHERE role <> 'user';
+
+CREATE TABLE alias (
+    alias_id INTEGER PRIMARY KEY,
+    domain_id INTEGER NOT NULL REFERENCES domain,
+    key TEXT NOT NULL UNIQUE,
+    local TEXT NOT NULL
+) STRICT;
+CREATE INDEX alias_by_domain ON alias (domain_id, key);
+
+CREATE TABLE alias_target (
+    alias_id INTEGER NOT NULL REFERENCES alias ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    local TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    PRIMARY KEY (alias_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE setting (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE setting_change (
+    change_id INTEGER PRIMARY KEY,
+    version INTEGER NOT NULL,
+    at REAL NOT NULL,
+    who TEXT NOT NULL,
+    key TEXT NOT NULL,
+    before TEXT NOT NULL,
+    after TEXT NOT NULL
+) STRICT;
+CREATE INDEX setting_change_by_key ON setting_change (key, change_id);
+CREATE INDEX setting_change_by_version ON setting_change (version);
+
+CREATE TABLE audit (
+    audit_id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    who TEXT NOT NULL,
+    via TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    outcome TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE node_secret (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO node_secret VALUES ('logins', randomblob(32));
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1,)

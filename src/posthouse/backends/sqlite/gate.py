@@ -1,0 +1,146 @@
+"""The steward's end of the gate: a Unix socket over which workers hand in units of work for the writing thread.
+
+Units go straight to the thread; other calls and ``tell`` go to handlers given by ``roles.bootstrap`` (trace records, say).
+Answers come from the writing thread and leave together, one wake-up of the loop for a whole group. The socket lies in a folder
+of mode 0700 and has mode 0600: who can connect can write mail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from posthouse.backends.sqlite.frames import HEADER, FrameReader, decode, encode, pack_error
+from posthouse.backends.sqlite.gate_client import GateClient as GateClient
+from posthouse.backends.sqlite.units import UNITS
+from posthouse.backends.sqlite.writer import MailWriterThread
+from posthouse.base import log
+from posthouse.base.errors import BadValue, MailError
+
+CallHandler = Callable[[Any], Awaitable[Any]]
+TellHandler = Callable[[Any], None]
+
+
+class GateServer:
+    """``calls`` and ``tells`` are handlers by kind, on the loop; a call's handler answers by returning or raising MailError."""
+
+    def __init__(
+        self,
+        path: Path,
+        writer: MailWriterThread,
+        *,
+        calls: Mapping[str, CallHandler] | None = None,
+        tells: Mapping[str, TellHandler] | None = None,
+    ) -> None:
+        self.writer = writer
+        self.calls = calls or {}
+        self.tells = tells or {}
+        self._path = path
+        self._server: asyncio.AbstractServer | None = None
+        self.connections: set[_Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Begins to listen; a socket that a crash left behind is replaced. Raises OSError."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path.unlink(missing_ok=True)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: _Connection(self, loop), str(self._path))
+        self._path.chmod(0o600)
+
+    async def stop(self) -> None:
+        """Stops listening and closes the connections; the writing thread is the caller's to stop (before this, so that
+        answers still leave)."""
+        if self._server is not None:
+            self._server.close()
+        await asyncio.sleep(0)  # answers that the thread has posted leave first
+        for connection in list(self.connections):
+            connection.close()
+        for task in list(self.tasks):
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self._path.unlink(missing_ok=True)
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, server: GateServer, loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
+        self._loop = loop
+        self._frames = FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self._answers: deque[bytes] = deque()
+        self._waking = False
+        self._log = log.get("store")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
+        self._server.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._transport = None
+        self._server.connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for frame in self._frames.feed(data):
+                call_id, kind, arguments = decode(frame)
+                if kind in UNITS:
+                    self._server.writer.post(kind, arguments, len(frame), partial(self._answer, call_id))
+                elif call_id:
+                    self._handle(call_id, kind, arguments)
+                else:
+                    self._told(kind, arguments)
+        except (ValueError, msgspec.DecodeError) as error:
+            self._log.error("gate frame", error=repr(error))
+            self.close()
+
+    def _told(self, kind: str, payload: Any) -> None:
+        handler = self._server.tells.get(kind)
+        if handler is None:
+            self._log.error("gate tell", kind=kind, error="nobody listens")
+            return
+        handler(payload)
+
+    def _handle(self, call_id: int, kind: str, arguments: Any) -> None:
+        task = self._loop.create_task(self._run(call_id, kind, arguments))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    async def _run(self, call_id: int, kind: str, arguments: Any) -> None:
+        try:
+            handler = self._server.calls.get(kind)
+            if handler is None:
+                raise BadValue("There is no such call", cause=f"no handler for {kind}")
+            self._answer(call_id, await handler(arguments), None)
+        except MailError as error:
+            self._answer(call_id, None, error)
+
+    def _answer(self, call_id: int, result: Any, error: MailError | None) -> None:
+        """From any thread."""
+        frame = encode((call_id, result, None if error is None else pack_error(error)))
+        self._answers.append(HEADER.pack(len(frame)) + frame)
+        if not self._waking:
+            self._waking = True
+            try:
+                self._loop.call_soon_threadsafe(self._flush)
+            except RuntimeError:
+                self._log.warning("answer after the loop closed")
+
+    def _flush(self) -> None:
+        self._waking = False
+        answers = self._answers
+        out = [answers.popleft() for _ in range(len(answers))]
+        if self._transport is not None and out:
+            self._transport.write(b"".join(out))
+
+    def close(self) -> None:
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()

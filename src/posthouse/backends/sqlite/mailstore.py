@@ -1,0 +1,217 @@
+"""The mail store on SQLite as every process sees it: reads on its own connection, writes as units through the gate.
+
+Small reads run on the event loop (well under a millisecond); whole large mailboxes and contents in files are read in threads.
+Implements ``interfaces.mailstore``. Failing: while the steward restarts, writes raise Temporary and reads go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from posthouse.backends.sqlite.blob_files import BlobFiles
+from posthouse.backends.sqlite.local_gate import Gate
+from posthouse.backends.sqlite.parcels import IN_FILE_BYTES
+from posthouse.backends.sqlite.reader import MailReading
+from posthouse.backends.sqlite.sink import call_with_parcels
+from posthouse.backends.sqlite.uid_sets import to_ranges
+from posthouse.backends.sqlite.work import blob_folder
+from posthouse.base.errors import BadValue, NotFound, Temporary
+from posthouse.formats.mime import Limits, summarise
+from posthouse.interfaces.mailstore import FlagAction
+from posthouse.model.mailbox import (
+    Changes,
+    Copied,
+    FlagsChanged,
+    MailboxInfo,
+    MessageFacts,
+    MessageRow,
+    NewMessage,
+    SpecialUse,
+)
+from posthouse.model.mailbox_name import normal_name
+from posthouse.model.settings import StoreSettings
+from posthouse.model.summary import Summary
+
+LARGE_MAILBOX = 1_000  # from so many messages on a whole mailbox is read in a thread
+UNLIMITED = 1 << 40
+Read = TypeVar("Read")
+
+
+class SqliteMailStore:
+    """``gate`` leads to the writing thread of the database at ``path``. ``await ready()`` before the first read."""
+
+    def __init__(self, gate: Gate, path: Path, *, settings: Callable[[], StoreSettings] = StoreSettings) -> None:
+        self._gate = gate
+        self._settings = settings
+        self._reading = MailReading(path)
+        self._large = MailReading(path)
+        self._large_thread = ThreadPoolExecutor(1, thread_name_prefix="mail-reader")
+        self._blobs = BlobFiles(blob_folder(path))
+
+    async def ready(self, timeout_s: float = 30.0) -> None:
+        """Waits until the writer has made the database. Raises Temporary when that takes too long."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + timeout_s
+        while True:
+            try:
+                self._reading.open()
+                return
+            except Temporary:
+                if loop.time() > ends_at:
+                    raise
+                await asyncio.sleep(0.05)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._large_thread.submit(self._large.close)
+        self._large_thread.shutdown()
+        self._reading.close()
+
+    # --- reading
+
+    async def mailboxes(self, account_id: int) -> Sequence[MailboxInfo]:
+        found = self._reading.mailboxes(account_id)
+        if not found and await self._gate.call("provision", [account_id]):
+            found = self._reading.mailboxes(account_id)
+        return found
+
+    async def mailbox(self, account_id: int, name: str) -> MailboxInfo | None:
+        normal = _lenient(name)
+        found = self._reading.mailbox(account_id, normal) if normal else None
+        if found or not normal or self._reading.has_mailboxes(account_id):
+            return found
+        await self._gate.call("provision", [account_id])
+        return self._reading.mailbox(account_id, normal)
+
+    async def mailbox_by_id(self, mailbox_id: int) -> MailboxInfo | None:
+        return self._reading.mailbox_by_id(mailbox_id)
+
+    async def subscriptions(self, account_id: int) -> Sequence[str]:
+        if not self._reading.has_mailboxes(account_id):
+            await self._gate.call("provision", [account_id])
+        return self._reading.subscriptions(account_id)
+
+    async def rows(self, mailbox_id: int) -> tuple[MailboxInfo, Sequence[MessageRow]]:
+        info = self._reading.mailbox_by_id(mailbox_id)
+        if info and info.exists > LARGE_MAILBOX:
+            return await self._in_thread(lambda: self._large.rows(mailbox_id))
+        return self._reading.rows(mailbox_id)
+
+    async def changes(self, mailbox_id: int, since_mod_seq: int) -> Changes:
+        found = self._reading.changes(mailbox_id, since_mod_seq, LARGE_MAILBOX)
+        if found is None:
+            found = await self._in_thread(lambda: self._large.changes(mailbox_id, since_mod_seq, UNLIMITED))
+        assert found is not None
+        return found
+
+    async def facts(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[MessageFacts]:
+        return self._reading.facts(mailbox_id, uids)
+
+    async def content(self, body_id: int) -> bytes:
+        octets = self._reading.content(body_id)
+        if octets is None:
+            octets = await asyncio.to_thread(self._blobs.read, self._reading.file_digest(body_id))
+        return octets
+
+    async def _in_thread(self, read: Callable[[], Read]) -> Read:
+        return await asyncio.get_running_loop().run_in_executor(self._large_thread, read)
+
+    # --- writing mailboxes
+
+    async def create(self, account_id: int, name: str, special_use: SpecialUse = "") -> MailboxInfo:
+        settings = self._settings()
+        normal = normal_name(name, settings.max_mailbox_depth)
+        mailbox_id = await self._gate.call("create", [account_id, normal, special_use, settings.max_mailboxes])
+        made = self._reading.mailbox_by_id(mailbox_id)
+        if made is None:
+            raise NotFound("The mailbox was deleted meanwhile")
+        return made
+
+    async def delete(self, account_id: int, name: str) -> None:
+        await self._gate.call("delete", [account_id, _existing(name)])
+
+    async def rename(self, account_id: int, name: str, new_name: str) -> None:
+        depth = self._settings().max_mailbox_depth
+        await self._gate.call("rename", [account_id, _existing(name), normal_name(new_name, depth), depth])
+
+    async def subscribe(self, account_id: int, name: str, *, on: bool) -> None:
+        await self._gate.call("subscribe", [account_id, normal_name(name), on])
+
+    async def delete_account(self, account_id: int) -> None:
+        await self._gate.call("delete_account", [account_id])
+
+    # --- writing messages
+
+    async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> tuple[int, Sequence[int]]:
+        summaries = [await _summary(message.content) for message in messages]
+        parcels = [(message.content, summary) for message, summary in zip(messages, summaries, strict=True)]
+
+        def arguments(packed: list[list[Any]]) -> list[Any]:
+            pairs = zip(packed, messages, strict=True)
+            return [mailbox_id, [(parcel, message.flags, message.received_at) for parcel, message in pairs]]
+
+        uid_validity, uids = await call_with_parcels(self._gate, self._blobs, "append", parcels, arguments)
+        return uid_validity, uids
+
+    async def store_flags(
+        self,
+        mailbox_id: int,
+        uids: Sequence[int],
+        action: FlagAction,
+        flags: Sequence[str],
+        unchanged_since: int | None = None,
+    ) -> FlagsChanged:
+        arguments = [mailbox_id, to_ranges(uids), action, list(flags), unchanged_since]
+        rows, modified, mod_seq, before = await self._gate.call("store_flags", arguments)
+        return FlagsChanged(tuple(MessageRow(*row) for row in rows), tuple(modified), mod_seq, before)
+
+    async def expunge(self, mailbox_id: int, uids: Sequence[int] | None) -> Sequence[int]:
+        gone: list[int] = await self._gate.call("expunge", [mailbox_id, None if uids is None else to_ranges(uids)])
+        return gone
+
+    async def copy(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool = False) -> Copied:
+        uid_validity, source, target = await self._gate.call("copy", [mailbox_id, to_ranges(uids), target_id, move])
+        return Copied(uid_validity, tuple(source), tuple(target))
+
+    # --- upkeep
+
+    async def sweep_files(self) -> int:
+        """Removes files of large contents that nothing names and that are old; for the steward, once a day. Gives how many."""
+
+        def suspects() -> list[bytes]:
+            self._blobs.remove_half_written(time.time())
+            known = {digest for (digest,) in self._large.all("SELECT digest FROM body WHERE in_file", ())}
+            return [digest for digest in self._blobs.digests() if digest not in known]
+
+        removed: int = await self._gate.call("bury_files", [await self._in_thread(suspects)])
+        more = removed
+        while more:
+            more = await self._gate.call("bury_files", [[]])
+            removed += more
+        return removed
+
+
+async def _summary(content: bytes) -> Summary:
+    """Large messages are looked through in a thread."""
+    if len(content) < IN_FILE_BYTES:
+        return summarise(content, Limits())
+    return await asyncio.to_thread(summarise, content, Limits())
+
+
+def _lenient(name: str) -> str:
+    try:
+        return normal_name(name)
+    except BadValue:
+        return ""
+
+
+def _existing(name: str) -> str:
+    normal = _lenient(name)
+    if not normal:
+        raise NotFound("There is no such mailbox")
+    return normal

@@ -1,0 +1,176 @@
+"""Reading ``mail.db`` over one read-only connection: plain functions, each one transaction that ends before it returns.
+
+The callers are ``mailstore.py`` and ``spool.py``, which decide on which thread it runs. A transaction is begun only where two
+statements must see the same moment; a single statement is consistent by itself. Raises NotFound, Temporary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from posthouse.backends.sqlite.blob_files import BlobFiles
+from posthouse.backends.sqlite.database import mail_error
+from posthouse.backends.sqlite.mail_schema import open_mail_reader
+from posthouse.backends.sqlite.uid_sets import Chosen, to_ranges
+from posthouse.backends.sqlite.work import blob_folder
+from posthouse.base.errors import NotFound
+from posthouse.model.mailbox import Changes, MailboxInfo, MessageFacts, MessageRow
+
+_INFO = (
+    "SELECT mailbox_id, account_id, name, uid_validity, uid_next, mod_seq, message_count, unseen, deleted, size_bytes,"
+    " keywords, special_use, EXISTS (SELECT 1 FROM subscription AS s WHERE s.account_id = m.account_id AND s.name = m.name),"
+    " object_id, selectable FROM mailbox AS m "
+)
+_FACTS = (
+    "SELECT uid, m.body_id, m.size_bytes, received_at, saved_at, envelope, body, bodystructure, digest"
+    " FROM message AS m JOIN body AS b ON b.body_id = m.body_id WHERE m.mailbox_id = ? AND {} ORDER BY uid"
+)
+
+
+class MailReading:
+    """One connection, opened at the first read; for one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: apsw.Connection | None = None
+        self._blobs = BlobFiles(blob_folder(path))
+
+    def open(self) -> apsw.Connection:
+        """The connection. Raises Temporary while the writer has not made the file yet."""
+        if self._connection is None:
+            self._connection = open_mail_reader(self._path)
+        return self._connection
+
+    def close(self) -> None:
+        """Closes the connection; a later read opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def all(self, sql: str, bindings: tuple[Any, ...]) -> list[Any]:
+        """All rows of one statement."""
+        try:
+            return self.open().execute(sql, bindings).fetchall()
+        except apsw.Error as error:
+            raise mail_error(error) from error
+
+    @contextmanager
+    def _moment(self) -> Iterator[None]:
+        """One transaction: all statements inside see the same state."""
+        self.all("BEGIN", ())
+        try:
+            yield
+        finally:
+            self.all("COMMIT", ())
+
+    # --- mailboxes
+
+    def mailboxes(self, account_id: int) -> list[MailboxInfo]:
+        """INBOX first, then by name."""
+        rows = self.all(_INFO + "WHERE account_id = ? ORDER BY name <> 'INBOX', name", (account_id,))
+        return [_info(row) for row in rows]
+
+    def mailbox(self, account_id: int, name: str) -> MailboxInfo | None:
+        """``name`` in normal form."""
+        rows = self.all(_INFO + "WHERE account_id = ? AND name = ?", (account_id, name))
+        return _info(rows[0]) if rows else None
+
+    def mailbox_by_id(self, mailbox_id: int) -> MailboxInfo | None:
+        """None once it is deleted."""
+        rows = self.all(_INFO + "WHERE mailbox_id = ?", (mailbox_id,))
+        return _info(rows[0]) if rows else None
+
+    def has_mailboxes(self, account_id: int) -> bool:
+        """Whether the account has any."""
+        return bool(self.all("SELECT 1 FROM mailbox WHERE account_id = ? LIMIT 1", (account_id,)))
+
+    def subscriptions(self, account_id: int) -> list[str]:
+        """INBOX first, then sorted."""
+        sql = "SELECT name FROM subscription WHERE account_id = ? ORDER BY name <> 'INBOX', name"
+        return [name for (name,) in self.all(sql, (account_id,))]
+
+    # --- messages
+
+    def rows(self, mailbox_id: int) -> tuple[MailboxInfo, list[MessageRow]]:
+        """The whole mailbox at one moment."""
+        with self._moment():
+            info = self._selectable(mailbox_id)
+            found = self.all("SELECT uid, flags, mod_seq FROM message WHERE mailbox_id = ? ORDER BY uid", (mailbox_id,))
+        return info, [MessageRow(uid, flags, mod_seq) for uid, flags, mod_seq in found]
+
+    def changes(self, mailbox_id: int, since_mod_seq: int, limit: int) -> Changes | None:
+        """What happened since; None when more than ``limit`` messages changed (ask again in a thread, without limit)."""
+        with self._moment():
+            info = self._selectable(mailbox_id)
+            rows: list[Any] = []
+            vanished: list[Any] = []
+            if info.mod_seq > since_mod_seq:
+                changed = "FROM message WHERE mailbox_id = ? AND mod_seq > ?"
+                rows = self.all(f"SELECT uid, flags, mod_seq {changed} LIMIT ?", (mailbox_id, since_mod_seq, limit + 1))
+                gone = "SELECT uid FROM vanished WHERE mailbox_id = ? AND mod_seq > ? LIMIT ?"
+                vanished = self.all(gone, (mailbox_id, since_mod_seq, limit + 1))
+        if max(len(rows), len(vanished)) > limit:
+            return None
+        rows.sort()
+        made = tuple(MessageRow(uid, flags, mod_seq) for uid, flags, mod_seq in rows)
+        return Changes(info.mod_seq, info.uid_next, made, tuple(sorted(uid for (uid,) in vanished)))
+
+    def facts(self, mailbox_id: int, uids: Sequence[int]) -> list[MessageFacts]:
+        """Of the messages that exist."""
+        if not uids:
+            return []
+        chosen = Chosen.of(to_ranges(uids))
+        found = self.all(_FACTS.format(chosen.condition), (mailbox_id, *chosen.bindings))
+        return [
+            MessageFacts(uid, body_id, size, received, saved, envelope, body, structure, "M" + digest[:12].hex())
+            for uid, body_id, size, received, saved, envelope, body, structure, digest in found
+        ]
+
+    def content(self, body_id: int) -> bytes | None:
+        """The octets, or None when they stand in a file."""
+        found = self.all("SELECT octets FROM content WHERE body_id = ?", (body_id,))
+        if found:
+            octets: bytes = found[0][0]
+            return octets
+        if not self.all("SELECT 1 FROM body WHERE body_id = ? AND in_file", (body_id,)):
+            raise NotFound("The message is gone")
+        return None
+
+    def file_digest(self, body_id: int) -> bytes:
+        """The digest that names the file of a large content."""
+        found = self.all("SELECT digest FROM body WHERE body_id = ?", (body_id,))
+        if not found:
+            raise NotFound("The message is gone")
+        digest: bytes = found[0][0]
+        return digest
+
+    def _selectable(self, mailbox_id: int) -> MailboxInfo:
+        info = self.mailbox_by_id(mailbox_id)
+        if info is None or not info.selectable:
+            raise NotFound("There is no such mailbox")
+        return info
+
+
+def _info(row: tuple[Any, ...]) -> MailboxInfo:
+    return MailboxInfo(
+        mailbox_id=row[0],
+        account_id=row[1],
+        name=row[2],
+        uid_validity=row[3],
+        uid_next=row[4],
+        mod_seq=row[5],
+        exists=row[6],
+        unseen=row[7],
+        deleted=row[8],
+        size_bytes=row[9],
+        keywords=tuple(row[10].split()),
+        special_use=row[11],
+        subscribed=bool(row[12]),
+        object_id=row[13],
+        selectable=bool(row[14]),
+    )

@@ -1,0 +1,138 @@
+"""The outbound queue's durable side on SQLite (``interfaces.spool``): reads here, writes as units through the gate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from posthouse.backends.sqlite.blob_files import BlobFiles
+from posthouse.backends.sqlite.local_gate import Gate
+from posthouse.backends.sqlite.parcels import accept_arguments, unpack_recipient, unpack_sender
+from posthouse.backends.sqlite.reader import MailReading
+from posthouse.backends.sqlite.sink import LIFETIME_S, call_with_parcels
+from posthouse.backends.sqlite.work import blob_folder
+from posthouse.base.clock import SystemClock
+from posthouse.base.errors import BadValue
+from posthouse.base.ids import Ids
+from posthouse.model.plan import Acceptance
+from posthouse.model.queued import Outcome, QueuedMessage, QueuedRecipient, State
+
+_MESSAGE = "SELECT queue_id, trace_id, sender, body_id, size_bytes, queued_at, expires_at FROM queued WHERE "
+_RECIPIENT = (
+    "SELECT recipient_id, queue_id, recipient, original, next_hop, state, attempts, next_attempt_at, last_reply, relay,"
+    " delayed_notice FROM queued_recipient WHERE "
+)
+_LISTED = (
+    "{0} AND queue_id IN (SELECT queue_id FROM queued AS q WHERE queue_id > ? AND EXISTS"
+    " (SELECT 1 FROM queued_recipient AS r WHERE r.queue_id = q.queue_id AND {0}) ORDER BY queue_id LIMIT ?)"
+    " ORDER BY queue_id, recipient_id"
+)
+
+
+class SqliteSpool:
+    """``gate`` leads to the writing thread of the database at ``path``; ``lifetime_s`` is of bounces."""
+
+    def __init__(
+        self, gate: Gate, path: Path, *, lifetime_s: Callable[[], float] = lambda: LIFETIME_S, ids: Ids | None = None
+    ) -> None:
+        self._gate = gate
+        self._reading = MailReading(path)
+        self._blobs = BlobFiles(blob_folder(path))
+        self._lifetime_s = lifetime_s
+        self._ids = ids or Ids(SystemClock())
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._reading.close()
+
+    # --- reading
+
+    async def due(self, now: float, limit: int, after: tuple[float, int] = (0.0, 0)) -> Sequence[QueuedMessage]:
+        rows = self._reading.all(
+            _RECIPIENT + "state = 'waiting' AND next_attempt_at <= ? AND (next_attempt_at, recipient_id) > (?, ?)"
+            " ORDER BY next_attempt_at, recipient_id LIMIT ?",
+            (now, *after, limit),
+        )
+        return self._messages([_recipient(row) for row in rows])
+
+    async def next_due(self) -> float | None:
+        rows = self._reading.all("SELECT min(next_attempt_at) FROM queued_recipient WHERE state = 'waiting'", ())
+        found: float | None = rows[0][0]
+        return found
+
+    async def get(self, queue_id: str) -> QueuedMessage | None:
+        rows = self._reading.all(_RECIPIENT + "queue_id = ? ORDER BY recipient_id", (queue_id,))
+        found = self._messages([_recipient(row) for row in rows])
+        return found[0] if found else None
+
+    async def listing(self, *, state: State | None = None, limit: int = 1000, after: str = "") -> Sequence[QueuedMessage]:
+        states, wanted = ("state <> 'done'", ()) if state is None else ("state = ?", (state,))
+        rows = self._reading.all(_RECIPIENT + _LISTED.format(states), (*wanted, after, *wanted, limit))
+        return self._messages([_recipient(row) for row in rows])
+
+    async def count(self) -> dict[str, int]:
+        return dict(self._reading.all("SELECT state, count(*) FROM queued_recipient GROUP BY state", ()))
+
+    async def content(self, body_id: int) -> bytes:
+        octets = self._reading.content(body_id)
+        if octets is None:
+            octets = await asyncio.to_thread(self._blobs.read, self._reading.file_digest(body_id))
+        return octets
+
+    def _messages(self, recipients: Sequence[QueuedRecipient]) -> list[QueuedMessage]:
+        """The messages of these recipients, in the order of each one's first."""
+        grouped: dict[str, list[QueuedRecipient]] = {}
+        for recipient in recipients:
+            grouped.setdefault(recipient.queue_id, []).append(recipient)
+        found = []
+        for queue_id, members in grouped.items():
+            for row in self._reading.all(_MESSAGE + "queue_id = ?", (queue_id,)):
+                found.append(_message(row, tuple(members)))
+        return found
+
+    # --- writing
+
+    async def record(self, queue_id: str, outcomes: Sequence[Outcome], bounce: Acceptance | None = None) -> None:
+        packed = [(o.recipient_id, o.state, o.reply, o.relay, o.next_attempt_at, o.delayed_notice) for o in outcomes]
+
+        def arguments(parcels: list[list[Any]]) -> list[Any]:
+            unit = accept_arguments(bounce, parcels[0], self._ids, self._lifetime_s()) if bounce else None
+            return [queue_id, packed, unit]
+
+        contents = [(bounce.content, bounce.summary)] if bounce else []
+        await call_with_parcels(self._gate, self._blobs, "queue_record", contents, arguments)
+
+    async def set_state(self, queue_id: str, state: State, *, next_attempt_at: float = 0.0) -> int:
+        if state not in ("waiting", "held"):
+            raise BadValue("A message in the queue can be held or waiting")
+        changed: int = await self._gate.call("queue_state", [queue_id, state, next_attempt_at])
+        return changed
+
+    async def delete(self, queue_id: str) -> bool:
+        found: bool = await self._gate.call("queue_delete", [queue_id])
+        return found
+
+
+def _recipient(row: tuple[Any, ...]) -> QueuedRecipient:
+    recipient_id, queue_id, packed, original, next_hop, state, attempts, next_attempt_at, last_reply, relay, notice = row
+    return QueuedRecipient(
+        recipient_id=recipient_id,
+        queue_id=queue_id,
+        recipient=unpack_recipient(packed),
+        original=original,
+        next_hop=next_hop,
+        state=state,
+        attempts=attempts,
+        next_attempt_at=next_attempt_at,
+        last_reply=last_reply,
+        relay=relay,
+        delayed_notice=bool(notice),
+    )
+
+
+def _message(row: tuple[Any, ...], recipients: tuple[QueuedRecipient, ...]) -> QueuedMessage:
+    queue_id, trace_id, packed, body_id, size_bytes, queued_at, expires_at = row
+    sender = unpack_sender(packed)
+    return QueuedMessage(queue_id, trace_id, sender, body_id, size_bytes, queued_at, expires_at, recipients)

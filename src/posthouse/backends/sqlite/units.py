@@ -1,0 +1,24 @@
+"""All kinds of units that the writing thread knows, by the names under which they cross the gate."""
+
+from __future__ import annotations
+
+from posthouse.backends.sqlite import units_accept, units_mailbox, units_message, units_queue, upkeep
+from posthouse.backends.sqlite.work import Unit
+
+UNITS: dict[str, Unit] = {
+    "accept": units_accept.accept,
+    "provision": units_mailbox.provision,
+    "create": units_mailbox.create,
+    "delete": units_mailbox.delete,
+    "rename": units_mailbox.rename,
+    "subscribe": units_mailbox.subscribe,
+    "delete_account": units_mailbox.delete_account,
+    "append": units_message.append,
+    "store_flags": units_message.store_flags,
+    "expunge": units_message.expunge,
+    "copy": units_message.copy,
+    "queue_record": units_queue.record,
+    "queue_state": units_queue.set_state,
+    "queue_delete": units_queue.delete,
+    "bury_files": upkeep.bury_files,
+}

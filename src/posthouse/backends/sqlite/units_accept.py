@@ -1,0 +1,74 @@
+"""The unit that makes an accepted message durable: mailboxes and queue together (``interfaces.sink``).
+
+The hottest of all units: one statement finds and counts up the mailbox. Arguments:
+``[trace_id, spare_id, received_at, sender, parcel, [[account_id, mailbox, flag names], ...],
+[[recipient, next_hop, original], ...], expires_at]``, with sender and recipients packed as ``parcels.py`` does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from posthouse.backends.sqlite.units_bodies import keep_body
+from posthouse.backends.sqlite.units_mailbox import provision
+from posthouse.backends.sqlite.units_message import INSERT_MESSAGE
+from posthouse.backends.sqlite.work import Row, Work
+from posthouse.base.errors import Temporary
+from posthouse.model.flags import flag_bits
+from posthouse.model.mailbox import DELETED, INBOX, SEEN
+
+_COUNT_UP = (
+    "UPDATE mailbox SET uid_next = uid_next + 1, mod_seq = mod_seq + 1, message_count = message_count + 1,"
+    " unseen = unseen + 1, size_bytes = size_bytes + ? WHERE account_id = ? AND name = ? AND selectable"
+    " RETURNING mailbox_id, uid_next, mod_seq, keywords"
+)
+
+
+def accept(work: Work, arguments: list[Any]) -> None:
+    """Raises Temporary when an account is gone, or a large content's file; then nothing of the message is kept."""
+    trace_id, spare_id, received_at, sender, parcel, mailboxes, recipients, expires_at = arguments
+    if not mailboxes and not recipients:
+        return
+    body_id = keep_body(work, parcel)
+    for account_id, name, flags in mailboxes:
+        _deliver(work, body_id, parcel[1], received_at, account_id, name, flags)
+    if recipients:
+        taken = work.one("SELECT 1 FROM queued WHERE queue_id = ?", (trace_id,))
+        queue_id = spare_id if taken else trace_id
+        message = (queue_id, trace_id, sender, body_id, parcel[1], received_at, expires_at)
+        work.execute("INSERT INTO queued VALUES (?, ?, ?, ?, ?, ?, ?)", message)
+        work.executemany(
+            "INSERT INTO queued_recipient (queue_id, recipient, next_hop, original, next_attempt_at) VALUES (?, ?, ?, ?, ?)",
+            ((queue_id, recipient, next_hop, original, received_at) for recipient, next_hop, original in recipients),
+        )
+        work.queue_grew = True
+
+
+def _deliver(
+    work: Work, body_id: int, size_bytes: int, received_at: float, account_id: int, name: str, flags: list[str]
+) -> None:
+    mailbox_id, uid_next, mod_seq, keywords = _count_up(work, account_id, name, size_bytes)
+    bits = _flags(work, mailbox_id, flags, keywords) if flags else 0
+    row = (mailbox_id, uid_next - 1, bits, mod_seq, body_id, size_bytes, received_at, work.now)
+    work.execute(INSERT_MESSAGE, row)
+    work.touch(mailbox_id, account_id, mod_seq)
+
+
+def _count_up(work: Work, account_id: int, name: str, size_bytes: int) -> Row:
+    row = work.one(_COUNT_UP, (size_bytes, account_id, name))
+    if row is None and (provision(work, [account_id]) or name != INBOX):
+        row = work.one(_COUNT_UP, (size_bytes, account_id, name)) or work.one(_COUNT_UP, (size_bytes, account_id, INBOX))
+    if row is None:
+        cause = f"account {account_id} was deleted meanwhile"
+        raise Temporary("The mailbox is not available", enhanced="4.2.0", cause=cause)
+    return row
+
+
+def _flags(work: Work, mailbox_id: int, names: list[str], words: str) -> int:
+    """The bits of the flags a filter set; those that do not fit are left out, since mail is not lost over a flag."""
+    bits, keywords = flag_bits(names, words.split(), lenient=True)
+    work.execute(
+        "UPDATE mailbox SET unseen = unseen - ?, deleted = deleted + ?, keywords = ? WHERE mailbox_id = ?",
+        (bool(bits & SEEN), bool(bits & DELETED), " ".join(keywords), mailbox_id),
+    )
+    return bits

@@ -1,0 +1,80 @@
+"""What the writing thread does between groups, a few milliseconds at a time, so that no unit ever waits for it long.
+
+Messages of deleted mailboxes go in steps; bodies that lost their last reference go with their content; files of such bodies
+go once the row that named them is gone durably, and once they are old (``blob_files.py``). All of it can be repeated, so a
+crash in the middle costs nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from posthouse.backends.sqlite.work import Work
+
+STEP_S = 0.003
+_DOOMED_MESSAGES = 100
+_LOOSE_BODIES = 20
+_FILES = 20
+_USED = "SELECT 1 WHERE EXISTS (SELECT 1 FROM message WHERE body_id = ?1) OR EXISTS (SELECT 1 FROM queued WHERE body_id = ?1)"
+
+
+def step(work: Work) -> None:
+    """Some of the work there is, inside the transaction of a group; ``work.upkeep_due`` tells whether there is more."""
+    ends_at = time.monotonic() + STEP_S
+    while time.monotonic() < ends_at:
+        if not (_clear_doomed(work) or _clear_loose(work)):
+            work.upkeep_due = False
+            return
+
+
+def _clear_doomed(work: Work) -> bool:
+    row = work.one("SELECT mailbox_id FROM doomed_mailbox LIMIT 1", ())
+    if row is None:
+        return False
+    uids = work.all("SELECT uid, body_id FROM message WHERE mailbox_id = ? LIMIT ?", (row[0], _DOOMED_MESSAGES))
+    if uids:
+        work.execute("DELETE FROM message WHERE mailbox_id = ? AND uid <= ?", (row[0], uids[-1][0]))
+        work.loosen(body_id for _, body_id in uids)
+        return True
+    work.execute(
+        "DELETE FROM vanished WHERE (mailbox_id, mod_seq, uid) IN"
+        " (SELECT mailbox_id, mod_seq, uid FROM vanished WHERE mailbox_id = ? LIMIT ?)",
+        (row[0], _DOOMED_MESSAGES),
+    )
+    if not work.connection.changes():
+        work.execute("DELETE FROM doomed_mailbox WHERE mailbox_id = ?", (row[0],))
+    return True
+
+
+def _clear_loose(work: Work) -> bool:
+    loose = work.all("SELECT body_id FROM loose_body ORDER BY body_id LIMIT ?", (_LOOSE_BODIES,))
+    for (body_id,) in loose:
+        if not work.one(_USED, (body_id,)):
+            row = work.one("DELETE FROM body WHERE body_id = ? RETURNING digest, in_file", (body_id,))
+            work.execute("DELETE FROM content WHERE body_id = ?", (body_id,))
+            if row and row[1]:
+                work.execute("INSERT OR IGNORE INTO dead_file VALUES (?)", (row[0],))
+                work.fresh_dead.add(row[0])
+    if loose:
+        work.execute("DELETE FROM loose_body WHERE body_id <= ?", (loose[-1][0],))
+    return bool(loose)
+
+
+def bury_files(work: Work, arguments: list[Any]) -> int:
+    """``[digests]``, of files that may be nobody's: notes them, and removes some of all that nothing names; gives how many.
+
+    Those that lost their name in this very group stay until the next call: a file goes only after the commit that took its
+    last name away. A unit that names one afterwards finds it missing, and its sender writes it anew.
+    """
+    work.executemany("INSERT OR IGNORE INTO dead_file VALUES (?)", ((digest,) for digest in arguments[0]))
+    removed = 0
+    for (digest,) in work.all("SELECT digest FROM dead_file ORDER BY digest", ()):
+        named = work.one("SELECT 1 FROM body WHERE digest = ?", (digest,)) is not None
+        gone = not named and digest not in work.fresh_dead and work.blobs.remove(digest, work.clock.now())
+        if named or gone:
+            work.execute("DELETE FROM dead_file WHERE digest = ?", (digest,))
+            removed += gone
+        if removed >= _FILES:
+            break
+    return removed

@@ -1,0 +1,57 @@
+"""``posthouse serve --config node.toml``: runs a node in the foreground until SIGTERM."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from functools import partial
+from pathlib import Path
+
+from posthouse.base import log
+from posthouse.roles import certificates, data_folder, sockets
+from posthouse.roles.config import ConfigError, load
+
+
+def serve(config_path: Path) -> int:
+    """Gives the exit code: 0 once drained, 1 with one line on standard error when the node cannot start."""
+    log.configure(process="supervisor")
+    try:
+        return _serve(config_path)
+    except ConfigError as error:
+        print(f"posthouse: {error}", file=sys.stderr)
+        return 1
+
+
+def _serve(config_path: Path) -> int:
+    config = load(config_path)
+    data_folder.make(config.data, config.user)
+    held = data_folder.lock(config.data)
+    raise_descriptor_limit()
+    opened = sockets.open_all(config.listen)
+    for service in sorted(sockets.NOT_SERVED_YET & config.listen.keys()):
+        log.get("supervisor").warning("not-served-yet", service=service)
+    if config.user:
+        data_folder.drop_privileges(config.user)
+    certificates.make_self_signed(config.data, config.name)
+    # The heavy modules come in here, before the first fork, so that all processes share them.
+    from posthouse.roles import processes, steward, supervisor, worker
+
+    if config.listen.keys() & {"http", "https"}:
+        import posthouse.servers.health  # noqa: F401
+    processes.prepare()
+    plan = supervisor.Plan(
+        config=config,
+        sockets=opened,
+        steward=partial(steward.run, config),
+        worker=partial(worker.run, config, opened),
+        held=(held,),
+    )
+    return supervisor.Supervisor(plan).run()
+
+
+def raise_descriptor_limit() -> None:
+    """Thousands of connections need as many descriptors; the usual soft limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,212 @@
+"""From a recipient's address to where its mail goes: aliases, plus-addressing, catch-all (RTE-4).
+
+Used by ``pipeline/route.py`` for each RCPT TO. In a local domain the order is: alias of exactly this address; account;
+the same two without the plus-addressing detail; the domain's catch-all; for ``postmaster`` and ``abuse`` an administrator
+(RFC 5321 §4.5.1, RFC 2142); unknown. Aliases of aliases are followed, loops are cut, every final recipient comes out once.
+It asks the directory only and decides nothing about relaying: an address elsewhere comes back as it is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from posthouse.interfaces.directory import Directory
+from posthouse.model.account import Account
+from posthouse.model.address import Address
+from posthouse.model.mailbox import INBOX
+from posthouse.model.settings import RouteSettings, Settings
+
+Why = Literal["unknown", "disabled", "loop", "too deep", "too many"]
+
+ROLE_NAMES = ("postmaster", "abuse")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMailbox:
+    """Into ``mailbox`` of a local account: INBOX, or what plus-addressing named (which need not exist).
+
+    ``address`` is the address that led to the account at the end of all aliases, its detail included.
+    """
+
+    account: Account
+    mailbox: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An address met on the way that leads nowhere, and why."""
+
+    address: Address
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Where the mail for ``address`` goes.
+
+    ``is_local`` tells whether its domain is ours. ``via`` lists the aliases and catch-alls followed, for the trace.
+    With ``problems`` and destinations both, the mail goes to the destinations; without any, ``problems[0]`` is the reason.
+    """
+
+    address: Address
+    is_local: bool
+    mailboxes: tuple[LocalMailbox, ...] = ()
+    elsewhere: tuple[Address, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    via: tuple[Address, ...] = ()
+
+    @property
+    def is_deliverable(self) -> bool:
+        """Whether there is at least one destination."""
+        return bool(self.mailboxes or self.elsewhere)
+
+
+class RecipientResolver:
+    """Stateless but for what it was given; ``settings()`` is the current snapshot."""
+
+    def __init__(self, directory: Directory, settings: Callable[[], Settings]) -> None:
+        self._directory = directory
+        self._settings = settings
+
+    async def resolve(self, address: Address) -> Resolution:
+        """Raises Temporary if the directory cannot be asked."""
+        route = self._settings().route
+        expansion = _Expansion(route)
+        expansion.add(address, None, "")
+        while (step := expansion.next()) is not None:
+            await self._follow(step, expansion, route)
+        return expansion.result(address)
+
+    async def _follow(self, step: _Step, expansion: _Expansion, route: RouteSettings) -> None:
+        """Turns one address into destinations, further steps, or a problem."""
+        address = step.address
+        domain = await self._directory.domain(address.domain) if address.domain else None
+        if domain is None and address.domain:
+            expansion.elsewhere.setdefault(address.key, address)
+            return
+        if domain is not None:
+            if await self._found(step, address, step.detail, expansion):
+                return
+            base, detail = address.split_detail(route.plus_addressing)
+            if base != address.local and await self._found(step, address.with_local(base), detail, expansion):
+                return
+            if domain.catch_all and (catch_all := _parsed(domain.catch_all)) is not None:
+                expansion.via.append(address)
+                expansion.add(catch_all, step, "")
+                return
+        if address.local.lower() in ROLE_NAMES and (account := await self._administrator(address.domain)) is not None:
+            expansion.deliver(account, INBOX, address)
+            return
+        expansion.problem(address, "unknown")
+
+    async def _found(self, step: _Step, address: Address, detail: str, expansion: _Expansion) -> bool:
+        """Whether an alias or account has exactly ``address``; if so it has been dealt with."""
+        alias = await self._directory.alias(address)
+        if alias is not None:
+            expansion.via.append(address)
+            for target in alias.targets:
+                expansion.add(target, step, detail)
+            return True
+        account = await self._directory.account(address)
+        if account is None:
+            return False
+        if account.enabled:
+            expansion.deliver(account, mailbox_name(detail), step.address)
+        else:
+            expansion.problem(address, "disabled")
+        return True
+
+    async def _administrator(self, domain: str) -> Account | None:
+        """The first enabled administrator of ``domain``, else of the node."""
+        for where in dict.fromkeys((domain, "")):
+            for account in await self._directory.accounts(domain=where, role="administrator"):
+                if account.enabled:
+                    return account
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """An address on the way; ``source`` is the step whose alias named it, ``detail`` the hint carried along."""
+
+    address: Address
+    source: _Step | None
+    detail: str
+    depth: int
+
+    def comes_from(self, key: str) -> bool:
+        step: _Step | None = self
+        while step is not None:
+            if step.address.key == key:
+                return True
+            step = step.source
+        return False
+
+
+@dataclass(slots=True)
+class _Expansion:
+    """What one resolution has seen and found so far; destinations are kept in the order of finding, each once."""
+
+    route: RouteSettings
+    waiting: deque[_Step] = field(default_factory=deque)
+    seen: set[str] = field(default_factory=set)
+    mailboxes: dict[int, LocalMailbox] = field(default_factory=dict)
+    elsewhere: dict[str, Address] = field(default_factory=dict)
+    problems: dict[str, Problem] = field(default_factory=dict)
+    via: list[Address] = field(default_factory=list)
+    too_many: Address | None = None
+
+    def add(self, address: Address, source: _Step | None, detail: str) -> None:
+        """One more address to follow, unless it was seen, is too deep, or makes them too many."""
+        depth = source.depth + 1 if source is not None else 0
+        if source is not None and source.comes_from(address.key):
+            self.problem(address, "loop")
+        elif address.key in self.seen:
+            return
+        elif depth > self.route.max_alias_depth:
+            self.problem(address, "too deep")
+        elif len(self.seen) > self.route.max_expansion:
+            self.too_many = address
+        else:
+            self.seen.add(address.key)
+            self.waiting.append(_Step(address, source, detail, depth))
+
+    def next(self) -> _Step | None:
+        """The next step; None when all is done, or there are too many to go on."""
+        return self.waiting.popleft() if self.waiting and self.too_many is None else None
+
+    def deliver(self, account: Account, mailbox: str, address: Address) -> None:
+        self.mailboxes.setdefault(account.account_id, LocalMailbox(account, mailbox, address))
+
+    def problem(self, address: Address, why: Why) -> None:
+        self.problems.setdefault(address.key, Problem(address, why))
+
+    def result(self, address: Address) -> Resolution:
+        """Too many recipients give none at all: half a list served is worse than a clear refusal."""
+        if self.too_many is not None:
+            return Resolution(address, is_local=True, problems=(Problem(self.too_many, "too many"),), via=tuple(self.via))
+        return Resolution(
+            address,
+            is_local=address.key not in self.elsewhere,
+            mailboxes=tuple(self.mailboxes.values()),
+            elsewhere=tuple(self.elsewhere.values()),
+            problems=tuple(self.problems.values()),
+            via=tuple(self.via),
+        )
+
+
+def mailbox_name(detail: str) -> str:
+    """The mailbox that a plus-addressing detail names; INBOX for none, and for text that cannot be a mailbox's name."""
+    usable = detail.isprintable() and detail.strip("/ ") == detail and "//" not in detail
+    return INBOX if not detail or not usable or detail.upper() == INBOX else detail
+
+
+def _parsed(text: str) -> Address | None:
+    try:
+        return Address.parse(text)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Formats of mail as pure functions on octets: MIME, header fields, dates, Received, DSNs. No I/O, no clock, no policy."""

@@ -1,0 +1,63 @@
+"""Handing a message to one host (OUT-6). The queue decides to which host and when; the courier connects, talks, reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from posthouse.base.errors import Temporary
+from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.route import Protocol as HopProtocol
+from posthouse.model.route import TlsChoice
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One address of one host. ``tls`` is never "" here. Connections to equal targets may be used again."""
+
+    host: str
+    address: str
+    port: int
+    protocol: HopProtocol = "smtp"
+    tls: TlsChoice = "opportunistic"
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What goes in one mail transaction. ``content`` has CRLF line ends and no Return-Path of ours."""
+
+    sender: Sender
+    recipients: tuple[Recipient, ...]
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the host said about one recipient. ``code`` 2xx: it took the message; 4xx: try again; 5xx: never.
+
+    ``text`` is one line, code and enhanced code first. ``notifies`` tells whether the host takes over DSN duties
+    (RFC 3461 §5.2): then a success notice is its business.
+    """
+
+    code: int
+    text: str
+    notifies: bool = False
+
+
+class Unreachable(Temporary):
+    """No connection, no greeting, no TLS where it is required: another host of the destination may do."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__("The other host cannot be reached", code=450, enhanced="4.4.1", cause=cause)
+
+
+class Courier(Protocol):
+    async def deliver(self, target: Target, parcel: Parcel) -> Sequence[Answer]:
+        """One answer for each recipient, in order. When the connection breaks after the message went out and before the
+        host answered, the answers are 4xx: it may come twice, never not at all. Raises Unreachable."""
+        ...
+
+    async def close(self) -> None:
+        """Ends idle connections."""
+        ...

@@ -1,0 +1,88 @@
+"""Reads back a message's ready-made ENVELOPE, for searches: the texts in it without opening the message.
+
+The octets are our own (``Summary.envelope``): ``(date subject from sender reply-to to cc bcc in-reply-to message-id)`` in
+IMAP's form (RFC 9051 §7.5.2). Encoded words are decoded as in headers (RFC 2047).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from posthouse.formats.charsets import text_of
+from posthouse.formats.headers import decode_words
+
+# One token: a parenthesis, a quoted string, a literal's start, or an atom (NIL). Each alternative is linear.
+_TOKEN = re.compile(rb'[ ]*(?:([()])|"((?:[^"\\]|\\.)*)"|\{(\d+)\}\r\n|([^ ()"{]+))', re.DOTALL)
+_DAY = re.compile(r"\s*(?:[A-Za-z]{3,9}\s*,\s*)?(\d{1,2})\s+([A-Za-z]{3})[A-Za-z]*\s+(\d{2,4})\b")
+_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {name: n for n, name in enumerate(_MONTH_NAMES, 1)}
+_ADDRESS_FIELDS = {"from": 2, "to": 5, "cc": 6, "bcc": 7}
+
+Node = bytes | None | list["Node"]
+
+
+def parse(envelope: bytes) -> list[Node]:
+    """The nested lists and strings of a parenthesised list; NIL is None. Raises ValueError if it is not one."""
+    stack: list[list[Node]] = [[]]
+    at = 0
+    while at < len(envelope):
+        match = _TOKEN.match(envelope, at)
+        if match is None:
+            raise ValueError("not a parenthesised list")
+        paren, quoted, literal, atom = match.groups()
+        at = match.end()
+        if paren == b"(":
+            stack.append([])
+        elif paren == b")":
+            done = stack.pop()
+            if not stack:
+                raise ValueError("unbalanced parentheses")
+            stack[-1].append(done)
+        elif literal is not None:
+            stack[-1].append(envelope[at : at + int(literal)])
+            at += int(literal)
+        elif quoted is not None:
+            stack[-1].append(re.sub(rb"\\(.)", rb"\1", quoted, flags=re.DOTALL) if b"\\" in quoted else quoted)
+        else:
+            stack[-1].append(None if atom.upper() == b"NIL" else atom)
+    if len(stack) != 1 or len(stack[0]) != 1 or not isinstance(stack[0][0], list):
+        raise ValueError("not one parenthesised list")
+    return stack[0][0]
+
+
+def field_text(envelope: bytes, name: str) -> str:
+    """The decoded text of ``subject``, ``from``, ``to``, ``cc`` or ``bcc``: addresses as ``name <local@domain>, ...``."""
+    fields = parse(envelope)
+    if name == "subject":
+        subject = fields[1]
+        return decoded(subject) if isinstance(subject, bytes) else ""
+    addresses = fields[_ADDRESS_FIELDS[name]]
+    return ", ".join(_address(node) for node in addresses if isinstance(node, list)) if isinstance(addresses, list) else ""
+
+
+def _address(node: list[Node]) -> str:
+    name, _, local, domain = [decoded(part) if isinstance(part, bytes) else "" for part in node[:4]]
+    address = f"{local}@{domain}" if domain else local
+    return f"{name} <{address}>" if name else address
+
+
+def sent_day(envelope: bytes) -> date | None:
+    """The day that the Date field names, in its own time zone; None if there is none that can be read."""
+    match = _TOKEN.match(envelope, 1)
+    text = match[2] if match is not None else None
+    found = _DAY.match(text.decode("ascii", "replace")) if text else None
+    if found is None:
+        return None
+    month, year = _MONTHS.get(found[2].lower(), 0), int(found[3])
+    if len(found[3]) < 4:
+        year += 2000 if year < 50 else 1900
+    try:
+        return date(year, month, int(found[1]))
+    except ValueError:
+        return None
+
+
+def decoded(raw: bytes) -> str:
+    """A string of the envelope as text, encoded words decoded."""
+    return decode_words(text_of(raw))

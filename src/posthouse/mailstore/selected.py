@@ -1,0 +1,151 @@
+"""What one client has been told of its selected mailbox, and what it is still to be told.
+
+Opening needs no rows: the facts of the mailbox suffice until the first command that speaks of messages, and also while only
+new messages arrive. From then on the client's message numbers stand in ``view``: a shared snapshot, or, while messages are gone
+of which the client may not be told yet, that snapshot with these *ghosts* put back. Sources: RFC 9051 §5.2, §5.5, §7.5.1;
+RFC 2180. It knows nothing of IMAP's text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from posthouse.base.errors import NotFound
+from posthouse.interfaces.mailstore import MailReader
+from posthouse.mailstore.view import MailboxView
+from posthouse.mailstore.views import MailboxViews
+from posthouse.model.mailbox import Changes, FlagsChanged, MailboxInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What to tell, in this order: ``expunged`` message numbers (descending, so each is right when its turn comes) with their
+    ``gone_uids`` (ascending), the new number of messages (None: as before), whether there are new ``keywords``, and the
+    indexes in the view of rows that ``changed``. ``deleted``: the mailbox is no more."""
+
+    expunged: tuple[int, ...] = ()
+    gone_uids: tuple[int, ...] = ()
+    exists: int | None = None
+    keywords: bool = False
+    changed: tuple[int, ...] = ()
+    deleted: bool = False
+
+
+NOTHING = Update()
+DELETED = Update(deleted=True)
+
+
+class SelectedMailbox:
+    """The state of one session's selection. ``exists`` is the number of messages that the client knows of."""
+
+    __slots__ = ("_ghosts", "_store", "_told", "_view", "_views", "exists", "info", "mailbox_id", "read_only")
+
+    def __init__(self, store: MailReader, views: MailboxViews, info: MailboxInfo, *, read_only: bool) -> None:
+        self._store = store
+        self._views = views
+        self._view: MailboxView | None = None
+        self._ghosts: tuple[int, ...] = ()
+        self._told: dict[int, int] = {}
+        self.mailbox_id = info.mailbox_id
+        self.info = info
+        self.exists = info.exists
+        self.read_only = read_only
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        return self.info.keywords
+
+    async def view(self) -> MailboxView:
+        """The messages by the numbers that the client knows. Raises NotFound once the mailbox is deleted."""
+        if self._view is None:
+            self._view = await self._load()
+        return self._view
+
+    async def _load(self) -> MailboxView:
+        """The snapshot as of ``info``: what happened since then is taken back, for ``sync`` to tell."""
+        info = self.info
+        view = await self._views.current(self.mailbox_id, info.mod_seq)
+        if view.mod_seq == info.mod_seq:
+            return view
+        changes = await self._store.changes(self.mailbox_id, info.mod_seq)
+        known = view.without(view.uids[view.span(info.uid_next, 0xFFFF_FFFF).start :])
+        gone = [uid for uid in changes.vanished if uid < info.uid_next and known.index(uid) < 0]
+        known = known.with_unknown(gone)
+        known.mod_seq, known.uid_next = info.mod_seq, info.uid_next
+        return known
+
+    def is_ghost(self, uid: int) -> bool:
+        """Whether the message is gone already, though the client still counts it."""
+        return bool(self._ghosts) and uid in self._ghosts
+
+    def mark_told(self, rows: Sequence[tuple[int, int]]) -> None:
+        """Takes note that the client has seen these (UID, mod-sequence) states in the course of a command."""
+        self._told.update(rows)
+
+    def applied(self, result: FlagsChanged, before: MailboxView) -> bool:
+        """Advances by the session's own STORE without asking the store, if nothing else has happened in between."""
+        if self._view is not before or self._ghosts or result.before_mod_seq != before.mod_seq:
+            return False
+        rows = tuple(row for row in result.rows if row.mod_seq > before.mod_seq)
+        changes = Changes(result.mod_seq, before.uid_next, rows, ())
+        self._view = self._views.apply(self.mailbox_id, before, changes)
+        self.info = replace(self.info, mod_seq=result.mod_seq)
+        return True
+
+    async def learn_keywords(self) -> bool:
+        """Reads the mailbox's keywords anew, after a STORE that may have made one; whether there are more now."""
+        fresh = await self._store.mailbox_by_id(self.mailbox_id)
+        if fresh is None or len(fresh.keywords) == len(self.info.keywords):
+            return False
+        self.info = replace(self.info, keywords=fresh.keywords)
+        return True
+
+    async def sync(self, *, expunge: bool) -> Update:
+        """Catches up with the mailbox. ``expunge`` False: the client's numbers must not move now."""
+        fresh = await self._store.mailbox_by_id(self.mailbox_id)
+        if fresh is None:
+            return DELETED
+        if fresh.mod_seq <= self.info.mod_seq and not (expunge and self._ghosts):
+            self._told.clear()
+            return NOTHING
+        keywords = len(fresh.keywords) != len(self.info.keywords)
+        try:
+            if self._view is None and (update := await self._sync_unloaded(fresh, keywords=keywords)) is not None:
+                return update
+            old = await self.view()
+            new = await self._views.current(self.mailbox_id, fresh.mod_seq, None if self._ghosts else old)
+        except NotFound:
+            return DELETED
+        return self._tell(fresh, old, new, expunge=expunge)
+
+    async def _sync_unloaded(self, fresh: MailboxInfo, *, keywords: bool) -> Update | None:
+        """As long as only new messages came, their number is enough; None if the view is needed."""
+        changes = await self._store.changes(self.mailbox_id, self.info.mod_seq)
+        known = self.info.uid_next
+        if any(row.uid < known for row in changes.rows) or any(uid < known for uid in changes.vanished):
+            return None
+        self.exists += len(changes.rows)
+        self.info = replace(fresh, mod_seq=changes.mod_seq, uid_next=changes.uid_next, exists=self.exists)
+        return Update(exists=self.exists if changes.rows else None, keywords=keywords)
+
+    def _tell(self, fresh: MailboxInfo, old: MailboxView, new: MailboxView, *, expunge: bool) -> Update:
+        delta = self._views.delta(self.mailbox_id, old, new)
+        gone = tuple(sorted({*delta.gone, *self._ghosts})) if self._ghosts else delta.gone
+        expunged: tuple[int, ...] = ()
+        if gone and not expunge:
+            view, self._ghosts = new.with_ghosts(old, gone), gone
+        else:
+            view, self._ghosts = new, ()
+            expunged = tuple(old.index(uid) + 1 for uid in reversed(gone))
+        left = self.exists - len(expunged)
+        told = self._told
+        changed = [view.index(uid) for uid in delta.changed]
+        if told:
+            changed = [at for at in changed if told.get(view.uids[at]) != view.mod_seqs[at]]
+            told.clear()
+        keywords = len(fresh.keywords) != len(self.info.keywords)
+        self._view, self.exists = view, len(view)
+        self.info = replace(fresh, mod_seq=new.mod_seq, uid_next=new.uid_next, exists=len(view))
+        exists = len(view) if len(view) != left else None
+        return Update(expunged, gone if expunge else (), exists, keywords, tuple(changed))

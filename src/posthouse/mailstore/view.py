@@ -1,0 +1,160 @@
+"""What one mailbox looks like at one moment: an immutable snapshot that all sessions of a process share.
+
+A message's *index* is its sequence number minus one. Columns are flat arrays, 20 bytes a message; an advance copies them (some
+microseconds for 20,000 messages) and touches only the changed rows. ``Delta`` is what happened between two snapshots, in terms
+that a session can tell its client: which indexes of the old one are gone, how many messages are new, which rows changed.
+It knows nothing of sessions and of IMAP's text. Sources: RFC 9051 §2.3.1 (message numbers), RFC 7162 (mod-sequences).
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from posthouse.model.mailbox import DELETED, Changes, MessageRow
+
+# From so many removed rows on, the columns are rebuilt in one pass instead of one memmove for each.
+_REBUILD_FROM = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """From the snapshot at ``since`` to that at ``mod_seq``: the UIDs ``gone``, and those of rows that stayed but ``changed``,
+    both ascending."""
+
+    since: int
+    mod_seq: int
+    gone: tuple[int, ...]
+    changed: tuple[int, ...]
+
+
+class MailboxView:
+    """One snapshot. The arrays are never changed once it is made.
+
+    ``mod_seq`` is the mailbox's HIGHESTMODSEQ of that moment, ``uid_next`` its UIDNEXT.
+    """
+
+    __slots__ = ("flags", "mod_seq", "mod_seqs", "uid_next", "uids")
+
+    def __init__(self, uids: array[int], flags: array[int], mod_seqs: array[int], mod_seq: int, uid_next: int) -> None:
+        self.uids = uids
+        self.flags = flags
+        self.mod_seqs = mod_seqs
+        self.mod_seq = mod_seq
+        self.uid_next = uid_next
+
+    @classmethod
+    def of(cls, rows: Sequence[MessageRow], mod_seq: int, uid_next: int) -> MailboxView:
+        """From all rows of a mailbox in ascending UID order."""
+        return cls(
+            array("I", [row.uid for row in rows]),
+            array("Q", [row.flags for row in rows]),
+            array("Q", [row.mod_seq for row in rows]),
+            mod_seq,
+            uid_next,
+        )
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    def index(self, uid: int) -> int:
+        """The index of ``uid``, -1 if there is no such message."""
+        at = bisect_left(self.uids, uid)
+        return at if at < len(self.uids) and self.uids[at] == uid else -1
+
+    def span(self, first_uid: int, last_uid: int) -> range:
+        """Indexes of the messages with ``first_uid <= UID <= last_uid``."""
+        return range(bisect_left(self.uids, first_uid), bisect_left(self.uids, last_uid + 1))
+
+    def advanced(self, changes: Changes) -> tuple[MailboxView, Delta]:
+        """The next snapshot: this one with ``changes`` (all that happened since ``mod_seq``) applied."""
+        flags, mod_seqs, uids = self.flags[:], self.mod_seqs[:], self.uids
+        changed: list[int] = []
+        added: list[MessageRow] = []
+        for row in changes.rows:
+            at = self.index(row.uid)
+            if at < 0:
+                added.append(row)
+                continue
+            changed.append(row.uid)
+            flags[at] = row.flags
+            mod_seqs[at] = row.mod_seq
+        gone = tuple(uid for uid in changes.vanished if self.index(uid) >= 0)
+        if added or gone:
+            uids = uids[:]
+        view = MailboxView(uids, flags, mod_seqs, changes.mod_seq, max(changes.uid_next, self.uid_next))
+        view._insert(added)
+        if gone:
+            lost = set(gone)
+            view._drop([self.index(uid) for uid in gone])
+            changed = [uid for uid in changed if uid not in lost]
+        return view, Delta(self.mod_seq, changes.mod_seq, gone, tuple(changed))
+
+    def delta_to(self, newer: MailboxView) -> Delta:
+        """What happened between this snapshot and a newer one, found by comparing them; takes time by their length."""
+        gone: tuple[int, ...] = ()
+        if newer.uids[: len(self.uids)] != self.uids:
+            alive = set(newer.uids)
+            gone = tuple(uid for uid in self.uids if uid not in alive)
+        since, mine = self.mod_seq, self.uid_next
+        changed = [uid for uid, mod_seq in zip(newer.uids, newer.mod_seqs, strict=True) if mod_seq > since and uid < mine]
+        if gone:
+            known = set(self.uids)
+            changed = [uid for uid in changed if uid in known]
+        return Delta(since, newer.mod_seq, gone, tuple(changed))
+
+    def with_ghosts(self, older: MailboxView, gone: Iterable[int]) -> MailboxView:
+        """This snapshot with the messages ``gone``, as they were in ``older``, put back at their places.
+
+        For a client that may not be told of an expunge yet (RFC 9051 §7.5.1): its numbers must stay as they are.
+        """
+        view = MailboxView(self.uids[:], self.flags[:], self.mod_seqs[:], self.mod_seq, self.uid_next)
+        indexes = [(uid, older.index(uid)) for uid in gone]
+        view._insert([MessageRow(uid, older.flags[at], older.mod_seqs[at]) for uid, at in indexes if at >= 0])
+        return view
+
+    def with_unknown(self, uids: Sequence[int]) -> MailboxView:
+        """This snapshot with messages put back of which nothing but the UID is known; they show as deleted."""
+        view = MailboxView(self.uids[:], self.flags[:], self.mod_seqs[:], self.mod_seq, self.uid_next)
+        view._insert([MessageRow(uid, DELETED, 0) for uid in uids])
+        return view
+
+    def without(self, gone: Iterable[int]) -> MailboxView:
+        """This snapshot without some messages, UIDs that are not in it are ignored."""
+        view = MailboxView(self.uids[:], self.flags[:], self.mod_seqs[:], self.mod_seq, self.uid_next)
+        view._drop([at for at in (self.index(uid) for uid in gone) if at >= 0])
+        return view
+
+    def _insert(self, rows: Sequence[MessageRow]) -> None:
+        """Adds rows at their places. Only while the snapshot is being made."""
+        for row in rows:
+            at = len(self.uids)
+            if at and self.uids[-1] > row.uid:
+                at = bisect_left(self.uids, row.uid)
+            self.uids.insert(at, row.uid)
+            self.flags.insert(at, row.flags)
+            self.mod_seqs.insert(at, row.mod_seq)
+
+    def _drop(self, indexes: Sequence[int]) -> None:
+        """Removes rows at ascending indexes. Only while the snapshot is being made."""
+        if len(indexes) < _REBUILD_FROM:
+            for column in (self.uids, self.flags, self.mod_seqs):
+                for at in reversed(indexes):
+                    del column[at]
+            return
+        self.uids = _without(self.uids, indexes)
+        self.flags = _without(self.flags, indexes)
+        self.mod_seqs = _without(self.mod_seqs, indexes)
+
+
+def _without(column: array[int], indexes: Sequence[int]) -> array[int]:
+    """A copy of a column that leaves out ascending indexes."""
+    kept = array(column.typecode)
+    start = 0
+    for at in indexes:
+        kept.extend(column[start:at])
+        start = at + 1
+    kept.extend(column[start:])
+    return kept

@@ -1,0 +1,209 @@
+"""Walks a message along the stages, records every verdict, and says what to answer.
+
+Knows no protocol: servers (SMTP, LMTP, submission) and rehearsal call it. Turns a MailError of a stage into the verdict
+that it means, so that whatever fails on the path is answered 4xx or 5xx, never acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from posthouse.base.clock import Clock
+from posthouse.base.errors import MailError
+from posthouse.base.ids import Ids
+from posthouse.base.metrics import MESSAGE_BYTES, MESSAGES
+from posthouse.formats.mime import Limits, summarise
+from posthouse.interfaces.traces import TraceLog
+from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.plan import ToMailbox
+from posthouse.model.session import Session
+from posthouse.model.settings import Settings
+from posthouse.model.summary import Summary
+from posthouse.model.trace import TraceRecord
+from posthouse.model.verdict import Defer, Discard, Hold, Reason, Refuse, Reply, Verdict, ends
+from posthouse.pipeline.stage import Stage
+from posthouse.pipeline.submission import mend
+from posthouse.pipeline.trace_header import trace_header
+from posthouse.pipeline.transaction import Transaction
+
+PARSE_IN_THREAD_BYTES = 256 << 10
+SUBMISSION = ("submission", "submissions")
+Final = Refuse | Defer
+
+
+class Driver:
+    """One per process. ``sleep`` is asyncio's, or a test's."""
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        *,
+        settings: Callable[[], Settings],
+        clock: Clock,
+        ids: Ids,
+        traces: TraceLog,
+        node_name: str,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._connect = _having(stages, "connect")
+        self._mail_from = _having(stages, "mail_from")
+        self._rcpt_to = _having(stages, "rcpt_to")
+        self._message = _having(stages, "message")
+        self._settings = settings
+        self._clock = clock
+        self._ids = ids
+        self._traces = traces
+        self._node_name = node_name
+        self._sleep = sleep
+
+    async def connect(self, session: Session) -> Final | None:
+        """None, or why the connection is refused."""
+        for stage in self._connect:
+            verdict = await _ask(stage, stage.connect(session))
+            if isinstance(verdict, (Refuse, Defer)):
+                return verdict
+        return None
+
+    async def begin(self, session: Session, sender: Sender) -> tuple[Transaction, Final | None]:
+        """A new transaction at MAIL FROM, and why it is refused, if it is."""
+        transaction = Transaction(self._ids.new(), session, sender, self._clock.now())
+        for stage in self._mail_from:
+            final = self._noted(transaction, await _ask(stage, stage.mail_from(transaction)))
+            if final is not None:
+                await self._tarpit(transaction)
+                return transaction, final
+        await self._tarpit(transaction)
+        return transaction, None
+
+    async def recipient(self, transaction: Transaction, recipient: Recipient) -> Final | None:
+        """None if the recipient joins the transaction, or why not."""
+        for stage in self._rcpt_to:
+            verdict = await _ask(stage, stage.rcpt_to(transaction, recipient))
+            final = self._noted(transaction, verdict, str(recipient.address))
+            if final is not None:
+                transaction.refused.append(recipient)
+                await self._tarpit(transaction)
+                return final
+        transaction.recipients.append(recipient)
+        await self._tarpit(transaction)
+        return None
+
+    async def message(self, transaction: Transaction, content: bytes) -> Reply:
+        """The whole message is in: walks it to the end and gives the reply. The record is written."""
+        transaction.content = self._with_trace_headers(transaction, content)
+        transaction.summary = await self._parse(transaction.content)
+        for stage in self._message:
+            final = await self._ask_about_message(stage, transaction)
+            if final is not None:
+                await self._tarpit(transaction)
+                return self._finish(transaction, final)
+        reply = Reply(250, "2.0.0", f"Accepted, id {transaction.trace_id}")
+        self._record(transaction, "accepted", reply)
+        MESSAGE_BYTES.labels(transaction.session.service).inc(len(content))
+        return reply
+
+    def abandon(self, transaction: Transaction, why: str) -> None:
+        """The transaction ended before a message was there: refused recipients only, RSET, a lost connection."""
+        refusals = [step for step in transaction.steps if step.verdict in ("refuse", "defer")]
+        if not refusals and not transaction.recipients:
+            return
+        if refusals and not transaction.recipients:
+            outcome = "refused" if refusals[-1].verdict == "refuse" else "deferred"
+        else:
+            outcome = "aborted"
+        self._record(transaction, outcome, Reply(0, "", why))
+
+    def refuse(self, transaction: Transaction, reply: Reply, rule: str) -> None:
+        """The protocol refused the message itself (size, bare newline): record it."""
+        verdict = (Refuse if reply.code >= 500 else Defer)(reply, Reason("smtp", rule, reply.text))
+        transaction.note(self._clock.now(), verdict)
+        self._finish(transaction, verdict)
+
+    async def _ask_about_message(self, stage: Stage, transaction: Transaction) -> Verdict | None:
+        try:
+            verdicts = await stage.message(transaction)
+        except MailError as error:
+            verdicts = (_verdict_of(stage, error),)
+        for verdict in verdicts:
+            transaction.note(self._clock.now(), verdict)
+            if ends(verdict):
+                return verdict
+        return None
+
+    def _finish(self, transaction: Transaction, verdict: Verdict) -> Reply:
+        if isinstance(verdict, (Refuse, Defer)):
+            self._record(transaction, "refused" if isinstance(verdict, Refuse) else "deferred", verdict.reply)
+            return verdict.reply
+        assert isinstance(verdict, (Hold, Discard)), "only final verdicts end the path"
+        reply = Reply(250, "2.0.0", f"Accepted, id {transaction.trace_id}")
+        self._record(transaction, "held" if isinstance(verdict, Hold) else "discarded", reply)
+        return reply
+
+    def _noted(self, transaction: Transaction, verdict: Verdict | None, recipient: str = "") -> Final | None:
+        if verdict is None:
+            return None
+        transaction.note(self._clock.now(), verdict, recipient)
+        return verdict if isinstance(verdict, (Refuse, Defer)) else None
+
+    async def _tarpit(self, transaction: Transaction) -> None:
+        if transaction.delay_s:
+            seconds, transaction.delay_s = transaction.delay_s, 0.0
+            await self._sleep(seconds)
+
+    def _with_trace_headers(self, transaction: Transaction, content: bytes) -> bytes:
+        """Submitted messages are mended first (RFC 6409 §8); Return-Path goes in front if a mailbox here gets a copy."""
+        at = self._clock.now()
+        name = self._settings().smtp.hostname or self._node_name
+        mended: tuple[bytes, bytes] = (b"", content)
+        if transaction.session.service in SUBMISSION:
+            mended = mend(transaction, content, at=at, hostname=name)
+        local = any(isinstance(d, ToMailbox) for found in transaction.resolved.values() for d in found)
+        return b"".join((trace_header(transaction, hostname=name, at=at, return_path=local), *mended))
+
+    async def _parse(self, content: bytes) -> Summary:
+        smtp = self._settings().smtp
+        limits = Limits(smtp.max_headers, smtp.max_header_bytes, smtp.max_parts, smtp.max_part_depth)
+        if len(content) > PARSE_IN_THREAD_BYTES:
+            return await asyncio.to_thread(summarise, content, limits)
+        return summarise(content, limits)
+
+    def _record(self, transaction: Transaction, outcome: str, reply: Reply) -> None:
+        session, summary = transaction.session, transaction.summary
+        MESSAGES.labels(session.service, outcome).inc()
+        self._traces.record(
+            TraceRecord(
+                trace_id=transaction.trace_id,
+                at=transaction.started_at,
+                service=session.service,
+                client=session.client_address,
+                helo=session.helo,
+                account=session.account,
+                sender=str(transaction.sender),
+                recipients=tuple(str(r.address) for r in (*transaction.recipients, *transaction.refused)),
+                message_id=summary.message_id if summary else "",
+                subject=summary.subject if summary else "",
+                size_bytes=summary.size_bytes if summary else 0,
+                outcome=outcome,
+                reply=f"{reply.code} {reply.enhanced} {reply.text}" if reply.code else reply.text,
+                steps=tuple(transaction.steps),
+            )
+        )
+
+
+def _having(stages: Sequence[Stage], hook: str) -> tuple[Stage, ...]:
+    """The stages that override a hook; the others are never called."""
+    return tuple(stage for stage in stages if getattr(type(stage), hook) is not getattr(Stage, hook))
+
+
+async def _ask(stage: Stage, answer: Awaitable[Verdict | None]) -> Verdict | None:
+    try:
+        return await answer
+    except MailError as error:
+        return _verdict_of(stage, error)
+
+
+def _verdict_of(stage: Stage, error: MailError) -> Verdict:
+    reply = Reply(error.code, error.enhanced, error.public)
+    reason = Reason(stage.name, "error", error.cause or error.public)
+    return Defer(reply, reason) if error.temporary else Refuse(reply, reason)

@@ -1,0 +1,126 @@
+"""Stage ``envelope``: who may send what to whom (NET-4, INB-3, INB-5, OUT-1).
+
+Knows sender and recipients, not the message. No open relay: a recipient is accepted if its domain is ours (then it must
+exist), if we route its domain, or if the peer may relay. What a local address stands for is resolved here once, and kept in
+``transaction.resolved`` for route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from posthouse.base.errors import Temporary
+from posthouse.directory.resolve import Problem, RecipientResolver, Resolution, Why
+from posthouse.interfaces.resolver import Resolver
+from posthouse.interfaces.routes import Routes
+from posthouse.model.address import Address
+from posthouse.model.envelope import Recipient
+from posthouse.model.networks import within
+from posthouse.model.plan import ToQueue
+from posthouse.model.session import Session
+from posthouse.model.settings import Settings
+from posthouse.model.verdict import Continue, Reason, Refuse, Reply, Verdict
+from posthouse.pipeline.onward import Onward
+from posthouse.pipeline.stage import Stage
+from posthouse.pipeline.transaction import Transaction
+
+AUTH_REQUIRED = Reply(530, "5.7.0", "Authentication required")
+TLS_REQUIRED = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
+NO_RELAY = Reply(550, "5.7.1", "Relaying denied")
+NO_USER = Reply(550, "5.1.1", "No such user here")
+LOOP = Reply(550, "5.4.6", "Routing loop detected")
+REFUSALS: dict[Why, Reply] = {
+    "unknown": NO_USER,
+    "disabled": Reply(550, "5.2.1", "Mailbox disabled, not accepting messages"),
+    "loop": LOOP,
+    "too deep": LOOP,
+    "too many": Reply(550, "5.5.3", "Too many recipients behind this address"),
+}
+
+
+class Envelope(Stage):
+    """Authentication and TLS where they are required; relay control; local recipients."""
+
+    name = "envelope"
+
+    def __init__(
+        self, settings: Callable[[], Settings], recipients: RecipientResolver, routes: Routes, resolver: Resolver
+    ) -> None:
+        self._settings = settings
+        self._recipients = recipients
+        self._routes = routes
+        self._resolver = resolver
+        self._onward = Onward(settings, recipients, routes)
+
+    async def mail_from(self, transaction: Transaction) -> Verdict | None:
+        session = transaction.session
+        smtp = self._settings().smtp
+        if session.service in ("submission", "submissions"):
+            if not session.account:
+                return Refuse(AUTH_REQUIRED, Reason(self.name, "authentication", "submission without a login"))
+            return None
+        if session.service == "smtp":
+            if smtp.starttls == "required" and session.tls is None:
+                return Refuse(TLS_REQUIRED, Reason(self.name, "starttls", "clear text where TLS is required"))
+            if smtp.auth == "required" and not session.account and not session.relay:
+                return Refuse(AUTH_REQUIRED, Reason(self.name, "authentication", "no login where one is required"))
+        return None
+
+    async def rcpt_to(self, transaction: Transaction, recipient: Recipient) -> Verdict | None:
+        address = recipient.address
+        if (hop := await self._routes.route(address)) is not None:
+            transaction.resolved[address.key] = (ToQueue(recipient, str(hop)),)
+            return Continue(Reason(self.name, "route", f"{address} is routed to {hop}"))
+        resolution = await self._recipients.resolve(address)
+        if not resolution.is_local:
+            return await self._relay(transaction, recipient)
+        if not resolution.is_deliverable:
+            return self._refuse(resolution.problems[0])
+        transaction.resolved[address.key] = await self._onward.resolved(recipient, resolution)
+        return Continue(Reason(self.name, "recipient", _told(resolution)))
+
+    async def _relay(self, transaction: Transaction, recipient: Recipient) -> Verdict:
+        session = transaction.session
+        why = await self._relay_right(session, recipient.address)
+        if not why:
+            detail = f"{recipient.address.domain} is not ours, and {session.client_address} may not relay"
+            return Refuse(NO_RELAY, Reason(self.name, "relay", detail))
+        transaction.resolved[recipient.address.key] = (ToQueue(recipient),)
+        return Continue(Reason(self.name, "relay", f"relayed for {why}"))
+
+    async def _relay_right(self, session: Session, address: Address) -> str:
+        """Why this peer may send to ``address``; "" if it may not (NET-4)."""
+        if session.account:
+            return f"the account {session.account}"
+        if session.relay:
+            return f"the {session.relay} of {session.client_address}"
+        domains = self._settings().smtp.relay_domains
+        if not domains:
+            return ""
+        if within(address.domain, domains):
+            return f"the listed domain {address.domain}"
+        if within(host := await self._verified_host(session), domains):
+            session.relay = "domain"
+            return f"the listed host {host}"
+        return ""
+
+    async def _verified_host(self, session: Session) -> str:
+        """The peer's name, if PTR and A/AAAA records agree. Fails closed: without DNS nobody is a relay-listed host."""
+        if session.host:
+            return session.host
+        try:
+            for name in (await self._resolver.ptr(session.client_address))[:5]:
+                if session.client_address in await self._resolver.addresses(name):
+                    session.host = name
+                    return name
+        except Temporary:
+            return ""
+        return ""
+
+    def _refuse(self, problem: Problem) -> Verdict:
+        return Refuse(REFUSALS[problem.why], Reason(self.name, "recipient", f"{problem.address}: {problem.why}"))
+
+
+def _told(resolution: Resolution) -> str:
+    via = f" by way of {', '.join(map(str, resolution.via))}" if resolution.via else ""
+    return f"{resolution.address} is ours{via}"

@@ -1,0 +1,53 @@
+"""The path of a message, and the file to read first.
+
+    connect -> envelope -> greylist -> authenticate -> content -> route -> dispose
+
+Every stage answers with Verdicts (model/verdict.py); the driver (driver.py) asks them in this order, records what they say
+under the message's trace id, and turns the first final verdict into the SMTP reply while the sender still waits (INB-9).
+Rehearsal runs the same list with a recording sink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from posthouse.directory.resolve import RecipientResolver
+from posthouse.interfaces.counters import Counters
+from posthouse.interfaces.resolver import Resolver
+from posthouse.interfaces.routes import Routes
+from posthouse.interfaces.sink import Sink
+from posthouse.model.settings import Settings
+from posthouse.pipeline.authenticate import Authenticate
+from posthouse.pipeline.dispose import Dispose
+from posthouse.pipeline.envelope import Envelope
+from posthouse.pipeline.greylist import Greylist
+from posthouse.pipeline.inspect import Inspect
+from posthouse.pipeline.network import Network
+from posthouse.pipeline.route import Route
+from posthouse.pipeline.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the stages need of the world."""
+
+    settings: Callable[[], Settings]
+    counters: Counters
+    recipients: RecipientResolver
+    routes: Routes
+    resolver: Resolver
+    sink: Sink
+
+
+def stages(parts: Parts) -> tuple[Stage, ...]:
+    """All stages, in the order in which they are asked."""
+    return (
+        Network(parts.settings, parts.counters),
+        Envelope(parts.settings, parts.recipients, parts.routes, parts.resolver),
+        Greylist(),
+        Authenticate(),
+        Inspect(parts.settings),
+        Route(parts.settings),
+        Dispose(parts.sink),
+    )

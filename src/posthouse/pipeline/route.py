@@ -1,0 +1,49 @@
+"""Stage ``route``: where each recipient's copy goes (RTE-1, RTE-4). Each final recipient gets one copy.
+
+The envelope stage has resolved every accepted address; here the smart host is added, double destinations are merged, and the
+plan is made. Nothing is looked up any more, so nothing can fail after the message is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from posthouse.model.plan import Destination, ToMailbox, ToQueue
+from posthouse.model.settings import Settings
+from posthouse.model.verdict import Continue, Reason, Verdict
+from posthouse.pipeline.stage import Stage
+from posthouse.pipeline.transaction import Transaction
+
+
+class Route(Stage):
+    name = "route"
+
+    def __init__(self, settings: Callable[[], Settings]) -> None:
+        self._settings = settings
+
+    async def message(self, transaction: Transaction) -> Sequence[Verdict]:
+        smart_host = self._settings().route.smart_host
+        seen: dict[object, Destination] = {}
+        for recipient in transaction.recipients:
+            for destination in transaction.resolved[recipient.address.key]:
+                if isinstance(destination, ToQueue) and not destination.next_hop and smart_host:
+                    destination = replace(destination, next_hop=smart_host)
+                seen.setdefault(_identity(destination), destination)
+        transaction.destinations = list(seen.values())
+        return [Continue(Reason(self.name, "plan", _words(destination))) for destination in transaction.destinations]
+
+
+def _identity(destination: Destination) -> object:
+    """What makes two copies the same copy."""
+    if isinstance(destination, ToMailbox):
+        return destination.account_id
+    return destination.recipient.address.key
+
+
+def _words(destination: Destination) -> str:
+    if isinstance(destination, ToMailbox):
+        return f"{destination.recipient.address} to mailbox {destination.mailbox}"
+    if isinstance(destination, ToQueue):
+        return f"{destination.recipient.address} to {destination.next_hop or 'the mail hosts of its domain'}"
+    return f"{destination.recipient.address} dropped: {destination.why}"

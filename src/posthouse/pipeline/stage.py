@@ -1,0 +1,37 @@
+"""What a stage is: a name and up to four hooks, each answering with a Verdict, several, or nothing to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from posthouse.model.envelope import Recipient
+from posthouse.model.session import Session
+from posthouse.model.verdict import Verdict
+from posthouse.pipeline.transaction import Transaction
+
+
+class Stage:
+    """Override the hooks that you need; the driver never calls the others.
+
+    None means: nothing to say, go on. A verdict in ``model.verdict.Final`` ends the asking. A stage keeps no state about
+    sessions: what it learns it writes into the session or the transaction. Raises: MailError only, which the driver
+    turns into Defer or Refuse with the error's public text.
+    """
+
+    name = ""
+
+    async def connect(self, session: Session) -> Verdict | None:
+        """A peer has connected; nothing was said yet."""
+        return None
+
+    async def mail_from(self, transaction: Transaction) -> Verdict | None:
+        """``transaction.sender`` is known."""
+        return None
+
+    async def rcpt_to(self, transaction: Transaction, recipient: Recipient) -> Verdict | None:
+        """One recipient is proposed; it joins ``transaction.recipients`` if no stage objects."""
+        return None
+
+    async def message(self, transaction: Transaction) -> Sequence[Verdict]:
+        """The whole message is there; the reply to DATA depends on the verdicts."""
+        return ()

@@ -1,0 +1,66 @@
+"""One mail transaction on its way: what the stages read and write. Made at MAIL FROM, ended by a reply or by the peer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.plan import Destination
+from posthouse.model.session import Session
+from posthouse.model.summary import Summary
+from posthouse.model.trace import TraceStep
+from posthouse.model.verdict import Continue, Copy, Defer, Delay, Discard, Hold, Redirect, Refuse, Score, Tag, Verdict
+
+
+@dataclass(slots=True)
+class Transaction:
+    """``recipients`` are those accepted at RCPT TO; ``refused`` those that were not, with their replies in ``steps``.
+
+    ``content`` and ``summary`` are there from the stages' ``message`` on; ``destinations`` is filled in by route.
+    ``delay_s`` sums the Delay verdicts since the last reply. ``tags`` are headers that stages want in front.
+    """
+
+    trace_id: str
+    session: Session
+    sender: Sender
+    started_at: float
+    recipients: list[Recipient] = field(default_factory=list)
+    refused: list[Recipient] = field(default_factory=list)
+    steps: list[TraceStep] = field(default_factory=list)
+    tags: list[tuple[str, str]] = field(default_factory=list)
+    score: float = 0.0
+    delay_s: float = 0.0
+    content: bytes = b""
+    summary: Summary | None = None
+    destinations: list[Destination] = field(default_factory=list)
+    resolved: dict[str, tuple[Destination, ...]] = field(default_factory=dict)
+
+    def note(self, at: float, verdict: Verdict, recipient: str = "") -> None:
+        """Records a verdict, and takes up what it changes about the message."""
+        reason = verdict.reason
+        self.steps.append(TraceStep(at, reason.stage, reason.rule, WORDS[type(verdict)], recipient, reason.detail))
+        if isinstance(verdict, Delay):
+            self.delay_s += verdict.seconds
+        elif isinstance(verdict, Score):
+            self.score += verdict.points
+        elif isinstance(verdict, Tag):
+            self.tags.append((verdict.name, verdict.value))
+
+    def note_all(self, at: float, verdicts: Iterable[Verdict]) -> None:
+        for verdict in verdicts:
+            self.note(at, verdict)
+
+
+WORDS: dict[type[Verdict], str] = {
+    Continue: "pass",
+    Tag: "tag",
+    Score: "score",
+    Delay: "delay",
+    Refuse: "refuse",
+    Defer: "defer",
+    Hold: "hold",
+    Discard: "discard",
+    Redirect: "redirect",
+    Copy: "copy",
+}

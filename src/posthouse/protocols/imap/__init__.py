@@ -1,0 +1,1 @@
+"""IMAP's wire, server side, without input or output: ``core`` takes octets and gives ``commands``; ``responses`` renders."""

@@ -1,0 +1,274 @@
+"""The one place that picks backends. ``worker`` builds what protocol servers are given, ``steward`` what writes and runs
+operations, ``offline_context`` the same for operations on a node that does not run.
+
+Everything built here stands behind an interface; nothing else in the house imports a backend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from posthouse.admin.context import Context
+from posthouse.admin.nodecontrol import NodeControl
+from posthouse.backends import notices
+from posthouse.backends.bus import SocketBus
+from posthouse.backends.counters import BusCounters
+from posthouse.backends.dns import DnsResolver
+from posthouse.backends.memory.bus import MemoryBus
+from posthouse.backends.passwords import Argon2Hasher
+from posthouse.backends.sqlite.configuration import SqliteConfiguration, SqliteConfigurationReader
+from posthouse.backends.sqlite.database import DatabaseThread
+from posthouse.backends.sqlite.directory import SqliteDirectory
+from posthouse.backends.sqlite.directory_writer import SqliteDirectoryWriter, open_directory_file
+from posthouse.backends.sqlite.gate import GateServer
+from posthouse.backends.sqlite.gate_client import GateClient
+from posthouse.backends.sqlite.local_gate import LocalGate
+from posthouse.backends.sqlite.mailstore import SqliteMailStore
+from posthouse.backends.sqlite.sink import SqliteSink
+from posthouse.backends.sqlite.spool import SqliteSpool
+from posthouse.backends.sqlite.trace_writer import TraceWriter
+from posthouse.backends.sqlite.traces import LocalTraceLog, RemoteTraceLog
+from posthouse.backends.sqlite.writer import MailWriterThread
+from posthouse.base.clock import SystemClock
+from posthouse.base.ids import Ids
+from posthouse.directory.authenticate import Authenticator
+from posthouse.directory.resolve import RecipientResolver
+from posthouse.interfaces.bus import Bus
+from posthouse.model.address import Address
+from posthouse.model.route import NextHop, Route
+from posthouse.pipeline.driver import Driver
+from posthouse.pipeline.path import Parts, stages
+from posthouse.roles.config import NodeConfig
+from posthouse.roles.live import Live
+from posthouse.roles.node_control import BusNodeControl, OfflineNodeControl
+from posthouse.servers.control import ControlServer
+from posthouse.servers.services import Services
+from posthouse.servers.tls_contexts import TlsContexts
+
+LONGEST_SOCKET_PATH = 90
+"""The kernel takes 107 octets; the names that we put into the folder are shorter than the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What lies in a data folder: databases and sockets."""
+
+    directory: Path
+    traces: Path
+    mail: Path
+    gate: Path
+    control: Path
+
+    @classmethod
+    def under(cls, data: Path) -> Files:
+        """Where they are."""
+        run = data / "run"
+        return cls(data / "directory.db", data / "traces.db", data / "mail.db", _short(run) / "gate.sock", run / "control.sock")
+
+
+def _short(folder: Path) -> Path:
+    """A name of ``folder`` that fits into a socket's address, by way of an open descriptor if need be."""
+    if len(os.fsencode(folder)) <= LONGEST_SOCKET_PATH:
+        return folder
+    return Path(f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)}")
+
+
+class _NoRoutes:
+    async def route(self, address: Address) -> NextHop | None:
+        return None
+
+    async def routes(self) -> Sequence[Route]:
+        return ()
+
+
+async def _sound() -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """``close`` lets go of everything, last in first out."""
+
+    services: Services
+    contexts: TlsContexts
+    stack: AsyncExitStack
+
+    async def close(self) -> None:
+        """Sends what is still buffered and closes."""
+        await self.stack.aclose()
+
+
+def open_bus(end: socket.socket, on_lost: Callable[[], None]) -> SocketBus:
+    """A child's end of the bus."""
+    return SocketBus(end, on_lost)
+
+
+async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
+    """Everything that a worker's servers need; the steward is up already. Raises MailError when a database cannot be read."""
+    files, clock, stack = Files.under(config.data), SystemClock(), AsyncExitStack()
+    ids = Ids(clock)
+    directory = SqliteDirectory(files.directory)
+    stack.callback(directory.close)
+    configuration = SqliteConfigurationReader(files.directory)
+    stack.callback(configuration.close)
+    live = Live(config.data, configuration.load)
+    stack.push_async_callback(live.close)
+    await live.start(bus)
+    gate = GateClient(files.gate)
+    stack.push_async_callback(gate.close)
+    store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store)
+    stack.callback(store.close)
+    await store.ready()
+    sink = SqliteSink(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids)
+    traces = RemoteTraceLog(partial(gate.tell, "trace"), files.traces)
+    stack.callback(traces.close)
+    counters = BusCounters(bus, clock, name)
+    hasher = Argon2Hasher()
+    stack.callback(hasher.close)
+    login_key = await directory.login_key()
+    authenticator = Authenticator(directory, hasher, counters, live.settings, clock, asyncio.sleep, login_key)
+    parts = Parts(
+        settings=live.settings,
+        counters=counters,
+        recipients=RecipientResolver(directory, live.settings),
+        routes=_NoRoutes(),
+        resolver=DnsResolver(config.nameservers),
+        sink=sink,
+    )
+    driver = Driver(
+        stages(parts), settings=live.settings, clock=clock, ids=ids, traces=traces, node_name=config.name
+    )
+    services = Services(
+        node_name=config.name,
+        settings=live.settings,
+        tls_context=live.contexts.current,
+        clock=clock,
+        ids=ids,
+        directory=directory,
+        authenticator=authenticator,
+        store=store,
+        sink=sink,
+        traces=traces,
+        bus=bus,
+        counters=counters,
+        driver=driver,
+        control_path=str(files.control),
+    )
+    return Worker(services, live.contexts, stack)
+
+
+@dataclass(frozen=True, slots=True)
+class Steward:
+    """The running steward: the writer of all databases, its gate for the workers, operations."""
+
+    context: Context
+    stack: AsyncExitStack
+
+    async def close(self) -> None:
+        """Ends operations, commits what waits, closes the databases."""
+        await self.stack.aclose()
+
+
+async def steward(config: NodeConfig, bus: Bus, name: str) -> Steward:
+    """Opens the databases for writing, starts the gate and the control socket. Raises MailError, OSError."""
+    files, stack = Files.under(config.data), AsyncExitStack()
+    writers = await _open_writers(files, bus, stack, gate=True)
+    configuration = SqliteConfiguration(files.directory, writers.directory)
+    stack.callback(configuration.close)
+    live = Live(config.data, configuration.load)
+    stack.push_async_callback(live.close)
+    await live.start(bus)
+    ids = Ids(SystemClock())
+    node = BusNodeControl(bus, ids, config.name, config.data, live.settings)
+    context = _context(files, writers, bus, live, node, stack)
+    control = ControlServer(context, files.control)
+    await control.start()
+    stack.push_async_callback(control.close)
+    return Steward(context, stack)
+
+
+@asynccontextmanager
+async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
+    """For one operation on a data folder whose lock the caller holds. Raises MailError, OSError."""
+    files, bus = Files.under(config.data), MemoryBus()
+    async with AsyncExitStack() as stack:
+        writers = await _open_writers(files, bus, stack, gate=False)
+        configuration = SqliteConfiguration(files.directory, writers.directory)
+        stack.callback(configuration.close)
+        live = Live(config.data, configuration.load)
+        await live.load()
+        node = OfflineNodeControl(config.name, config.data, live.settings)
+        yield _context(files, writers, bus, live, node, stack)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writers:
+    """The one writer of each database."""
+
+    directory: DatabaseThread
+    traces: TraceWriter
+    mail: MailWriterThread
+
+
+async def _open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: bool) -> _Writers:
+    """Opens all databases for writing, and with ``gate`` lets the workers in."""
+    directory = open_directory_file(files.directory)
+    stack.callback(directory.close)
+    await directory.run(lambda _: None)  # makes the file, so that readers find it
+    traces = TraceWriter(files.traces)
+    stack.callback(traces.close)
+    loop = asyncio.get_running_loop()
+
+    def committed(what: notices.Committed) -> None:
+        loop.call_soon_threadsafe(notices.publish, bus, what)
+
+    mail = MailWriterThread(files.mail, committed)
+    mail.start()
+    if gate:
+        server = GateServer(files.gate, mail, tells={"trace": traces.write})
+        await server.start()
+        stack.push_async_callback(server.stop)  # after the writing thread, so that its last answers still leave
+    stack.callback(mail.stop)
+    return _Writers(directory, traces, mail)
+
+
+def _context(
+    files: Files, writers: _Writers, bus: Bus, live: Live, node: NodeControl, stack: AsyncExitStack
+) -> Context:
+    clock = SystemClock()
+    ids = Ids(clock)
+    directory = SqliteDirectory(files.directory)
+    stack.callback(directory.close)
+    gate = LocalGate(writers.mail)
+    store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store)
+    stack.callback(store.close)
+    spool = SqliteSpool(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids)
+    stack.callback(spool.close)
+    traces = LocalTraceLog(writers.traces, files.traces)
+    stack.callback(traces.close)
+    hasher = Argon2Hasher()
+    stack.callback(hasher.close)
+    configuration = SqliteConfiguration(files.directory, writers.directory)
+    stack.callback(configuration.close)
+    return Context(
+        clock=clock,
+        ids=ids,
+        directory=directory,
+        directory_writer=SqliteDirectoryWriter(writers.directory),
+        configuration=configuration,
+        store=store,
+        spool=spool,
+        sink=SqliteSink(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids),
+        traces=traces,
+        hasher=hasher,
+        bus=bus,
+        node=node,
+        checker=_sound,
+    )

@@ -1,0 +1,50 @@
+"""Opens the listening sockets of a node, once, in the supervisor; all workers accept on them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+
+from posthouse.roles.config import Address, ConfigError
+
+BACKLOG = 1024
+NOT_SERVED_YET = frozenset({"managesieve"})
+
+
+def open_all(listen: Mapping[str, Address]) -> dict[str, socket.socket]:
+    """One socket per service, in order, listening already. Raises ConfigError naming the service that cannot be bound."""
+    opened: dict[str, socket.socket] = {}
+    for service, address in listen.items():
+        if service in NOT_SERVED_YET:
+            continue
+        try:
+            opened[service] = _open(address)
+        except OSError as error:
+            for sock in opened.values():
+                sock.close()
+            raise ConfigError(f"listen.{service}: cannot listen on {address}: {error.strerror or error}") from None
+    return opened
+
+
+def _open(address: Address) -> socket.socket:
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, name = found[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family == socket.AF_INET6 and address.host != "::":
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setblocking(False)
+        sock.bind(name)
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def bound(sock: socket.socket) -> str:
+    """``address:port`` as bound."""
+    name = sock.getsockname()
+    return str(Address(name[0], name[1]))

@@ -1,0 +1,89 @@
+"""A worker process: one event loop that serves every protocol of the node on the shared sockets, until told to drain."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping
+from typing import cast
+
+import uvloop
+
+from posthouse.roles.bootstrap import open_bus
+from posthouse.base import log
+from posthouse.interfaces.bus import Payload
+from posthouse.model.session import Service
+from posthouse.roles import bootstrap
+from posthouse.roles.config import NodeConfig
+from posthouse.roles.processes import EXIT_FAILED
+from posthouse.roles.serving import SERVERS, gate
+from posthouse.servers.listener import Listener
+from posthouse.servers.metrics_share import MetricsShare
+from posthouse.servers.sweeper import Sweeper
+
+LOOK_EVERY_S = 0.05
+
+_log = log.get("worker")
+
+
+def run(config: NodeConfig, sockets: Mapping[str, socket.socket], name: str, end: socket.socket) -> None:
+    """The whole life of a worker; returns when it has drained."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_live(config, sockets, name, end))
+
+
+async def _live(config: NodeConfig, sockets: Mapping[str, socket.socket], name: str, end: socket.socket) -> None:
+    bus = open_bus(end, on_lost=supervisor_lost)
+    drain: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    def told_to_drain(payload: Payload) -> None:
+        if not drain.done():
+            drain.set_result(cast(float, payload["seconds"]))
+
+    bus.subscribe("drain", told_to_drain)
+    share = MetricsShare(bus, name, config.bus_processes)
+    parts = await bootstrap.worker(config, bus, name)
+    sweeper = Sweeper()
+    listeners = []
+    for service, sock in sockets.items():
+        if service in SERVERS:
+            named = cast(Service, service)
+            listener = Listener(named, SERVERS[service](parts.services, named), gate(parts.services), sweeper)
+            await listener.start(sock)
+            listeners.append(listener)
+    web = None
+    if "http" in sockets or "https" in sockets:
+        from posthouse.servers.health import Web  # only nodes that serve HTTP pay for it
+
+        web = Web(share, ready=lambda: not drain.done(), context=parts.contexts.front())
+        await web.start(sockets.get("http"), sockets.get("https"))
+    bus.publish("node-ready", {"process": name})
+    seconds = await drain
+    _log.info("drain", open=sum(one.open for one in listeners))
+    await _drain(listeners, seconds)
+    if web is not None:
+        await web.stop()
+    await parts.close()
+    bus.close()
+
+
+async def _drain(listeners: list[Listener], seconds: float) -> None:
+    """Lets sessions come to an end; cuts off what has not after ``seconds``."""
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + seconds
+    for listener in listeners:
+        listener.drain()
+    while any(listener.open for listener in listeners) and loop.time() < end_s:
+        await asyncio.sleep(LOOK_EVERY_S)
+    for listener in listeners:
+        if listener.open:
+            _log.warning("sessions-cut-off", service=listener.service, open=listener.open)
+            listener.cancel()
+    await asyncio.sleep(0)
+
+
+def supervisor_lost() -> None:
+    """The supervisor is gone: nothing here may outlive it."""
+    _log.error("supervisor-lost")
+    os._exit(EXIT_FAILED)

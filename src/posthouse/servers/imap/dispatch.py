@@ -1,0 +1,62 @@
+"""Every command's row: its handler, where it is valid, when changes of the mailbox are told around it.
+
+Message numbers must not move under FETCH, STORE and SEARCH (RFC 9051 §7.5.1); under their UID forms they may.
+"""
+
+from __future__ import annotations
+
+from posthouse.protocols.imap import commands as c
+from posthouse.servers.imap import (
+    append,
+    capabilities,
+    expunge_copy,
+    fetch,
+    housekeeping,
+    list_mailboxes,
+    login,
+    mailboxes,
+    search,
+    select,
+    status,
+    store_flags,
+)
+from posthouse.servers.imap.routes import Routes, State, route
+
+
+def _by_uid(command: c.Fetch | c.Store | c.Search) -> bool:
+    return command.uid
+
+
+ROUTES: Routes = {
+    c.Capability: route(capabilities.capability, State.ANY),
+    c.Noop: route(housekeeping.noop, State.ANY),
+    c.Id: route(housekeeping.identify, State.ANY),
+    c.Logout: route(login.logout, State.ANY, after=False),
+    c.StartTls: route(login.start_tls, State.NOT_AUTHENTICATED, finish=login.finish_start_tls),
+    c.Login: route(login.login, State.NOT_AUTHENTICATED),
+    c.Authenticate: route(login.authenticate, State.NOT_AUTHENTICATED),
+    c.Unauthenticate: route(login.unauthenticate, State.AUTHENTICATED, after=False),
+    c.Enable: route(housekeeping.enable, State.AUTHENTICATED),
+    c.Select: route(select.select, State.AUTHENTICATED, after=False),
+    c.Create: route(mailboxes.create, State.AUTHENTICATED),
+    c.Delete: route(mailboxes.delete, State.AUTHENTICATED),
+    c.Rename: route(mailboxes.rename, State.AUTHENTICATED),
+    c.Subscribe: route(mailboxes.subscribe, State.AUTHENTICATED),
+    c.Unsubscribe: route(mailboxes.unsubscribe, State.AUTHENTICATED),
+    c.List: route(list_mailboxes.list_mailboxes, State.AUTHENTICATED),
+    c.Lsub: route(list_mailboxes.lsub, State.AUTHENTICATED),
+    c.Namespace: route(mailboxes.namespace, State.AUTHENTICATED),
+    c.Status: route(status.status, State.AUTHENTICATED),
+    c.Append: route(append.append, State.AUTHENTICATED),
+    c.Idle: route(housekeeping.idle, State.AUTHENTICATED),
+    c.Compress: route(housekeeping.compress, State.AUTHENTICATED, finish=housekeeping.finish_compress),
+    c.Check: route(housekeeping.noop, State.SELECTED),
+    c.Close: route(select.close, State.SELECTED, after=False),
+    c.Unselect: route(select.unselect, State.SELECTED, after=False),
+    c.Expunge: route(expunge_copy.expunge, State.SELECTED),
+    c.Fetch: route(fetch.fetch, State.SELECTED, before=_by_uid),
+    c.Store: route(store_flags.store, State.SELECTED, before=_by_uid),
+    c.Search: route(search.search, State.SELECTED, before=_by_uid),
+    c.Copy: route(expunge_copy.copy, State.SELECTED),
+    c.Move: route(expunge_copy.move, State.SELECTED),
+}

@@ -1,0 +1,29 @@
+"""Flags as FETCH shows them, by their bits; made once for each combination (RFC 9051 §7.5.2)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from posthouse.model.flags import flag_names
+
+_MAX_TEXTS = 4096
+
+
+class FlagTexts(dict[int, bytes]):
+    """``texts[bits]`` is ``(\\Seen work)``. Bounded; for one list of keywords."""
+
+    def __init__(self, keywords: tuple[str, ...]) -> None:
+        super().__init__()
+        self._keywords = keywords
+
+    def __missing__(self, bits: int) -> bytes:
+        if len(self) >= _MAX_TEXTS:
+            self.clear()
+        text = self[bits] = b"(%b)" % " ".join(flag_names(bits, self._keywords)).encode()
+        return text
+
+
+@lru_cache(maxsize=512)
+def flag_texts(keywords: tuple[str, ...]) -> FlagTexts:
+    """The texts for mailboxes with these keywords, shared by all sessions."""
+    return FlagTexts(keywords)

@@ -1,0 +1,140 @@
+"""STARTTLS, LOGIN, AUTHENTICATE, UNAUTHENTICATE, LOGOUT (RFC 9051 §6.2, RFC 4959, RFC 8437).
+
+Passwords in clear text are refused off loopback (TLS-1); SCRAM never shows one. The mechanisms are machines in
+``protocols.sasl``; the authenticator slows and counts failures, and after some the connection ends.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ssl
+from typing import TYPE_CHECKING
+
+from posthouse.directory.authenticate import LoginFailed
+from posthouse.model.account import Account
+from posthouse.protocols import sasl
+from posthouse.protocols.imap import responses
+from posthouse.protocols.imap.commands import Authenticate, Login, Logout, StartTls, Unauthenticate
+from posthouse.servers.imap.capabilities import MECHANISMS, capability_code, clear_logins
+from posthouse.servers.imap.refusal import Disconnected, Goodbye, Refused
+from posthouse.servers.imap.routes import Done
+
+if TYPE_CHECKING:
+    from posthouse.servers.imap.session import ImapSession
+
+
+async def start_tls(session: ImapSession, _command: StartTls) -> str:
+    """STARTTLS; the handshake follows once OK is written (``finish_start_tls``)."""
+    if session.connection.tls is not None:
+        raise Refused("TLS is on already", status="BAD")
+    if session.services.tls_context() is None:
+        raise Refused("TLS is not available", status="BAD")
+    return "Begin TLS negotiation now"
+
+
+async def finish_start_tls(session: ImapSession) -> None:
+    """The handshake; what came in clear text before it is forgotten (CVE-2011-0411)."""
+    session.core.clear()
+    context = session.services.tls_context()
+    if context is None:
+        raise Goodbye("TLS is not available")
+    try:
+        session.peer.tls = await session.connection.start_tls(context)
+    except (TimeoutError, OSError, ssl.SSLError) as error:
+        raise Disconnected from error
+
+
+async def login(session: ImapSession, command: Login) -> Done:
+    """LOGIN with a password."""
+    if not clear_logins(session):
+        raise Refused("Passwords need TLS here", code="PRIVACYREQUIRED")
+    try:
+        account = await session.services.authenticator.password(command.user, command.password, session.peer)
+    except LoginFailed:
+        _count_failure(session)
+        raise
+    return _logged_in(session, account)
+
+
+async def authenticate(session: ImapSession, command: Authenticate) -> Done:
+    """AUTHENTICATE with one of ``MECHANISMS``."""
+    if command.mechanism not in MECHANISMS:
+        raise Refused("No such mechanism", code="CANNOT")
+    if command.mechanism != "SCRAM-SHA-256" and not clear_logins(session):
+        raise Refused("Passwords need TLS here", code="PRIVACYREQUIRED")
+    try:
+        account = await _exchange(session, command)
+    except LoginFailed:
+        _count_failure(session)
+        raise
+    return _logged_in(session, account)
+
+
+async def _exchange(session: ImapSession, command: Authenticate) -> Account:
+    authenticator = session.services.authenticator
+    machine = sasl.server_machine(command.mechanism)
+    if machine is None:
+        raise Refused("No such mechanism", code="CANNOT")
+    known: Account | None = None
+    step = machine.start(command.initial)
+    while True:
+        match step:
+            case sasl.Challenge():
+                step = machine.step(await _respond(session, step.data))
+            case sasl.NeedScram() if isinstance(machine, sasl.ScramServer):
+                secret = await authenticator.scram_secret(step.login)
+                known = secret.account
+                step = machine.secret(secret.salt, secret.iterations, secret.stored_key, secret.server_key)
+            case sasl.CheckPassword():
+                _same_identity(step.authzid, step.login)
+                return await authenticator.password(step.login, step.password, session.peer)
+            case sasl.Done():
+                _same_identity(step.authzid, step.login)
+                return await authenticator.scram_done(step.login, known, session.peer, ok=True)
+            case sasl.Failed() if step.login:
+                return await authenticator.scram_done(step.login, known, session.peer, ok=False)
+            case _:
+                raise Refused("The exchange failed", status="BAD")
+
+
+def _same_identity(authzid: str, login: str) -> None:
+    if authzid not in ("", login):
+        raise Refused("Logging in for another is not allowed", code="AUTHORIZATIONFAILED")
+
+
+async def _respond(session: ImapSession, challenge: bytes) -> bytes:
+    session.write(responses.continuation(base64.b64encode(challenge)))
+    line = (await session.read_line()).strip()
+    if line == b"*":
+        raise Refused("Cancelled", status="BAD")
+    try:
+        return binascii.a2b_base64(line, strict_mode=True) if line else b""
+    except binascii.Error:
+        raise Refused("That is not base64", status="BAD") from None
+
+
+def _count_failure(session: ImapSession) -> None:
+    session.failures += 1
+    if session.failures >= session.services.settings().auth.max_failures:
+        session.end_after_answer("Too many failed logins")
+
+
+def _logged_in(session: ImapSession, account: Account) -> Done:
+    session.log_in(account)
+    return "Logged in", capability_code(session)
+
+
+async def unauthenticate(session: ImapSession, _command: Unauthenticate) -> Done:
+    """UNAUTHENTICATE (RFC 8437): back to the state before login; what was enabled is off again."""
+    if session.compressed:
+        raise Refused("Not with compression on", code="CANNOT")
+    session.log_out()
+    return "Logged out of the account", capability_code(session)
+
+
+async def logout(session: ImapSession, _command: Logout) -> str:
+    """LOGOUT: BYE, then OK, then the end."""
+    session.write(responses.untagged("BYE", "Logging out"))
+    session.end_after_answer("")
+    return "LOGOUT completed"

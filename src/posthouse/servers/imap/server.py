@@ -1,0 +1,55 @@
+"""The IMAP listeners' server: makes a session of each connection, and asks them to end when the node drains.
+
+What the sessions of a process share (mailbox views, change notices, the last opened messages) hangs on the ``Services`` they
+were given, so that the ports 143 and 993 of a worker share it too.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from posthouse.mailstore.opened import OpenedMessages
+from posthouse.mailstore.views import MailboxViews
+from posthouse.model.session import Service
+from posthouse.servers.connection import Connection
+from posthouse.servers.imap.dispatch import ROUTES
+from posthouse.servers.imap.notices import Notices
+from posthouse.servers.imap.session import ImapSession, Shared
+from posthouse.servers.services import Services
+
+_shared: WeakKeyDictionary[Services, Shared] = WeakKeyDictionary()
+
+
+def shared_of(services: Services) -> Shared:
+    """The process's shared state for these services; made at the first call."""
+    shared = _shared.get(services)
+    if shared is None:
+        store = services.store
+        shared = _shared[services] = Shared(MailboxViews(store), Notices(services.bus), OpenedMessages(store))
+    return shared
+
+
+class ImapServer:
+    """Serves ``imap`` and ``imaps``; which one it is, each connection says."""
+
+    def __init__(self, services: Services, service: Service) -> None:
+        self._services = services
+        self._sessions: set[ImapSession] = set()
+        self._draining = False
+
+    async def handle(self, connection: Connection) -> None:
+        """One connection, from greeting to end."""
+        session = ImapSession(self._services, shared_of(self._services), connection, ROUTES)
+        self._sessions.add(session)
+        try:
+            if self._draining:
+                session.end_soon()
+            await session.run()
+        finally:
+            self._sessions.discard(session)
+
+    def drain(self) -> None:
+        """Asks every session to end at its next command boundary; idle ones at once."""
+        self._draining = True
+        for session in tuple(self._sessions):
+            session.end_soon()

@@ -1,0 +1,331 @@
+"""One IMAP connection: reads commands from the core, has them carried out, tells of changes, answers (RFC 9051 §3, §5).
+
+The states are those of RFC 9051 §3: not authenticated, authenticated, selected, logout; a command's row in ``dispatch`` says
+where it is valid. Around the commands that speak of messages the session catches up with its mailbox, so what other sessions
+did is seen at once (IMP-2). Errors are rendered here and nowhere else: a ``MailError`` as NO with its code, what nobody
+expected as NO [SERVERBUG], logged, and the connection goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from posthouse.base import log
+from posthouse.base.errors import MailError
+from posthouse.base.metrics import COMMANDS
+from posthouse.mailstore.opened import OpenedMessages
+from posthouse.mailstore.selected import SelectedMailbox
+from posthouse.mailstore.views import MailboxViews
+from posthouse.model.account import Account
+from posthouse.model.session import Session
+from posthouse.protocols.imap import responses
+from posthouse.protocols.imap.commands import Command
+from posthouse.protocols.imap.core import ImapCore, Limits
+from posthouse.protocols.imap.events import BadCommand, Line, NeedContinuation
+from posthouse.servers.connection import Connection
+from posthouse.servers.imap import capabilities, changes
+from posthouse.servers.imap.notices import Notices
+from posthouse.servers.imap.refusal import Disconnected, Goodbye, Refused
+from posthouse.servers.imap.routes import Routes
+from posthouse.servers.services import Services
+
+MAX_BAD_IN_A_ROW = 20
+MAX_BAD_BEFORE_LOGIN = 10
+
+_log = log.get("imap")
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all sessions of a process share."""
+
+    views: MailboxViews
+    notices: Notices
+    opened: OpenedMessages
+
+
+class ImapSession:
+    """State of one connection. Handlers in this package read and change it; nothing outside does."""
+
+    __slots__ = (
+        "__weakref__",
+        "_bad",
+        "_dirty",
+        "_end_text",
+        "_ending",
+        "_routes",
+        "_telling",
+        "_waiting",
+        "compressed",
+        "condstore",
+        "connection",
+        "core",
+        "failures",
+        "idling",
+        "peer",
+        "qresync",
+        "rev2",
+        "saved",
+        "selected",
+        "services",
+        "shared",
+        "utf8",
+    )
+
+    def __init__(self, services: Services, shared: Shared, connection: Connection, routes: Routes) -> None:
+        settings = services.settings().imap
+        self.services = services
+        self.shared = shared
+        self.connection = connection
+        self.core = ImapCore(Limits(line_bytes=settings.max_line_bytes, append_bytes=settings.max_append_bytes))
+        self.peer = Session(
+            service=connection.service,
+            client_address=connection.client_address,
+            client_port=connection.client_port,
+            server_address=connection.server_address,
+            server_port=connection.server_port,
+            connected_at=services.clock.now(),
+            tls=connection.tls,
+        )
+        self.selected: SelectedMailbox | None = None
+        self.saved: tuple[int, ...] = ()
+        self.condstore = self.qresync = self.rev2 = self.utf8 = self.compressed = False
+        self.idling = False
+        self._routes = routes
+        self.failures = 0
+        self._bad = 0
+        self._dirty = False
+        self._ending = False
+        self._waiting = False
+        self._end_text: str | None = None
+        self._telling: asyncio.Task[None] | None = None
+
+    # --- what handlers use
+
+    def write(self, octets: bytes) -> None:
+        """Response lines, ready to send (``protocols.imap.responses``)."""
+        self.connection.write(octets)
+
+    async def drain(self) -> None:
+        """Waits while the client reads slowly. Raises Disconnected."""
+        try:
+            await self.connection.drain()
+        except (TimeoutError, OSError) as error:
+            raise Disconnected from error
+
+    @property
+    def account_id(self) -> int:
+        """The authenticated account's number."""
+        return self.peer.account_id
+
+    def log_in(self, account: Account) -> None:
+        """The authenticated state."""
+        self.peer.account, self.peer.account_id = str(account.address), account.account_id
+        self.core.authenticated = True
+
+    def log_out(self) -> None:
+        """Back to the state before login, nothing enabled."""
+        self.deselect()
+        self.peer.account, self.peer.account_id = "", 0
+        self.peer.connected_at = self.services.clock.now()
+        self.condstore = self.qresync = self.rev2 = self.utf8 = False
+        self.core.authenticated = self.core.utf8 = False
+
+    def end_after_answer(self, text: str) -> None:
+        """The session ends once the command is answered, with BYE unless ``text`` is ""."""
+        self._end_text = text
+
+    def mailbox(self) -> SelectedMailbox:
+        """The selected mailbox; ``dispatch`` has seen to it that there is one."""
+        if self.selected is None:
+            raise Refused("No mailbox is selected", status="BAD")
+        return self.selected
+
+    def select(self, mailbox: SelectedMailbox) -> None:
+        self.selected, self.saved, self._dirty = mailbox, (), False
+        self.shared.notices.watch(mailbox.mailbox_id, self)
+
+    def deselect(self) -> bool:
+        """Leaves the selected mailbox; whether there was one."""
+        if self.selected is None:
+            return False
+        self.shared.notices.unwatch(self.selected.mailbox_id, self)
+        self.selected, self.saved = None, ()
+        return True
+
+    def touched(self) -> None:
+        """The session itself has changed the mailbox: the command's end must look."""
+        self._dirty = True
+
+    async def catch_up(self, *, expunge: bool) -> None:
+        """Tells the client what happened to its mailbox. Raises Goodbye if it was deleted."""
+        if self.selected is None:
+            return
+        self._dirty = False
+        update = await self.selected.sync(expunge=expunge)
+        if update.deleted:
+            self.deselect()
+            raise Goodbye("The selected mailbox was deleted")
+        await changes.tell(self, update)
+
+    async def read_line(self) -> bytes:
+        """The client's next line where no command is due (AUTHENTICATE, IDLE). Raises Disconnected, Refused."""
+        self.core.expect_line()
+        while True:
+            event = self.core.next_command()
+            if isinstance(event, Line):
+                return event.data
+            if isinstance(event, BadCommand):
+                raise Goodbye(event.text) if event.fatal else Refused(event.text, status="BAD")
+            if event is None:
+                await self._receive()
+
+    # --- what the server and the notices call
+
+    def end_soon(self) -> None:
+        """BYE at the next command boundary; at once when the session waits for the client."""
+        self._ending = True
+        if self._waiting or self.idling:
+            self._say_goodbye("The server is going down")
+
+    def notice(self, mod_seq: int) -> None:
+        """See ``notices.Watcher``: an idling session tells its client in a task of its own, which lives no longer."""
+        self._dirty = True
+        if self.idling and self._telling is None:
+            self._telling = asyncio.get_running_loop().create_task(self._tell_idle())
+
+    async def idle_until_line(self) -> bytes:
+        """IDLE: changes go out as they happen, until a line comes from the client."""
+        self.idling = True
+        try:
+            if self._dirty:
+                self.notice(0)
+            return await self.read_line()
+        finally:
+            self.idling = False
+            if self._telling is not None:
+                await self._telling
+
+    async def _tell_idle(self) -> None:
+        try:
+            while self._dirty and self.idling:
+                await self.catch_up(expunge=True)
+                await self.drain()
+        except Goodbye as goodbye:
+            self._say_goodbye(str(goodbye))
+        except Disconnected:
+            self.connection.abort()
+        except Exception as error:  # noqa: BLE001  (the session must not die of it)
+            _log.error("idle failed", error=repr(error), exc_info=True)
+        finally:
+            self._telling = None
+
+    # --- the loop
+
+    async def run(self) -> None:
+        """The whole session. Returns when it is over; the caller closes the connection."""
+        try:
+            self.write(capabilities.greeting(self))
+            while not self.connection.closing:
+                if self._ending:
+                    raise Goodbye("The server is going down")
+                await self._one_event()
+        except Goodbye as goodbye:
+            self._say_goodbye(str(goodbye))
+        except Disconnected:
+            pass
+        finally:
+            self.deselect()
+
+    async def _one_event(self) -> None:
+        event = self.core.next_command()
+        if event is None:
+            await self._receive()
+        elif isinstance(event, Command):
+            COMMANDS.inc()
+            await self._carry_out(event)
+            if self._end_text is not None:
+                raise Goodbye(self._end_text)
+            await self.drain()
+        elif isinstance(event, BadCommand):
+            self._bad_command(event)
+        elif isinstance(event, NeedContinuation):
+            self.write(responses.continuation())
+
+    async def _receive(self) -> None:
+        self._waiting = True
+        try:
+            data = await self.connection.read(self._timeout_s())
+        except TimeoutError:
+            raise Goodbye("Idle for too long") from None
+        except OSError as error:
+            raise Disconnected from error
+        finally:
+            self._waiting = False
+        if not data:
+            raise Disconnected
+        self.core.receive(data)
+
+    def _timeout_s(self) -> float:
+        settings = self.services.settings().imap
+        if self.peer.account_id:
+            return settings.idle_timeout_s
+        age_s = self.services.clock.now() - self.peer.connected_at
+        return max(0.05, settings.login_timeout_s - age_s)
+
+    def _say_goodbye(self, text: str) -> None:
+        if text:
+            self.write(responses.untagged("BYE", text))
+        self.connection.close()
+
+    def _bad_command(self, event: BadCommand) -> None:
+        self.write(responses.tagged(event.tag, event.status, event.text, event.code.encode()))
+        if event.fatal:
+            raise Goodbye("That cannot be understood")
+        self._count_bad()
+
+    def _count_bad(self) -> None:
+        self._bad += 1
+        if self._bad >= (MAX_BAD_IN_A_ROW if self.peer.account_id else MAX_BAD_BEFORE_LOGIN):
+            raise Goodbye("Too many bad commands")
+
+    async def _carry_out(self, command: Command) -> None:
+        route = self._routes[type(command)]
+        status: responses.Condition = "OK"
+        code = b""
+        try:
+            route.admit(self)
+            if route.before and self.selected is not None:
+                await self.catch_up(expunge=route.before(command))
+            done = await route.handler(self, command)
+            text, code = done if isinstance(done, tuple) else (done, b"")
+        except Refused as refused:
+            status, text, code = refused.status, refused.text, refused.code.encode()
+        except MailError as error:
+            if error.cause:
+                _log.warning("command failed", command=type(command).__name__, account=self.peer.account, cause=error.cause)
+            status, text, code = "NO", error.public, error.imap_code.encode()
+        except (Goodbye, Disconnected):
+            raise
+        except Exception as error:  # noqa: BLE001  (the connection goes on)
+            name = type(command).__name__
+            _log.error("command failed unexpectedly", command=name, account=self.peer.account, error=repr(error), exc_info=True)
+            status, text, code = "NO", "Internal error", b"SERVERBUG"
+        if self.selected is not None and route.after and (self._dirty or not route.before):
+            await self._catch_up_after(command)
+        self.write(responses.tagged(command.tag, status, text, code))
+        if status == "BAD":
+            self._count_bad()
+        else:
+            self._bad = 0
+        if route.finish is not None and status == "OK":
+            await route.finish(self)
+
+    async def _catch_up_after(self, command: Command) -> None:
+        """A failure here must not take the command's own answer away."""
+        before = self._routes[type(command)].before
+        try:
+            await self.catch_up(expunge=before is None or before(command))
+        except MailError as error:
+            _log.warning("could not look for changes", account=self.peer.account, cause=error.cause or str(error))

@@ -1,0 +1,113 @@
+"""The inbox behind one POP3 session: locked, read once at login, changed once at QUIT (RFC 1939 §4, §6).
+
+The protocol's side of it (numbers, marks of deletion) is ``protocols.pop3.maildrop``; here are the store's. Messages that
+other sessions add meanwhile are not seen, and those that they remove are missed only when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from posthouse.base.errors import NotFound, Temporary
+from posthouse.interfaces.counters import Counters
+from posthouse.interfaces.mailstore import MailStore
+from posthouse.model.mailbox import INBOX, SEEN
+from posthouse.protocols.pop3.maildrop import Entry
+
+BATCH = 500
+LOCK_TRIES = 5
+LOCK_RETRY_S = 0.1
+
+
+class Locked(Temporary):
+    """Another session has the inbox: ``[IN-USE]`` (RFC 2449 §8.1.2)."""
+
+    def __init__(self) -> None:
+        super().__init__("The mailbox is in use by another session")
+
+
+class Lock:
+    """One session at a time for an account, on the whole node.
+
+    It is a count of open sessions, so nothing is left behind when a worker dies. Counts of other workers lag a little, so a
+    lock that seems taken is tried again for half a second: clients come back at once after QUIT. Of two logins at the same
+    instant both may pass; what one session removes the other then misses, and no more.
+    """
+
+    __slots__ = ("_counters", "_held", "_sleep")
+
+    def __init__(self, counters: Counters, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._counters = counters
+        self._sleep = sleep
+        self._held = ""
+
+    async def acquire(self, account_id: int) -> None:
+        """Raises Locked."""
+        key = f"pop:{account_id}"
+        for tried in range(LOCK_TRIES):
+            if tried:
+                await self._sleep(LOCK_RETRY_S)
+            if self._counters.open(key) == 1:
+                self._held = key
+                return
+            self._counters.close(key)
+        raise Locked
+
+    def release(self) -> None:
+        """Also if it is not held."""
+        if self._held:
+            self._counters.close(self._held)
+            self._held = ""
+
+
+class Inbox:
+    """What ``open_inbox`` read. Indexes count from 0, as the protocol core's."""
+
+    __slots__ = ("_bodies", "_mailbox_id", "_seen", "_store", "_uids", "_unseen", "entries")
+
+    def __init__(self, store: MailStore, mailbox_id: int) -> None:
+        self._store = store
+        self._mailbox_id = mailbox_id
+        self._uids: list[int] = []
+        self._bodies: list[int] = []
+        self._unseen: set[int] = set()
+        self._seen: set[int] = set()
+        self.entries: list[Entry] = []
+
+    async def load(self) -> None:
+        """Numbers, sizes and unique-ids: ``uidvalidity.uid``, the same for as long as IMAP's are (RFC 1939 §7)."""
+        info, rows = await self._store.rows(self._mailbox_id)
+        self._unseen = {row.uid for row in rows if not row.flags & SEEN}
+        uids = [row.uid for row in rows]
+        for start in range(0, len(uids), BATCH):
+            for facts in await self._store.facts(self._mailbox_id, uids[start : start + BATCH]):
+                self._uids.append(facts.uid)
+                self._bodies.append(facts.body_id)
+                self.entries.append(Entry(facts.size_bytes, f"{info.uid_validity}.{facts.uid}"))
+
+    async def content(self, index: int, *, seen: bool) -> bytes:
+        """The whole message; ``seen``: it becomes \\Seen at the update. Raises NotFound if it was removed elsewhere."""
+        content = await self._store.content(self._bodies[index])
+        if seen and self._uids[index] in self._unseen:
+            self._seen.add(self._uids[index])
+        return content
+
+    async def update(self, deleted: Sequence[int]) -> None:
+        """QUIT: removes these messages, durably, and no others that happen to be \\Deleted; marks what was read."""
+        doomed = [self._uids[index] for index in deleted]
+        seen = sorted(self._seen.difference(doomed))
+        if doomed:
+            await self._store.store_flags(self._mailbox_id, doomed, "add", ("\\Deleted",))
+            await self._store.expunge(self._mailbox_id, doomed)
+        if seen:
+            await self._store.store_flags(self._mailbox_id, seen, "add", ("\\Seen",))
+
+
+async def open_inbox(store: MailStore, account_id: int) -> Inbox:
+    """The account's INBOX at this moment. Raises NotFound, Temporary."""
+    mailbox = await store.mailbox(account_id, INBOX)
+    if mailbox is None:
+        raise NotFound("The mailbox does not exist")
+    inbox = Inbox(store, mailbox.mailbox_id)
+    await inbox.load()
+    return inbox

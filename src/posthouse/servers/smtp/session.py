@@ -1,0 +1,310 @@
+"""One SMTP connection: takes the core's events one by one, asks the path, answers (RFC 5321).
+
+The core knows the protocol, the path knows the policy; here they meet, with time-outs, the budget of memory for messages
+coming in, and the login. A failure of ours is a 4xx, never an acknowledgement.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from posthouse.base import log
+from posthouse.base.errors import MailError
+from posthouse.directory.authenticate import LoginFailed
+from posthouse.model.session import Session
+from posthouse.model.verdict import Reply
+from posthouse.pipeline.driver import Final
+from posthouse.pipeline.transaction import Transaction
+from posthouse.protocols.sasl import server_machine
+from posthouse.protocols.smtp import events as ev
+from posthouse.protocols.smtp.server import ServerCore
+from posthouse.servers.connection import Connection
+from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange
+
+if TYPE_CHECKING:
+    from posthouse.servers.smtp.server import SmtpServer
+
+_log = log.get("smtp")
+SHUTTING_DOWN = Reply(421, "4.3.2", "Service shutting down")
+TIMED_OUT = Reply(421, "4.4.2", "Timeout, closing connection")
+TOO_LONG = Reply(421, "4.4.2", "Session has lasted too long")
+NO_MEMORY = Reply(452, "4.3.1", "Too much mail is coming in at once, try again later")
+FAULT = Reply(451, "4.3.0", "Local error in processing")
+
+
+class _Ended(Exception):
+    """The client is gone or was told goodbye."""
+
+
+class _TimedOut(Exception):
+    """The client was silent for too long."""
+
+
+class SmtpSession:
+    """``run`` is the whole life of one connection."""
+
+    __slots__ = (
+        "_connection",
+        "_core",
+        "_deadline_s",
+        "_failures",
+        "_held",
+        "_server",
+        "_services",
+        "_transaction",
+        "_waiting",
+        "peer",
+    )
+
+    def __init__(self, server: SmtpServer, connection: Connection) -> None:
+        self._server = server
+        self._services = server.services
+        self._connection = connection
+        self._core = ServerCore(server.core_config())
+        self._transaction: Transaction | None = None
+        self._held = 0
+        self._failures = 0
+        self._waiting = False
+        clock = self._services.clock
+        self._deadline_s = clock.steady() + self._services.settings().smtp.session_timeout_s
+        self.peer = Session(
+            service=server.service,
+            client_address=connection.client_address,
+            client_port=connection.client_port,
+            server_address=connection.server_address,
+            server_port=connection.server_port,
+            connected_at=clock.now(),
+            tls=connection.tls,
+        )
+
+    async def run(self) -> None:
+        """Greets, serves until the end, and tidies up whatever the end was."""
+        try:
+            if await self._greet():
+                await self._serve()
+        except _TimedOut:
+            self._connection.write(self._core.close(TIMED_OUT))
+        except (OSError, _Ended):
+            pass
+        finally:
+            self._abandon("connection ended")
+            self._server.held_bytes -= self._held
+            if self.peer.counted:
+                self._services.counters.close(self.peer.counted)
+            self._connection.close()
+
+    def end_if_idle(self) -> None:
+        """For draining: ends a session that is between messages, waiting for its client."""
+        if self._waiting and self._transaction is None and not self._connection.closing:
+            self._connection.write(self._core.close(SHUTTING_DOWN))
+            self._connection.close()
+
+    async def _greet(self) -> bool:
+        if self._server.draining:
+            self._connection.write(self._core.close(SHUTTING_DOWN))
+            return False
+        refused = await self._services.driver.connect(self.peer)
+        if refused is not None:
+            _log.info("refused", client=self.peer.client_address, rule=refused.reason.rule, detail=refused.reason.detail)
+            self._connection.write(self._core.close(refused.reply))
+            return False
+        self._offer()
+        self._connection.write(self._core.greeting())
+        return True
+
+    async def _serve(self) -> None:
+        core = self._core
+        while not core.closed:
+            event = core.next_event()
+            if event is None:
+                await self._read()
+                continue
+            handler = _HANDLERS.get(type(event))
+            try:
+                octets = await handler(self, event) if handler is not None else core.accept()
+            except (_TimedOut, _Ended):
+                raise
+            except Exception:
+                _log.exception("fault", client=self.peer.client_address, command=type(event).__name__)
+                octets = core.reply(FAULT)
+            self._connection.write(octets)
+            if isinstance(event, ev.StartTls) and core.state is core.state.TLS:
+                await self._start_tls()
+            if self._server.draining and self._transaction is None and not core.closed:
+                self._connection.write(core.close(SHUTTING_DOWN))
+            if self._connection.closing:
+                return
+        await self._connection.drain()
+
+    async def _read(self) -> None:
+        smtp = self._services.settings().smtp
+        left_s = self._deadline_s - self._services.clock.steady()
+        if left_s <= 0:
+            self._connection.write(self._core.close(TOO_LONG))
+            raise _Ended
+        timeout_s = smtp.data_timeout_s if self._core.receiving else smtp.command_timeout_s
+        self._waiting = True
+        try:
+            data = await self._connection.read(min(timeout_s, left_s))
+        except TimeoutError as error:
+            raise _TimedOut from error
+        except OSError as error:
+            raise _Ended from error
+        finally:
+            self._waiting = False
+        if not data:
+            raise _Ended
+        self._core.receive(data)
+        self._account_memory(smtp.memory_bytes)
+
+    def _account_memory(self, budget: int) -> None:
+        """Keeps the worker's sum of what is coming in; past the budget this message is let go of and refused with 452."""
+        held = self._core.held_bytes
+        self._server.held_bytes += held - self._held
+        self._held = held
+        if self._server.held_bytes > budget and self._core.receiving:
+            self._core.refuse_data(NO_MEMORY)
+
+    def _abandon(self, why: str) -> None:
+        if self._transaction is not None:
+            self._services.driver.abandon(self._transaction, why)
+            self._transaction = None
+
+    # Commands
+
+    async def _helo(self, event: ev.Helo) -> bytes:
+        self._abandon("greeted anew")
+        self.peer.helo = event.name
+        self.peer.esmtp = event.esmtp
+        return self._core.accept()
+
+    async def _mail_from(self, event: ev.MailFrom) -> bytes:
+        self._abandon("another transaction began")
+        transaction, refused = await self._services.driver.begin(self.peer, event.sender)
+        if refused is not None:
+            self._services.driver.abandon(transaction, refused.reply.text)
+            return self._refused(refused)
+        self._transaction = transaction
+        return self._core.accept()
+
+    async def _rcpt_to(self, event: ev.RcptTo) -> bytes:
+        assert self._transaction is not None, "the core allows RCPT only after an accepted MAIL"
+        refused = await self._services.driver.recipient(self._transaction, event.recipient)
+        return self._core.accept() if refused is None else self._refused(refused)
+
+    def _refused(self, verdict: Final) -> bytes:
+        return self._core.reply(verdict.reply)
+
+    async def _data(self, event: ev.DataStart) -> bytes:
+        if self._server.held_bytes >= self._services.settings().smtp.memory_bytes:
+            return self._core.reply(NO_MEMORY)
+        return self._core.accept()
+
+    async def _message(self, event: ev.MessageComplete) -> bytes:
+        transaction = self._transaction
+        assert transaction is not None, "the core allows a message only after an accepted MAIL"
+        self._transaction = None
+        reply = await self._services.driver.message(transaction, event.content)
+        return self._core.reply(reply)
+
+    async def _message_refused(self, event: ev.MessageRefused) -> bytes:
+        if event.last and self._transaction is not None:
+            self._services.driver.refuse(self._transaction, event.reply, "protocol")
+            self._transaction = None
+        return self._core.accept()
+
+    async def _rset(self, event: ev.Rset) -> bytes:
+        self._abandon("RSET")
+        return self._core.accept()
+
+    async def _help(self, event: ev.Help) -> bytes:
+        return self._core.accept("RFC 5321 is spoken here")
+
+    # TLS and login
+
+    def _offer(self) -> None:
+        """STARTTLS and AUTH by what the connection is now (INB-2, INB-3, TLS-1)."""
+        settings = self._services.settings()
+        clear = self.peer.tls is None
+        tls = clear and self.peer.service != "submissions" and self._services.tls_context() is not None
+        if self.peer.service == "smtp" and settings.smtp.starttls == "off":
+            tls = False
+        login = not clear or self.peer.is_loopback or settings.auth.plaintext
+        if self.peer.service == "lmtp" or (self.peer.service == "smtp" and settings.smtp.auth == "off"):
+            login = False
+        self._core.offer(starttls=tls, auth=MECHANISMS if login else ())
+
+    async def _start_tls(self) -> None:
+        context = self._services.tls_context()
+        if context is None:
+            raise _Ended
+        try:
+            self.peer.tls = await self._connection.start_tls(context)
+        except (TimeoutError, ssl.SSLError) as error:
+            _log.info("TLS failed", client=self.peer.client_address, cause=str(error))
+            raise _Ended from error
+        self._abandon("STARTTLS")
+        self.peer.helo, self.peer.account, self.peer.account_id = "", "", 0
+        self._core.tls_started()
+        self._offer()
+
+    async def _auth(self, event: ev.Auth) -> bytes:
+        machine = server_machine(event.mechanism)
+        assert machine is not None, "the core accepts only mechanisms on offer"
+        try:
+            await exchange(
+                machine,
+                event.initial,
+                authenticator=self._services.authenticator,
+                session=self.peer,
+                respond=self._respond,
+            )
+        except LoginFailed as error:
+            return self._login_failed(error)
+        except ExchangeRefused as error:
+            return self._core.reply(Reply(501, "5.5.2", str(error)))
+        except MailError as error:
+            return self._core.reply(Reply(454, "4.7.0", error.public))
+        except _Cancelled as cancelled:
+            return cancelled.octets
+        return self._core.accept()
+
+    async def _respond(self, challenge: bytes) -> bytes:
+        """One challenge and the client's answer to it."""
+        self._connection.write(self._core.challenge(challenge))
+        while (event := self._core.next_event()) is None:
+            if self._core.closed:
+                raise _Ended
+            await self._read()
+        if isinstance(event, ev.AuthLine):
+            return event.data
+        raise _Cancelled(self._core.accept())
+
+    def _login_failed(self, error: LoginFailed) -> bytes:
+        self._failures += 1
+        if self._failures >= self._services.settings().auth.max_failures:
+            return self._core.reply(Reply(421, "4.7.0", "Too many failed logins"))
+        return self._core.reply(Reply(error.code, error.enhanced, error.public))
+
+
+class _Cancelled(Exception):
+    """The client broke off the exchange, or sent what the core refuses; ``octets`` answer it."""
+
+    def __init__(self, octets: bytes) -> None:
+        super().__init__("exchange broken off")
+        self.octets = octets
+
+
+_HANDLERS: dict[type, Callable[[SmtpSession, Any], Awaitable[bytes]]] = {
+    ev.Helo: SmtpSession._helo,
+    ev.MailFrom: SmtpSession._mail_from,
+    ev.RcptTo: SmtpSession._rcpt_to,
+    ev.DataStart: SmtpSession._data,
+    ev.MessageComplete: SmtpSession._message,
+    ev.MessageRefused: SmtpSession._message_refused,
+    ev.Rset: SmtpSession._rset,
+    ev.Help: SmtpSession._help,
+    ev.Auth: SmtpSession._auth,
+}

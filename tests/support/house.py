@@ -1,0 +1,126 @@
+"""A whole mail path in memory: the real stages and driver over the in-memory backends, with a clock driven by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from posthouse.backends.memory.counters import MemoryCounters
+from posthouse.backends.memory.directory import MemoryDirectory
+from posthouse.backends.memory.mailstore import MemoryMailStore
+from posthouse.backends.memory.resolver import MemoryResolver
+from posthouse.backends.memory.sink import MemorySink
+from posthouse.backends.memory.spool import MemorySpool
+from posthouse.backends.memory.traces import MemoryTraceLog
+from posthouse.base.clock import ManualClock
+from posthouse.base.ids import Ids
+from posthouse.base.settings import Value
+from posthouse.directory.resolve import RecipientResolver
+from posthouse.model.account import Account, Role
+from posthouse.model.address import Address
+from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.route import NextHop, Route
+from posthouse.model.session import Service, Session
+from posthouse.model.settings import Settings
+from posthouse.model.verdict import Reply
+from posthouse.pipeline.driver import Driver, Final
+from posthouse.pipeline.onward import Onward
+from posthouse.pipeline.path import Parts, stages
+
+MESSAGE = b"From: lena@elsewhere.test\r\nTo: jane@example.test\r\nSubject: Hello\r\n\r\nHi.\r\n"
+
+
+class MemoryRoutes:
+    """A routing table for tests."""
+
+    def __init__(self) -> None:
+        self.table: dict[str, NextHop] = {}
+
+    async def route(self, address: Address) -> NextHop | None:
+        return self.table.get(address.key) or self.table.get(address.domain)
+
+    async def routes(self) -> Sequence[Route]:
+        return [Route(target, hop) for target, hop in sorted(self.table.items())]
+
+
+@dataclass
+class House:
+    """`add_user` and `say` first; then `deliver` walks one message along the path and gives the reply."""
+
+    clock: ManualClock = field(default_factory=ManualClock)
+    settings: Settings = field(default_factory=Settings)
+    delays: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ids = Ids(self.clock)
+        self.directory = MemoryDirectory()
+        self.store = MemoryMailStore()
+        self.spool = MemorySpool(clock=self.clock)
+        self.sink = MemorySink(self.store, self.spool)
+        self.traces = MemoryTraceLog()
+        self.counters = MemoryCounters(self.clock)
+        self.resolver = MemoryResolver()
+        self.routes = MemoryRoutes()
+        self.recipients = RecipientResolver(self.directory, lambda: self.settings)
+        self.onward = Onward(lambda: self.settings, self.recipients, self.routes)
+        parts = Parts(
+            settings=lambda: self.settings,
+            counters=self.counters,
+            recipients=self.recipients,
+            routes=self.routes,
+            resolver=self.resolver,
+            sink=self.sink,
+        )
+        self.driver = Driver(
+            stages(parts),
+            settings=lambda: self.settings,
+            clock=self.clock,
+            ids=self.ids,
+            traces=self.traces,
+            node_name="mx.example.test",
+            sleep=self._sleep,
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.delays.append(seconds)
+
+    def set(self, key: str, value: Value) -> None:
+        self.settings = self.settings.with_value(key, value)
+
+    async def add_user(self, text: str, role: Role = "user") -> Account:
+        address = Address.parse(text)
+        if await self.directory.domain(address.domain) is None:
+            await self.directory.add_domain(address.domain)
+        return await self.directory.add_account(address, full_name="", role=role, secret="", scram="")
+
+    def session(self, service: Service = "smtp", client: str = "192.0.2.9", account: str = "") -> Session:
+        session = Session(service, client, 40000, "192.0.2.1", 25, self.clock.now())
+        return replace(session, helo="client.elsewhere.test", esmtp=True, account=account)
+
+    async def deliver(
+        self,
+        *recipients: str,
+        sender: str = "lena@elsewhere.test",
+        content: bytes = MESSAGE,
+        session: Session | None = None,
+    ) -> Reply:
+        """The first refusal of the envelope, or the reply to the message."""
+        session = session or self.session()
+        refused: Final | None
+        transaction, refused = await self.driver.begin(session, Sender(Address.parse(sender) if sender else None))
+        for text in recipients:
+            if refused is None:
+                address = Address.parse(text) if "@" in text else Address(text, "")
+                refused = await self.driver.recipient(transaction, Recipient(address))
+        if refused is not None:
+            self.driver.abandon(transaction, "refused")
+            return refused.reply
+        return await self.driver.message(transaction, content)
+
+    async def inbox(self, account: Account, name: str = "INBOX") -> list[bytes]:
+        """The contents of a mailbox, oldest first."""
+        box = await self.store.mailbox(account.account_id, name)
+        assert box is not None
+        _, rows = await self.store.rows(box.mailbox_id)
+        facts = await self.store.facts(box.mailbox_id, [row.uid for row in rows])
+        return [await self.store.content(fact.body_id) for fact in facts]

@@ -1,0 +1,108 @@
+"""The envelope stage: no open relay, local recipients must exist, routed domains are accepted."""
+
+from __future__ import annotations
+
+import pytest
+
+from posthouse.model.plan import ToQueue
+from posthouse.model.route import NextHop
+from support.house import House
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "victim@faraway.test",
+        '"victim@faraway.test"@elsewhere.test',
+        "victim%faraway.test@elsewhere.test",
+        "victim@[192.0.2.77]",
+        "victim@sub.example.test",
+    ],
+)
+async def test_a_stranger_cannot_relay(recipient: str) -> None:
+    house = House()
+    await house.add_user("jane@example.test")
+    reply = await house.deliver(recipient)
+    assert (reply.code, reply.enhanced) == (550, "5.7.1")
+    assert not house.sink.accepted
+
+
+async def test_percent_hack_in_a_local_domain_is_an_unknown_user() -> None:
+    house = House()
+    await house.add_user("jane@example.test")
+    assert (await house.deliver("victim%faraway.test@example.test")).enhanced == "5.1.1"
+
+
+async def test_an_authenticated_sender_may_relay() -> None:
+    house = House()
+    await house.add_user("jane@example.test")
+    reply = await house.deliver("x@faraway.test", session=house.session("submission", account="jane@example.test"))
+    assert reply.code == 250
+    assert isinstance(house.sink.accepted[0].destinations[0], ToQueue)
+
+
+async def test_submission_without_a_login_is_refused() -> None:
+    house = House()
+    await house.add_user("jane@example.test")
+    assert (await house.deliver("jane@example.test", session=house.session("submission"))).code == 530
+
+
+async def test_a_listed_network_may_relay_and_others_may_not() -> None:
+    house = House()
+    house.set("smtp.relay_networks", ("192.0.2.0/24",))
+    session = house.session(client="192.0.2.9")
+    await house.driver.connect(session)
+    assert (await house.deliver("x@faraway.test", session=session)).code == 250
+    other = house.session(client="198.51.100.1")
+    await house.driver.connect(other)
+    assert (await house.deliver("x@faraway.test", session=other)).code == 550
+
+
+@pytest.mark.parametrize(
+    ("records", "code"),
+    [
+        ({("192.0.2.9", "PTR"): ["mail.partner.test"], ("mail.partner.test", "A"): ["192.0.2.9"]}, 250),
+        ({("192.0.2.9", "PTR"): ["mail.partner.test"], ("mail.partner.test", "A"): ["192.0.2.66"]}, 550),
+        ({("192.0.2.9", "PTR"): ["mail.notpartner.test"], ("mail.notpartner.test", "A"): ["192.0.2.9"]}, 550),
+        ({("192.0.2.9", "FAIL"): []}, 550),
+    ],
+    ids=["matching records", "forged PTR", "another domain", "DNS down"],
+)
+async def test_a_listed_domain_needs_matching_address_and_ptr_records(
+    records: dict[tuple[str, str], list[str]], code: int
+) -> None:
+    house = House()
+    house.resolver.records = {key: tuple(value) for key, value in records.items()}
+    house.set("smtp.relay_domains", ("partner.test",))
+    assert (await house.deliver("x@faraway.test")).code == code
+
+
+async def test_mail_for_a_routed_domain_is_accepted_and_goes_to_its_host() -> None:
+    house = House()
+    house.routes.table["backend.test"] = NextHop("10.0.0.9", 24, "lmtp")
+    assert (await house.deliver("any@backend.test")).code == 250
+    destination = house.sink.accepted[0].destinations[0]
+    assert isinstance(destination, ToQueue)
+    assert destination.next_hop == "lmtp://10.0.0.9:24"
+
+
+async def test_unknown_disabled_and_looping_recipients_are_refused_with_their_own_codes() -> None:
+    house = House()
+    jane = await house.add_user("jane@example.test")
+    assert (await house.deliver("nobody@example.test")).enhanced == "5.1.1"
+    await house.directory.change_account(jane.address, enabled=False)
+    assert (await house.deliver("jane@example.test")).enhanced == "5.2.1"
+    a, b = (jane.address.with_local(name) for name in "ab")
+    await house.directory.put_alias(a, [b])
+    await house.directory.put_alias(b, [a])
+    assert (await house.deliver("a@example.test")).enhanced == "5.4.6"
+
+
+async def test_tls_and_logins_are_demanded_where_set() -> None:
+    house = House()
+    await house.add_user("jane@example.test")
+    house.set("smtp.starttls", "required")
+    assert (await house.deliver("jane@example.test")).text.startswith("Must issue")
+    house.set("smtp.starttls", "offered")
+    house.set("smtp.auth", "required")
+    assert (await house.deliver("jane@example.test")).code == 530

@@ -1,0 +1,237 @@
+"""The queue's runner over the in-memory spool and a scripted courier: retries, failures, notices, concurrency."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from posthouse.formats.mime import summarise
+from posthouse.interfaces.courier import Answer, Parcel, Target, Unreachable
+from posthouse.model.address import Address
+from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.plan import Acceptance, ToQueue
+from posthouse.model.queued import State
+from posthouse.queue.notices import Notices
+from posthouse.queue.runner import QueueRunner, Tools
+from posthouse.queue.targets import Targets
+from support.house import House
+
+CONTENT = b"Return-Path: <jane@example.test>\r\nReceived: x\r\nSubject: out\r\n\r\nbody\r\n"
+
+
+@dataclass
+class ScriptedCourier:
+    """`script` decides each delivery; what was sent is kept."""
+
+    script: Callable[[Target, Parcel], Sequence[Answer]]
+    sent: list[tuple[Target, Parcel]] = field(default_factory=list)
+    now: int = 0
+    most: int = 0
+    gate: asyncio.Event | None = None
+
+    async def deliver(self, target: Target, parcel: Parcel) -> Sequence[Answer]:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            if self.gate is not None:
+                await self.gate.wait()
+            self.sent.append((target, parcel))
+            return self.script(target, parcel)
+        finally:
+            self.now -= 1
+
+    async def close(self) -> None:
+        return None
+
+
+def says(code: int, text: str = "", *, notifies: bool = False) -> Callable[[Target, Parcel], Sequence[Answer]]:
+    return lambda target, parcel: [Answer(code, f"{code} {text}".strip(), notifies)] * len(parcel.recipients)
+
+
+def make(house: House, courier: ScriptedCourier) -> QueueRunner:
+    notices = Notices(
+        clock=house.clock,
+        ids=house.ids,
+        node_name="mx.example.test",
+        onward=house.onward.own_mail,
+        double_bounce=lambda: house.settings.queue.double_bounce,
+    )
+    targets = Targets(house.resolver, lambda: house.settings.queue, lambda: ["mx.example.test"], lambda group: None)
+    tools = Tools(house.spool, courier, targets, notices, house.traces, house.clock, lambda: house.settings.queue)
+    return QueueRunner(tools)
+
+
+async def enqueue(house: House, *recipients: Recipient, sender: Sender | None = None) -> str:
+    trace_id = house.ids.new()
+    sender = sender or Sender(Address.parse("jane@example.test"))
+    destinations = tuple(ToQueue(recipient, next_hop="192.0.2.50:25") for recipient in recipients)
+    await house.sink.commit(Acceptance(trace_id, house.clock.now(), sender, CONTENT, summarise(CONTENT), destinations))
+    return trace_id
+
+
+def far(text: str = "x@faraway.test", *notify: str) -> Recipient:
+    return Recipient(Address.parse(text), frozenset(notify))  # type: ignore[arg-type]
+
+
+async def settle(runner: QueueRunner) -> None:
+    """One round of the schedule and all the attempts it starts."""
+    await runner._schedule()
+    while runner._tasks:
+        await asyncio.gather(*list(runner._tasks))
+
+
+async def states(house: House, queue_id: str) -> list[State]:
+    message = await house.spool.get(queue_id)
+    return [recipient.state for recipient in message.recipients] if message else []
+
+
+@pytest.mark.spec_part("OUT-6")
+async def test_a_delivered_message_leaves_the_queue_without_our_return_path() -> None:
+    house = House()
+    queue_id = await enqueue(house, far())
+    courier = ScriptedCourier(says(250, "2.0.0 ok"))
+    await settle(make(house, courier))
+    assert await states(house, queue_id) == []
+    assert courier.sent[0][1].content == CONTENT.split(b"\r\n", 1)[1]
+
+
+async def test_retries_come_at_growing_intervals_until_the_time_is_up() -> None:
+    house = House()
+    await house.add_user("jane@example.test")
+    queue_id = await enqueue(house, far())
+    runner = make(house, ScriptedCourier(says(451, "4.3.0 not now")))
+    waits = []
+    for _ in range(8):
+        await settle(runner)
+        message = await house.spool.get(queue_id)
+        assert message is not None
+        waits.append(message.recipients[0].next_attempt_at - house.clock.now())
+        house.clock.advance(waits[-1])
+    assert waits == [300, 600, 1200, 2400, 4800, 9600, 14400, 14400]
+    house.clock.advance(432_000)
+    await settle(runner)
+    assert await house.spool.get(queue_id) is None
+
+
+async def test_the_sender_of_a_failed_message_gets_a_dsn() -> None:
+    house = House()
+    jane = await house.add_user("jane@example.test")
+    await enqueue(house, far())
+    await settle(make(house, ScriptedCourier(says(550, "5.1.1 no such user"))))
+    [notice] = await house.inbox(jane)
+    report = email.message_from_bytes(notice)
+    assert report.get_content_type() == "multipart/report"
+    fields = report.get_payload(1).get_payload()[1]  # type: ignore[union-attr, index]
+    assert fields["Final-Recipient"] == "rfc822; x@faraway.test"  # type: ignore[call-overload, index]
+    assert (fields["Action"], fields["Status"]) == ("failed", "5.1.1")  # type: ignore[call-overload, index]
+    assert notice.startswith(b"Return-Path: <>")
+
+
+@pytest.mark.parametrize(("notify", "notices"), [((), 1), (("FAILURE",), 1), (("NEVER",), 0), (("SUCCESS",), 0)])
+async def test_notify_decides_about_failure_notices(notify: tuple[str, ...], notices: int) -> None:
+    house = House()
+    jane = await house.add_user("jane@example.test")
+    await enqueue(house, far("x@faraway.test", *notify))
+    await settle(make(house, ScriptedCourier(says(550, "5.1.1 no"))))
+    assert len(await house.inbox(jane)) == notices
+
+
+async def test_success_is_told_by_us_only_if_the_next_host_does_not() -> None:
+    for notifies, notices in ((True, 0), (False, 1)):
+        house = House()
+        jane = await house.add_user("jane@example.test")
+        await enqueue(house, far("x@faraway.test", "SUCCESS"))
+        await settle(make(house, ScriptedCourier(says(250, "2.0.0 ok", notifies=notifies))))
+        assert len(await house.inbox(jane)) == notices
+
+
+async def test_a_bounce_is_never_bounced() -> None:
+    house = House()
+    await enqueue(house, far(), sender=Sender(None))
+    await settle(make(house, ScriptedCourier(says(550, "5.1.1 no"))))
+    assert len(house.sink.accepted) == 1
+    assert await house.spool.count() == {}
+
+
+async def test_a_long_delay_is_told_once() -> None:
+    house = House()
+    jane = await house.add_user("jane@example.test")
+    await enqueue(house, far())
+    runner = make(house, ScriptedCourier(says(451, "4.2.1 busy")))
+    await settle(runner)
+    assert len(await house.inbox(jane)) == 0
+    for _ in range(3):
+        house.clock.advance(14_401)
+        await settle(runner)
+    [notice] = await house.inbox(jane)
+    assert b"Action: delayed" in notice
+
+
+async def test_an_unreachable_host_is_followed_by_the_next_one() -> None:
+    house = House()
+    house.resolver.records = {
+        ("faraway.test", "MX"): ("10 a.faraway.test", "20 b.faraway.test"),
+        ("a.faraway.test", "A"): ("192.0.2.1",),
+        ("b.faraway.test", "A"): ("192.0.2.2",),
+    }
+
+    def script(target: Target, parcel: Parcel) -> Sequence[Answer]:
+        if target.address == "192.0.2.1":
+            raise Unreachable("refused")
+        return [Answer(250, "250 2.0.0 ok")]
+
+    trace_id = house.ids.new()
+    await house.sink.commit(
+        Acceptance(trace_id, house.clock.now(), Sender(None), CONTENT, summarise(CONTENT), (ToQueue(far()),))
+    )
+    courier = ScriptedCourier(script)
+    await settle(make(house, courier))
+    assert [target.address for target, _ in courier.sent] == ["192.0.2.1", "192.0.2.2"]
+    assert await states(house, trace_id) == []
+
+
+async def test_recipients_of_one_message_fare_each_their_own_way() -> None:
+    house = House()
+    jane = await house.add_user("jane@example.test")
+    queue_id = await enqueue(house, far("a@faraway.test"), far("b@faraway.test"), far("c@faraway.test"))
+    answers = {"a": Answer(250, "250 2.0.0 ok"), "b": Answer(550, "550 5.1.1 no"), "c": Answer(450, "450 4.2.1 later")}
+    courier = ScriptedCourier(lambda target, parcel: [answers[r.address.local] for r in parcel.recipients])
+    await settle(make(house, courier))
+    assert len(courier.sent) == 1
+    assert sorted(await states(house, queue_id)) == ["done", "failed", "waiting"]
+    assert len(await house.inbox(jane)) == 1
+
+
+async def test_connections_to_one_destination_are_limited_and_others_are_not_held_up() -> None:
+    house = House()
+    house.set("queue.concurrency_per_destination", 3)
+    for number in range(12):
+        await enqueue(house, far(f"u{number}@faraway.test"))
+    gate = asyncio.Event()
+    courier = ScriptedCourier(says(250), gate=gate)
+    runner = make(house, courier)
+    await runner._schedule()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert courier.most <= 3
+    gate.set()
+    await settle(runner)
+    assert courier.most == 3
+    assert len(courier.sent) == 12
+
+
+async def test_a_message_under_way_is_not_taken_twice() -> None:
+    house = House()
+    await enqueue(house, far())
+    courier = ScriptedCourier(says(250), gate=asyncio.Event())
+    runner = make(house, courier)
+    await runner._schedule()
+    await runner._schedule()
+    assert courier.gate is not None
+    courier.gate.set()
+    await settle(runner)
+    assert len(courier.sent) == 1
