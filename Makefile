@@ -35,7 +35,7 @@ $(VENV)/.engines: tests/engines.txt $(VENV)/bin/python
 	@touch $@
 
 run: install  ## start the all-in-one with demo users on loopback ports and sample mail going through
-	$(BIN)/posthouse demo
+	$(BIN)/posthouse demo demo
 
 test: dev engines  ## set everything up and pass every test
 	$(BIN)/pytest -q -n 2 --dist loadgroup

@@ -59,5 +59,5 @@ class Ours:
     @property
     def delivered(self) -> str:
         """A shell command that counts the messages in mailboxes (a fresh connection sees what IMAP would)."""
-        code = "import apsw,sys;c=apsw.Connection(sys.argv[1],apsw.SQLITE_OPEN_READONLY);print(c.execute('SELECT COALESCE(SUM(exists_),0) FROM mailbox').fetchone()[0])"
+        code = "import apsw,sys;c=apsw.Connection(sys.argv[1],apsw.SQLITE_OPEN_READONLY);print(c.execute('SELECT COALESCE(SUM(message_count),0) FROM mailbox').fetchone()[0])"
         return f"{ROOT}/.venv/bin/python -c \"{code}\" {self.folder}/data/mail.db"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from posthouse.backends.memory.counters import MemoryCounters
 from posthouse.backends.memory.directory import MemoryDirectory
 from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.backends.memory.resolver import MemoryResolver
+from posthouse.backends.memory.routes import MemoryRoutes
 from posthouse.backends.memory.sink import MemorySink
 from posthouse.backends.memory.spool import MemorySpool
 from posthouse.backends.memory.traces import MemoryTraceLog
@@ -19,7 +19,6 @@ from posthouse.directory.resolve import RecipientResolver
 from posthouse.model.account import Account, Role
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
-from posthouse.model.route import NextHop, Route
 from posthouse.model.session import Service, Session
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Reply
@@ -28,19 +27,6 @@ from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
 
 MESSAGE = b"From: lena@elsewhere.test\r\nTo: jane@example.test\r\nSubject: Hello\r\n\r\nHi.\r\n"
-
-
-class MemoryRoutes:
-    """A routing table for tests."""
-
-    def __init__(self) -> None:
-        self.table: dict[str, NextHop] = {}
-
-    async def route(self, address: Address) -> NextHop | None:
-        return self.table.get(address.key) or self.table.get(address.domain)
-
-    async def routes(self) -> Sequence[Route]:
-        return [Route(target, hop) for target, hop in sorted(self.table.items())]
 
 
 @dataclass

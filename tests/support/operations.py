@@ -13,6 +13,7 @@ from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.memory.configuration import MemoryConfiguration
 from posthouse.backends.memory.directory import MemoryDirectory
 from posthouse.backends.memory.mailstore import MemoryMailStore
+from posthouse.backends.memory.routes import MemoryRoutes
 from posthouse.backends.memory.sink import MemorySink
 from posthouse.backends.memory.spool import MemorySpool
 from posthouse.backends.memory.traces import MemoryTraceLog
@@ -60,11 +61,14 @@ def make_context() -> Context:
     directory = MemoryDirectory()
     store = MemoryMailStore(clock=clock)
     spool = MemorySpool(clock=clock)
+    routes = MemoryRoutes()
     return Context(
         clock=clock,
         ids=Ids(clock),
         directory=directory,
         directory_writer=directory,
+        routes=routes,
+        routes_writer=routes,
         configuration=MemoryConfiguration(),
         store=store,
         spool=spool,

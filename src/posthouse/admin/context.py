@@ -17,6 +17,7 @@ from posthouse.interfaces.configuration import Configuration
 from posthouse.interfaces.directory import Directory, DirectoryWriter
 from posthouse.interfaces.hasher import Hasher
 from posthouse.interfaces.mailstore import MailStore
+from posthouse.interfaces.routes import Routes, RoutesWriter
 from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.spool import Spool
 from posthouse.interfaces.traces import TraceLog
@@ -44,6 +45,8 @@ class Context:
     ids: Ids
     directory: Directory
     directory_writer: DirectoryWriter
+    routes: Routes
+    routes_writer: RoutesWriter
     configuration: Configuration
     store: MailStore
     spool: Spool

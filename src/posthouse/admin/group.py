@@ -1,6 +1,6 @@
 """Short forms for each group of settings: ``smtp set KEY VALUE``, ``imap list`` and so on (ADM-5).
 
-A group whose name is a noun with work of its own (``queue``, ``store``) has no short form; ``setting set queue.x`` does it.
+A group whose name is a noun with work of its own (``queue``, ``route``, ``store``) has no short form; ``setting set queue.x`` does it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from posthouse.admin.context import Context
 from posthouse.admin.operation import Operation, operation
 from posthouse.model.settings import GROUPS
 
-WITHOUT_SHORT_FORM = ("queue", "store")
+WITHOUT_SHORT_FORM = ("queue", "route", "store")
 
 
 def full_key(group: str, key: str) -> str:

@@ -32,7 +32,7 @@ _ALLOWED: dict[Role, tuple[LeastRole, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """``columns`` are the result's fields that the protocol shows, in order; empty: all of them."""
+    """``columns`` are the result's fields that the protocol shows, in order; None: all of them; empty: no line at all."""
 
     noun: str
     verb: str
@@ -43,7 +43,7 @@ class Operation:
     role: LeastRole
     scope: Scope
     reads: bool
-    columns: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -80,7 +80,7 @@ class Operation:
 
 
 def operation(
-    name: str, *, role: LeastRole, scope: Scope = "node", reads: bool = False, columns: tuple[str, ...] = ()
+    name: str, *, role: LeastRole, scope: Scope = "node", reads: bool = False, columns: tuple[str, ...] | None = None
 ) -> Callable[[Function], Operation]:
     """Makes an ``Operation`` of an async function. ``reads``: changes nothing, so it is not audited."""
     noun, verb = name.split(" ")

@@ -94,19 +94,19 @@ def _flat(text: str) -> str:
     return " ".join(text.splitlines()) if "\n" in text or "\r" in text else text
 
 
-def fields(result: object, columns: Sequence[str] = ()) -> list[list[Plain]]:
-    """The result as lines of fields for the protocol; ``columns`` chooses and orders a record's fields.
+def fields(result: object, columns: Sequence[str] | None = None) -> list[list[Plain]]:
+    """The result as lines of fields for the protocol; ``columns`` chooses and orders a record's fields, None: all.
 
     A text becomes one line with one field. Lists of plain values are joined by commas, deeper ones are JSON.
     """
     value = plain(result)
-    if value is None:
+    if value is None or columns == ():
         return []
     rows = value if isinstance(value, list) else [value]
     return [_row(row, columns) for row in rows]
 
 
-def _row(row: Plain, columns: Sequence[str]) -> list[Plain]:
+def _row(row: Plain, columns: Sequence[str] | None) -> list[Plain]:
     if not isinstance(row, dict):
         return [_field(row)]
     return [_field(row[name]) for name in (columns or list(row)) if name in row]

@@ -43,7 +43,7 @@ def _row(context: Context, account: Account) -> UserRow:
     return UserRow(shown, account.full_name, account.role, account.enabled)
 
 
-@operation("user add", role="domain-administrator", scope="domain")
+@operation("user add", role="domain-administrator", scope="domain", columns=())
 async def add(context: Context, address: Address, *, password: Secret, name: str = "", role: Role = "user") -> UserRow:
     """Adds a user, whose login and main address is ADDRESS.
 

@@ -35,3 +35,11 @@ def checked_targets(address: Address, targets: Sequence[Address]) -> tuple[Addre
     if not once:
         raise BadValue(f"alias {address} needs at least one target")
     return tuple(once.values())
+
+
+def checked_route_target(text: str) -> str:
+    """A domain, or an address by its key. Raises BadValue."""
+    try:
+        return Address.parse(text).key if "@" in text else normal_domain(text)
+    except ValueError as error:
+        raise BadValue(f"a route's target is a domain or an address: {error}") from None

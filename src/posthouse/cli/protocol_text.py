@@ -46,7 +46,6 @@ Every operation of the reference is a request: its noun, its verb, its arguments
 `--name value`, or follow as plain words in the order of the reference; an empty word stands for the default:
 
     C: 1 USER ADD bob secret "Bob Smith"
-    S: * 1 "bob" "Bob Smith" "user" yes
     S: 1 OK
     C: 2 USER LIST "" "" ""
     S: * 2 "bob" "Bob Smith"

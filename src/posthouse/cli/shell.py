@@ -42,14 +42,12 @@ def _piped() -> Iterator[str]:
 
 def _terminal(node: Node) -> Iterator[str]:
     from prompt_toolkit import PromptSession
-    from prompt_toolkit.history import FileHistory
 
     from posthouse.cli.completion import ShellCompleter
+    from posthouse.cli.history import ShellHistory
 
     completer = ShellCompleter(_asker(node))
-    session: PromptSession[str] = PromptSession(
-        history=FileHistory(str(HISTORY)), completer=completer, complete_while_typing=False
-    )
+    session: PromptSession[str] = PromptSession(history=ShellHistory(HISTORY), completer=completer, complete_while_typing=False)
     while True:
         try:
             yield session.prompt(f"{node.config.name}> ")

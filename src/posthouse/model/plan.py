@@ -13,12 +13,16 @@ from posthouse.model.summary import Summary
 
 @dataclass(frozen=True, slots=True)
 class ToMailbox:
-    """Into a mailbox of a local account; into INBOX if ``mailbox`` does not exist (plus-addressing never makes one)."""
+    """Into a mailbox of a local account; into INBOX if ``mailbox`` does not exist (plus-addressing never makes one).
+
+    ``account`` is the account's address, for the trace.
+    """
 
     recipient: Recipient
     account_id: int
     mailbox: str
     flags: tuple[str, ...] = ()
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,14 +105,11 @@ class Driver:
 
     def abandon(self, transaction: Transaction, why: str) -> None:
         """The transaction ended before a message was there: refused recipients only, RSET, a lost connection."""
-        refusals = [step for step in transaction.steps if step.verdict in ("refuse", "defer")]
-        if not refusals and not transaction.recipients:
-            return
-        if refusals and not transaction.recipients:
-            outcome = "refused" if refusals[-1].verdict == "refuse" else "deferred"
-        else:
-            outcome = "aborted"
-        self._record(transaction, outcome, Reply(0, "", why))
+        refusal = transaction.refusal
+        if refusal is not None and not transaction.recipients:
+            self._record(transaction, "refused" if refusal.code >= 500 else "deferred", refusal)
+        elif transaction.recipients:
+            self._record(transaction, "aborted", Reply(0, "", why))
 
     def refuse(self, transaction: Transaction, reply: Reply, rule: str) -> None:
         """The protocol refused the message itself (size, bare newline): record it."""

@@ -22,7 +22,8 @@ class Onward:
     async def resolved(self, recipient: Recipient, resolution: Resolution) -> tuple[Destination, ...]:
         """Where one address of ours leads, after aliases."""
         out: list[Destination] = [
-            ToMailbox(recipient, found.account.account_id, found.mailbox) for found in resolution.mailboxes
+            ToMailbox(recipient, found.account.account_id, found.mailbox, account=str(found.account.address))
+            for found in resolution.mailboxes
         ]
         for address in resolution.elsewhere:
             hop = await self._routes.route(address)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from posthouse.model.mailbox import INBOX
 from posthouse.model.plan import Destination, ToMailbox, ToQueue
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Continue, Reason, Verdict
@@ -43,7 +44,8 @@ def _identity(destination: Destination) -> object:
 
 def _words(destination: Destination) -> str:
     if isinstance(destination, ToMailbox):
-        return f"{destination.recipient.address} to mailbox {destination.mailbox}"
+        otherwise = "" if destination.mailbox == INBOX else ", or INBOX if there is none"
+        return f"{destination.recipient.address} to {destination.mailbox}{otherwise} of {destination.account}"
     if isinstance(destination, ToQueue):
         return f"{destination.recipient.address} to {destination.next_hop or 'the mail hosts of its domain'}"
     return f"{destination.recipient.address} dropped: {destination.why}"

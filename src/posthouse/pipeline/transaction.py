@@ -10,15 +10,16 @@ from posthouse.model.plan import Destination
 from posthouse.model.session import Session
 from posthouse.model.summary import Summary
 from posthouse.model.trace import TraceStep
-from posthouse.model.verdict import Continue, Copy, Defer, Delay, Discard, Hold, Redirect, Refuse, Score, Tag, Verdict
+from posthouse.model.verdict import Continue, Copy, Defer, Delay, Discard, Hold, Redirect, Refuse, Reply, Score, Tag, Verdict
 
 
 @dataclass(slots=True)
 class Transaction:
     """``recipients`` are those accepted at RCPT TO; ``refused`` those that were not, with their replies in ``steps``.
 
-    ``content`` and ``summary`` are there from the stages' ``message`` on; ``destinations`` is filled in by route.
-    ``delay_s`` sums the Delay verdicts since the last reply. ``tags`` are headers that stages want in front.
+    ``content`` and ``summary`` are there from the stages' ``message`` on; ``destinations`` is filled in by route. ``refusal``
+    is the last reply that said no. ``delay_s`` sums the Delay verdicts since the last reply. ``tags`` are headers that
+    stages want in front.
     """
 
     trace_id: str
@@ -35,12 +36,15 @@ class Transaction:
     summary: Summary | None = None
     destinations: list[Destination] = field(default_factory=list)
     resolved: dict[str, tuple[Destination, ...]] = field(default_factory=dict)
+    refusal: Reply | None = None
 
     def note(self, at: float, verdict: Verdict, recipient: str = "") -> None:
         """Records a verdict, and takes up what it changes about the message."""
         reason = verdict.reason
         self.steps.append(TraceStep(at, reason.stage, reason.rule, WORDS[type(verdict)], recipient, reason.detail))
-        if isinstance(verdict, Delay):
+        if isinstance(verdict, (Refuse, Defer)):
+            self.refusal = verdict.reply
+        elif isinstance(verdict, Delay):
             self.delay_s += verdict.seconds
         elif isinstance(verdict, Score):
             self.score += verdict.points

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,6 +24,7 @@ from posthouse.backends.counters import BusCounters
 from posthouse.backends.dns import DnsResolver
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.passwords import Argon2Hasher
+from posthouse.backends.smtp_out import SmtpCourier
 from posthouse.backends.sqlite.configuration import SqliteConfiguration, SqliteConfigurationReader
 from posthouse.backends.sqlite.database import DatabaseThread
 from posthouse.backends.sqlite.directory import SqliteDirectory
@@ -31,6 +33,7 @@ from posthouse.backends.sqlite.gate import GateServer
 from posthouse.backends.sqlite.gate_client import GateClient
 from posthouse.backends.sqlite.local_gate import LocalGate
 from posthouse.backends.sqlite.mailstore import SqliteMailStore
+from posthouse.backends.sqlite.routes import SqliteRoutes, SqliteRoutesWriter
 from posthouse.backends.sqlite.sink import SqliteSink
 from posthouse.backends.sqlite.spool import SqliteSpool
 from posthouse.backends.sqlite.trace_writer import TraceWriter
@@ -41,10 +44,13 @@ from posthouse.base.ids import Ids
 from posthouse.directory.authenticate import Authenticator
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.bus import Bus
-from posthouse.model.address import Address
-from posthouse.model.route import NextHop, Route
+from posthouse.model.settings import QueueSettings
 from posthouse.pipeline.driver import Driver
+from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
+from posthouse.queue.notices import Notices
+from posthouse.queue.runner import QueueRunner, Tools
+from posthouse.queue.targets import Targets
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.live import Live
 from posthouse.roles.node_control import BusNodeControl, OfflineNodeControl
@@ -54,6 +60,8 @@ from posthouse.servers.tls_contexts import TlsContexts
 
 LONGEST_SOCKET_PATH = 90
 """The kernel takes 107 octets; the names that we put into the folder are shorter than the rest."""
+
+DRAIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +86,6 @@ def _short(folder: Path) -> Path:
     if len(os.fsencode(folder)) <= LONGEST_SOCKET_PATH:
         return folder
     return Path(f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)}")
-
-
-class _NoRoutes:
-    async def route(self, address: Address) -> NextHop | None:
-        return None
-
-    async def routes(self) -> Sequence[Route]:
-        return ()
 
 
 async def _sound() -> Sequence[str]:
@@ -116,6 +116,8 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     ids = Ids(clock)
     directory = SqliteDirectory(files.directory)
     stack.callback(directory.close)
+    routes = SqliteRoutes(files.directory)
+    stack.callback(routes.close)
     configuration = SqliteConfigurationReader(files.directory)
     stack.callback(configuration.close)
     live = Live(config.data, configuration.load)
@@ -138,13 +140,11 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         settings=live.settings,
         counters=counters,
         recipients=RecipientResolver(directory, live.settings),
-        routes=_NoRoutes(),
+        routes=routes,
         resolver=DnsResolver(config.nameservers),
         sink=sink,
     )
-    driver = Driver(
-        stages(parts), settings=live.settings, clock=clock, ids=ids, traces=traces, node_name=config.name
-    )
+    driver = Driver(stages(parts), settings=live.settings, clock=clock, ids=ids, traces=traces, node_name=config.name)
     services = Services(
         node_name=config.name,
         settings=live.settings,
@@ -188,10 +188,48 @@ async def steward(config: NodeConfig, bus: Bus, name: str) -> Steward:
     ids = Ids(SystemClock())
     node = BusNodeControl(bus, ids, config.name, config.data, live.settings)
     context = _context(files, writers, bus, live, node, stack)
+    _start_queue(config, context, live, stack)
     control = ControlServer(context, files.control)
     await control.start()
     stack.push_async_callback(control.close)
     return Steward(context, stack)
+
+
+def _start_queue(config: NodeConfig, context: Context, live: Live, stack: AsyncExitStack) -> None:
+    """The runner of the outbound queue, woken by new mail and by operations."""
+
+    def queue() -> QueueSettings:
+        return live.settings().queue
+
+    def own_names() -> Sequence[str]:
+        return [name for name in (live.settings().smtp.hostname, config.name) if name]
+
+    onward = Onward(live.settings, RecipientResolver(context.directory, live.settings), context.routes)
+    notices = Notices(
+        clock=context.clock,
+        ids=context.ids,
+        node_name=config.name,
+        onward=onward.own_mail,
+        double_bounce=lambda: queue().double_bounce,
+    )
+    tools = Tools(
+        spool=context.spool,
+        courier=SmtpCourier(lambda: own_names()[0], queue),
+        targets=Targets(DnsResolver(config.nameservers), queue, own_names, random.shuffle),
+        notices=notices,
+        traces=context.traces,
+        clock=context.clock,
+        settings=queue,
+    )
+    runner = QueueRunner(tools)
+    context.bus.subscribe("queue", lambda _: runner.wake())
+    task = asyncio.create_task(runner.run())
+
+    async def end() -> None:
+        await runner.drain(DRAIN_S)
+        task.cancel()
+
+    stack.push_async_callback(end)
 
 
 @asynccontextmanager
@@ -239,13 +277,13 @@ async def _open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: 
     return _Writers(directory, traces, mail)
 
 
-def _context(
-    files: Files, writers: _Writers, bus: Bus, live: Live, node: NodeControl, stack: AsyncExitStack
-) -> Context:
+def _context(files: Files, writers: _Writers, bus: Bus, live: Live, node: NodeControl, stack: AsyncExitStack) -> Context:
     clock = SystemClock()
     ids = Ids(clock)
     directory = SqliteDirectory(files.directory)
     stack.callback(directory.close)
+    routes = SqliteRoutes(files.directory)
+    stack.callback(routes.close)
     gate = LocalGate(writers.mail)
     store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store)
     stack.callback(store.close)
@@ -262,6 +300,8 @@ def _context(
         ids=ids,
         directory=directory,
         directory_writer=SqliteDirectoryWriter(writers.directory),
+        routes=routes,
+        routes_writer=SqliteRoutesWriter(writers.directory),
         configuration=configuration,
         store=store,
         spool=spool,

@@ -32,7 +32,7 @@ from posthouse.protocols.control import (
 from posthouse.servers.unix_path import socket_address
 
 _CHUNK = 65_536
-_MAX_CONNECTIONS = 64
+_MAX_CONNECTIONS = 1000
 _IDLE_S = 3600.0
 FINISH_S = 5.0
 """How long operations under way may still run when the steward ends."""
@@ -114,7 +114,7 @@ class ControlServer:
     async def _run(self, context: Context, request: Request, writer: asyncio.StreamWriter) -> None:
         try:
             reply = encode(await answer(context, request))
-        except Exception as error:  # noqa: BLE001 - one operation's fault must not end the steward
+        except Exception as error:
             _log.error("operation failed", operation=" ".join(request.words[:2]), exc_info=error)
             reply = encode(Answer("failed", text="internal error; the node's log has the cause", code="SERVERBUG"))
         if len(reply) > MAX_ANSWER_BYTES:
@@ -133,6 +133,14 @@ class ControlClient:
 
     async def ask(self, request: Request) -> Answer:
         """Runs one operation. Raises OSError when the steward cannot be reached or is lost, FrameError when it garbles."""
+        try:
+            return await self._exchange(request)
+        except BaseException:
+            # Also when cancelled: an answer still on its way must not be taken for the next question's.
+            self.close()
+            raise
+
+    async def _exchange(self, request: Request) -> Answer:
         if self._reader is None or self._writer is None or self._reader.at_eof():
             with socket_address(Path(self._path)) as address:
                 self._reader, self._writer = await asyncio.open_unix_connection(address)
@@ -142,7 +150,6 @@ class ControlClient:
         while (body := frames.next()) is None:
             data = await self._reader.read(_CHUNK)
             if not data:
-                self.close()
                 raise ConnectionResetError("the steward closed the control connection")
             frames.feed(data)
         return decode_answer(body)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
+import select
+import stat
 import subprocess
 import sys
 import threading
@@ -13,7 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from posthouse.cli import remote
 from posthouse.cli.completion import ShellCompleter
+from posthouse.cli.history import ShellHistory
+from posthouse.cli.operate import operate
+from posthouse.roles import data_folder
 from posthouse.servers.control import ControlServer
 from support.operations import populated
 
@@ -116,6 +123,19 @@ def test_a_missing_or_wrong_file_is_one_clear_line(tmp_path: Path) -> None:
     assert "none.toml" in done.stderr
 
 
+def test_a_node_that_is_locked_and_does_not_answer_is_unreachable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text('[node]\nname = "mx.example.test"\n')
+    data_folder.make(tmp_path / "data", "")
+    lock = data_folder.lock(tmp_path / "data")
+    monkeypatch.setattr(remote, "PATIENCE_S", 0.1)
+    assert operate(["domain", "list"], config) == 3
+    assert capsys.readouterr().err.count("\n") == 1
+    os.close(lock)
+
+
 def test_the_environment_names_the_file(steward: Steward) -> None:
     assert command("domain", "list", POSTHOUSE_CONFIG=str(steward.config)).returncode == 0
 
@@ -172,3 +192,46 @@ def test_the_shell_completes_nouns_verbs_options_and_values() -> None:
     assert completer.candidates(["smtp", "set"], "max_rec") == ["max_recipients"]
     assert completer.candidates(["help", "about"], "ti") == ["times"]
     assert completer.candidates(["nonsense", "x"], "") == []
+
+
+def test_the_shells_history_keeps_no_passwords_and_is_its_owners(tmp_path: Path) -> None:
+    history = ShellHistory(tmp_path / "history")
+    history.append_string("user list")
+    history.append_string("user add jane@example.test --password=hunter2")
+    text = (tmp_path / "history").read_text()
+    assert "user list" in text
+    assert "hunter2" not in text
+    assert stat.S_IMODE((tmp_path / "history").stat().st_mode) == 0o600
+
+
+@pytest.mark.spec_part("ADM-2")
+def test_the_shell_at_a_terminal_prompts_completes_and_leaves(steward: Steward) -> None:
+    leader, follower = pty.openpty()
+    shell = subprocess.Popen(
+        [*COMMAND, "--config", str(steward.config), "shell"],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env={**os.environ, "HOME": str(steward.config.parent), "TERM": "xterm"},
+        close_fds=True,
+    )
+    os.close(follower)
+    seen = ""
+
+    def wait_for(text: str) -> None:
+        nonlocal seen
+        while text not in seen:
+            readable, _, _ = select.select([leader], [], [], 30)
+            assert readable, seen
+            seen += os.read(leader, 65_536).decode(errors="replace")
+            if "\x1b[6n" in seen:
+                seen = seen.replace("\x1b[6n", "")
+                os.write(leader, b"\x1b[1;1R")
+
+    wait_for("mx.example.test>")
+    os.write(leader, b"user sho\tjan\t\r")
+    wait_for("size bytes")
+    assert "jane@example.test" in seen
+    os.write(leader, b"exit\r")
+    assert shell.wait(30) == 0
+    os.close(leader)

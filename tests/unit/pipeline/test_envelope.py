@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from posthouse.model.plan import ToQueue
-from posthouse.model.route import NextHop
+from posthouse.model.route import NextHop, Route
 from support.house import House
 
 
@@ -79,7 +79,7 @@ async def test_a_listed_domain_needs_matching_address_and_ptr_records(
 
 async def test_mail_for_a_routed_domain_is_accepted_and_goes_to_its_host() -> None:
     house = House()
-    house.routes.table["backend.test"] = NextHop("10.0.0.9", 24, "lmtp")
+    await house.routes.put_route(Route("backend.test", NextHop("10.0.0.9", 24, "lmtp")))
     assert (await house.deliver("any@backend.test")).code == 250
     destination = house.sink.accepted[0].destinations[0]
     assert isinstance(destination, ToQueue)

@@ -47,7 +47,18 @@ def test_dots_are_undone(wire: bytes, content: bytes) -> None:
     assert after_data(wire).messages == [content]
 
 
-SMUGGLING = [b"\n.\n", b"\r\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\n\n.\r\n", b"\r\r\n.\r\r\n", b"\r\n\0.\r\n", b"\n.\r"]
+SMUGGLING = [
+    b"\n.\n",
+    b"\r\n.\n",
+    b"\n.\r\n",
+    b"\r.\r",
+    b"\r\n.\r",
+    b"\r.\r\n",
+    b"\n\n.\r\n",
+    b"\r\r\n.\r\r\n",
+    b"\r\n\0.\r\n",
+    b"\n.\r",
+]
 
 
 @pytest.mark.parametrize("marker", SMUGGLING)
@@ -92,7 +103,10 @@ def test_cutting_the_data_anywhere_changes_nothing(body: bytes, data: st.DataObj
 
 
 def test_a_dialogue_cut_at_every_octet_gives_the_same_events() -> None:
-    wire = HELLO + b"DATA\r\nSubject: x\r\n\r\n..dot\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<c@d.example>\r\nBDAT 3\r\nabcBDAT 2 LAST\r\nd\n"
+    wire = (
+        HELLO
+        + b"DATA\r\nSubject: x\r\n\r\n..dot\r\n.\r\nMAIL FROM:<>\r\nRCPT TO:<c@d.example>\r\nBDAT 3\r\nabcBDAT 2 LAST\r\nd\n"
+    )
     wire = wire.replace(b"d\n", b"\r\n") + b"FOO\r\nQUIT\r\n"
     whole = SmtpDriver()
     whole.feed(wire)
@@ -123,14 +137,13 @@ def test_bare_newlines_are_found_however_the_octets_are_cut(pieces: list[bytes],
     scanner = BareNewlines()
     for at in range(0, len(whole), size or len(whole) + 1):
         scanner.scan(whole[at : at + (size or len(whole))])
-    assert scanner.finish() == has_bare_newline(whole) == (whole.replace(b"\r\n", b"").strip(b"\r\n") != whole.replace(b"\r\n", b"")
-                                                            or any(c in whole.replace(b"\r\n", b"") for c in b"\r\n"))
+    rest = whole.replace(b"\r\n", b"")
+    assert scanner.finish() == has_bare_newline(whole) == (b"\r" in rest or b"\n" in rest)
     assert not has_bare_newline(with_crlf(whole))
 
 
 def test_a_message_of_the_largest_size_is_taken_although_its_dots_were_doubled() -> None:
-    content = b".\r\n" * 333 + b"a"
-    content = content[:998] + b"\r\n"
+    content = b".\r\n" * 332 + b"ab\r\n"
     assert len(content) == MAX
     assert after_data(stuff(content) + b".\r\n", SMALL).messages == [content]
 
@@ -207,7 +220,9 @@ def test_an_lmtp_message_that_is_refused_gets_a_reply_for_each_recipient() -> No
 def test_chunks_give_the_same_message_as_data() -> None:
     content = b"Subject: x\r\n\r\n.dot\r\n.\r\n"
     driver = SmtpDriver()
-    answer = driver.feed(HELLO + b"BDAT 5\r\n" + content[:5] + b"BDAT %d LAST\r\n" % (len(content) - 5) + content[5:] + b"NOOP\r\n")
+    answer = driver.feed(
+        HELLO + b"BDAT 5\r\n" + content[:5] + b"BDAT %d LAST\r\n" % (len(content) - 5) + content[5:] + b"NOOP\r\n"
+    )
     assert driver.messages == after_data(stuff(content) + b".\r\n").messages == [content]
     assert [line[:9] for line in answer.splitlines()[-3:]] == [b"250 2.0.0", b"250 2.6.0", b"250 2.0.0"]
 

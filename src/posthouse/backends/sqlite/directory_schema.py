@@ -1,4 +1,4 @@
-"""The tables of ``directory.db``: domains, accounts, aliases, settings with their history, audit, the node's secret.
+"""The tables of ``directory.db``: domains, accounts, aliases, routes, settings with their history, audit, the node's secret.
 
 Account and domain numbers come from AUTOINCREMENT: a number is never used again, since the mail store names accounts by
 it. ``key`` is ``Address.key``. Append to MIGRATIONS; never change what is in it.
@@ -42,6 +42,11 @@ CREATE TABLE alias_target (
     local TEXT NOT NULL,
     domain TEXT NOT NULL,
     PRIMARY KEY (alias_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE route (
+    target TEXT PRIMARY KEY,
+    next_hop TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE setting (

@@ -251,15 +251,13 @@ class ServerCore:
         """The usual answer to the event: yes (with ``text`` instead of the usual words), or the core's own refusal."""
         event = self._pending
         if isinstance(event, ev.Helo):
-            return self._greet(event)
-        if isinstance(event, (ev.ProtocolError, ev.MessageRefused)):
-            return self.reply(event.reply)
-        if isinstance(event, ev.ChunkReceived):
-            return self.reply(Reply(250, "2.0.0", text or f"{event.size_bytes} octets received"))
-        if isinstance(event, ev.Quit):
-            return self.reply(Reply(221, "2.0.0", text or f"{self.config.hostname} closing connection"))
+            return self.reply(Reply(250, "", text or self.config.hostname))
         if event is None:
             raise LocalProtocolError("there is no event to answer")
+        if isinstance(event, (ev.ProtocolError, ev.MessageRefused)):
+            return self.reply(event.reply)
+        if isinstance(event, ev.Quit):
+            return self.reply(Reply(221, "2.0.0", text or f"{self.config.hostname} closing connection"))
         usual = USUAL[type(event)]
         return self.reply(Reply(usual.code, usual.enhanced, text) if text else usual)
 
@@ -296,17 +294,16 @@ class ServerCore:
         self.state = State.AUTH
         return b"334 " + base64.b64encode(data) + b"\r\n"
 
-    def _greet(self, event: ev.Helo) -> bytes:
-        self._pending = None
+    def _settle_helo(self, event: ev.Helo, reply: Reply) -> bytes:
+        if reply.code >= 400:
+            return render(reply)
         self._end_transaction()
         self.esmtp = event.esmtp
         if not event.esmtp:
-            return render(Reply(250, "", self.config.hostname))
-        facts = self._facts
-        offered = extensions(
-            self.config, starttls=facts.starttls, auth=() if facts.authenticated else facts.auth, requiretls=facts.requiretls
-        )
-        return render_lines(250, [self.config.hostname, *offered])
+            return render(reply)
+        auth = () if self.authenticated else self._facts.auth
+        offered = extensions(self.config, starttls=self._facts.starttls, auth=auth, requiretls=self._facts.requiretls)
+        return render_lines(250, [reply.text, *offered])
 
     def _settle_mail(self, event: ev.MailFrom, reply: Reply) -> bytes:
         if reply.code < 400:
@@ -388,6 +385,7 @@ class ServerCore:
 
 
 _SETTLE: dict[type[object], Callable[[ServerCore, Any, Reply], bytes]] = {
+    ev.Helo: ServerCore._settle_helo,
     ev.MailFrom: ServerCore._settle_mail,
     ev.RcptTo: ServerCore._settle_rcpt,
     ev.DataStart: ServerCore._settle_data,

@@ -41,6 +41,7 @@ USUAL: dict[type[object], Reply] = {
     ev.MailFrom: Reply(250, "2.1.0", "Sender OK"),
     ev.RcptTo: Reply(250, "2.1.5", "Recipient OK"),
     ev.DataStart: Reply(354, "", "Send the message, end with <CRLF>.<CRLF>"),
+    ev.ChunkReceived: Reply(250, "2.0.0", "Chunk received"),
     ev.MessageComplete: Reply(250, "2.6.0", "Message accepted"),
     ev.StartTls: Reply(220, "2.0.0", "Ready to start TLS"),
     ev.Auth: Reply(235, "2.7.0", "Authenticated"),

@@ -1,0 +1,187 @@
+"""Operations on the real program: command line, shell and administration protocol, running and not (ADM-1, ADM-3, ADM-5)."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from support.node import PASSWORD, Node, running, until
+
+SERVICES = ("smtp", "imap", "admin")
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with running(tmp_path_factory.mktemp("operations"), services=SERVICES, workers=1) as started:
+        started.run("user", "set", "jane@example.test", "--role", "administrator")
+        yield started
+
+
+class AdminClient:
+    """Speaks the administration protocol as its old clients do."""
+
+    def __init__(self, port: int) -> None:
+        self._peer = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._lines = self._peer.makefile("rb")
+        self.greeting = self._lines.readline()
+        self._tag = 0
+
+    def ask(self, *words: str) -> list[str]:
+        self._tag += 1
+        packed = ['"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words[2:]]
+        self._peer.sendall(" ".join([str(self._tag), *words[:2], *packed]).encode() + b"\r\n")
+        lines: list[str] = []
+        while True:
+            line = self._lines.readline().decode().removesuffix("\r\n")
+            assert line, "connection lost"
+            if line.startswith(f"{self._tag} "):
+                return [*lines, line.removeprefix(f"{self._tag} ")]
+            lines.append(line.removeprefix(f"* {self._tag} "))
+
+    def login(self, user: str, password: str) -> list[str]:
+        return self.ask("LOGIN", user, password)
+
+    def close(self) -> None:
+        self._lines.close()
+        self._peer.close()
+
+
+@pytest.mark.spec_part("ADM-1")
+def test_an_operation_gives_the_same_in_every_face(node: Node) -> None:
+    by_command = [user["address"] for user in node.json("user", "list")]
+    shell = node.run("shell", "--json", stdin="user list\nexit\n")
+    by_shell = [user["address"] for user in json.loads(shell.stdout)]
+    client = AdminClient(node.ports["admin"])
+    client.login("jane@example.test", PASSWORD)
+    *lines, end = client.ask("USER", "LIST")
+    client.close()
+    assert end == "OK"
+    assert by_command == by_shell == [line.split('"')[1] for line in lines] == ["jane@example.test", "omar@example.org"]
+
+
+@pytest.mark.spec_part("ADM-3")
+def test_the_administration_protocol_keeps_the_old_forms(node: Node) -> None:
+    client = AdminClient(node.ports["admin"])
+    assert re.fullmatch(rb"\* OK \S+ admind \d+\.\d+\.\d+\r\n", client.greeting)
+    assert client.ask("LOGIN", "jane@example.test", "wrong")[-1].startswith("NO")
+    session_id, end = client.login("jane@example.test", PASSWORD)
+    assert re.fullmatch(r"\S+", session_id)
+    assert end.startswith("OK")
+    assert client.ask("DOMAIN", "SETCURRENT", "example.test") == ["OK"]
+    assert client.ask("USER", "ADD", "bob", "pass word", "Bob Smith") == ["OK"]
+    assert client.ask("USER", "LIST", "b*", "", "") == ['"bob" "Bob Smith"', "OK"]
+    (refused,) = client.ask("USER", "ADD", "bob", "x", "")
+    assert refused.startswith("NO")
+    assert "Already exists" in refused
+    assert '"user.bob"' in client.ask("MAILBOX", "LIST", "%", "", "")
+    assert node.imap("bob@example.test", "pass word").logout()[0] == "BYE"
+    assert client.ask("USER", "DELETE", "bob") == ["OK"]
+    assert client.ask("LOGOUT") == ["OK"]
+    client.close()
+
+
+def size_offered(node: Node) -> int:
+    with node.smtp() as client:
+        client.ehlo()
+        return int(client.esmtp_features["size"])
+
+
+@pytest.mark.spec("ADM-5")
+def test_settings_are_checked_versioned_undone_exported_and_take_effect_without_restart(node: Node) -> None:
+    before = size_offered(node)
+    pids = node.pids()
+    refused = node.run("smtp", "set", "max_message_bytes", "none", check=False)
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert node.run("smtp", "set", "max_message_bytes", "1", check=False).returncode == 1
+    exported = node.run("setting", "export").stdout
+
+    node.run("smtp", "set", "max_message_bytes", "20M")
+    until(lambda: size_offered(node) == 20 << 20)
+    change = node.json("setting", "history", "smtp.max_message_bytes")[0]
+    assert (change["before"], change["after"]) == (str(before), str(20 << 20))
+    assert change["who"]
+    assert change["at"].endswith("Z")
+
+    node.run("setting", "undo")
+    until(lambda: size_offered(node) == before)
+    node.run("setting", "import", stdin="smtp.max_message_bytes = 10M\n")
+    until(lambda: size_offered(node) == 10 << 20)
+    node.run("setting", "import", stdin=exported)
+    until(lambda: size_offered(node) == before)
+    assert node.pids() == pids
+
+
+@pytest.mark.spec_part("MON-1")
+def test_mail_trace_tells_a_messages_story(node: Node) -> None:
+    node.send("jane@example.test", "Subject: traced\r\nMessage-ID: <traced@elsewhere.test>\r\n\r\nhello\r\n")
+    (found,) = until(lambda: node.json("mail", "trace", "<traced@elsewhere.test>"))
+    assert (found["outcome"], found["recipients"]) == ("accepted", ["jane@example.test"])
+    for word in (found["trace_id"], "stranger@elsewhere.test", "jane@example.test"):
+        assert "traced" in node.run("mail", "trace", word).stdout
+    assert node.json("mail", "trace", "--recipient", "nobody@example.test") == []
+
+
+def test_changes_are_audited(node: Node) -> None:
+    node.run("alias", "add", "info@example.test", "jane@example.test")
+    entry = node.json("audit", "list")[0]
+    assert (entry["operation"], entry["outcome"], entry["via"]) == ("alias add", "ok", "shell")
+
+
+def test_deleting_a_user_ends_logins(node: Node) -> None:
+    node.add_user("gone@example.test")
+    node.imap("gone@example.test").logout()
+    node.run("user", "delete", "gone@example.test")
+    client = node.imap()
+    with pytest.raises(client.error):
+        client.login('"gone@example.test"', PASSWORD)
+    client.logout()
+
+
+def test_an_operation_on_a_running_node_is_quick(node: Node) -> None:
+    times = []
+    for _ in range(5):
+        start = time.monotonic()
+        node.run("domain", "list")
+        times.append(time.monotonic() - start)
+    assert min(times) < 0.25, times
+
+
+def test_node_status_shows_processes_and_listeners(node: Node) -> None:
+    status = node.json("node", "status")
+    assert status["state"] == "running"
+    assert {listener["service"] for listener in status["listeners"]} == set(SERVICES)
+    assert {process["pid"] for process in status["processes"]} == set(node.pids())
+    assert node.json("certificate", "list")[0]["source"] == "self-made"
+
+
+def test_operations_work_before_the_first_start_and_node_stop_stops(tmp_path: Path) -> None:
+    node = Node(tmp_path, services=("smtp",), workers=1)
+    node.run("domain", "add", "example.test")
+    node.add_user("jane@example.test")
+    assert node.json("node", "status")["state"] == "offline"
+    assert node.run("node", "reload", check=False).returncode == 1
+    with node:
+        assert [user["address"] for user in node.json("user", "list")] == ["jane@example.test"]
+        node.run("node", "stop")
+        assert node.process is not None
+        assert node.process.wait(30) == 0
+    assert [user["address"] for user in node.json("user", "list")] == ["jane@example.test"]
+
+
+def test_operations_at_the_same_time_without_a_running_node_wait_for_each_other(tmp_path: Path) -> None:
+    node = Node(tmp_path, services=(), workers=1)
+
+    def add(number: int) -> subprocess.CompletedProcess[str]:
+        return node.run("domain", "add", f"d{number}.test")
+
+    with ThreadPoolExecutor(3) as pool:
+        assert all(done.returncode == 0 for done in pool.map(add, range(6)))
+    assert len(node.json("domain", "list")) == 6
