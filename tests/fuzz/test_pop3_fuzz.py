@@ -11,10 +11,36 @@ from support.pop_dialogue import PopDriver
 CONFIG = PopConfig("pop.example", mechanisms=("PLAIN",), stls=True, max_errors=10_000)
 MESSAGES = [b"Subject: x\r\n\r\nbody\r\n", b""]
 WORDS = [
-    b"USER jane\r\n", b"PASS secret\r\n", b"AUTH PLAIN\r\n", b"AUTH PLAIN cmlnaHQ=\r\n", b"cmlnaHQ=\r\n", b"*\r\n", b"STLS\r\n", b"UTF8\r\n",
-    b"CAPA\r\n", b"LANG\r\n", b"STAT\r\n", b"LIST\r\n", b"LIST ", b"UIDL ", b"RETR ", b"TOP ", b"DELE ", b"1", b"2", b" 3", b"\r\n", b"\n",
-    b"\r", b"RSET\r\n", b"NOOP\r\n", b"QUIT\r\n", b"\0", b"\xff", b"x" * 1500,
-]  # fmt: skip
+    b"USER jane\r\n",
+    b"PASS secret\r\n",
+    b"AUTH PLAIN\r\n",
+    b"AUTH PLAIN cmlnaHQ=\r\n",
+    b"cmlnaHQ=\r\n",
+    b"*\r\n",
+    b"STLS\r\n",
+    b"UTF8\r\n",
+    b"CAPA\r\n",
+    b"LANG\r\n",
+    b"STAT\r\n",
+    b"LIST\r\n",
+    b"LIST ",
+    b"UIDL ",
+    b"RETR ",
+    b"TOP ",
+    b"DELE ",
+    b"1",
+    b"2",
+    b" 3",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"RSET\r\n",
+    b"NOOP\r\n",
+    b"QUIT\r\n",
+    b"\0",
+    b"\xff",
+    b"x" * 1500,
+]
 STREAM = st.lists(st.one_of(st.sampled_from(WORDS), st.binary(max_size=8)), max_size=60)
 
 

@@ -22,12 +22,45 @@ CONFIGS = [
     ServerConfig("mx.example", max_message_bytes=LIMIT, service="lmtp", bare_newline="normalise", max_errors=10_000),
 ]
 WORDS = [
-    b"EHLO c.example\r\n", b"LHLO c\r\n", b"HELO c\r\n", b"MAIL FROM:<a@b.example>", b"MAIL FROM:<>", b" BODY=BINARYMIME", b" SMTPUTF8",
-    b" SIZE=10", b"RCPT TO:<c@d.example>", b" NOTIFY=NEVER", b" ORCPT=rfc822;a+2Bb", b"\r\n", b"\n", b"\r", b".", b"\r\n.\r\n", b"DATA\r\n",
-    b"BDAT 5 LAST\r\n", b"BDAT 3\r\n", b"BDAT 0 LAST\r\n", b"BDAT 5000\r\n", b"BDAT 99999\r\n", b"abc", b"x" * 700, b"RSET\r\n", b"NOOP\r\n",
-    b"AUTH PLAIN\r\n", b"AUTH PLAIN AGEAYg==\r\n", b"*\r\n", b"AGEAYg==\r\n", b"STARTTLS\r\n", b"VRFY x\r\n", b"\0", b"\xff", b"\xc3\xbc",
-    b'<"a\\">', b"@[IPv6:::1]>", b"y" * 3000,
-]  # fmt: skip
+    b"EHLO c.example\r\n",
+    b"LHLO c\r\n",
+    b"HELO c\r\n",
+    b"MAIL FROM:<a@b.example>",
+    b"MAIL FROM:<>",
+    b" BODY=BINARYMIME",
+    b" SMTPUTF8",
+    b" SIZE=10",
+    b"RCPT TO:<c@d.example>",
+    b" NOTIFY=NEVER",
+    b" ORCPT=rfc822;a+2Bb",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b".",
+    b"\r\n.\r\n",
+    b"DATA\r\n",
+    b"BDAT 5 LAST\r\n",
+    b"BDAT 3\r\n",
+    b"BDAT 0 LAST\r\n",
+    b"BDAT 5000\r\n",
+    b"BDAT 99999\r\n",
+    b"abc",
+    b"x" * 700,
+    b"RSET\r\n",
+    b"NOOP\r\n",
+    b"AUTH PLAIN\r\n",
+    b"AUTH PLAIN AGEAYg==\r\n",
+    b"*\r\n",
+    b"AGEAYg==\r\n",
+    b"STARTTLS\r\n",
+    b"VRFY x\r\n",
+    b"\0",
+    b"\xff",
+    b"\xc3\xbc",
+    b'<"a\\">',
+    b"@[IPv6:::1]>",
+    b"y" * 3000,
+]
 STREAM = st.lists(st.one_of(st.sampled_from(WORDS), st.binary(max_size=8)), max_size=60)
 
 
@@ -36,8 +69,8 @@ def policy(core: ServerCore, event: ev.Event) -> bytes | None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(CONFIGS), STREAM, st.booleans())
-def test_the_server_core_never_raises_and_holds_little(config: ServerConfig, stream: list[bytes], refuse: bool) -> None:
+@given(config=st.sampled_from(CONFIGS), stream=STREAM, refuse=st.booleans())
+def test_the_server_core_never_raises_and_holds_little(*, config: ServerConfig, stream: list[bytes], refuse: bool) -> None:
     driver = SmtpDriver(config, policy)
     for piece in stream:
         driver.feed(piece)

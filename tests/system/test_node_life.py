@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -43,6 +46,14 @@ def process(node: Node, name: str) -> int:
 def greeting(node: Node, service: str) -> bytes:
     with socket.create_connection(("127.0.0.1", node.ports[service]), timeout=10) as sock:
         return sock.recv(1000)
+
+
+def refused(node: Node, service: str) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", node.ports[service]), timeout=10).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def common_name_over_tls(port: int) -> tuple[bytes, ssl.SSLSocket]:
@@ -114,7 +125,7 @@ def test_a_transaction_under_way_is_finished_before_the_node_ends(node: Node) ->
         client.docmd("DATA")
         assert node.process is not None
         node.process.send_signal(signal.SIGTERM)
-        until(lambda: '"event":"drain","process":"worker-1"' in node.log())
+        until(lambda: refused(node, "smtp"))
         client.send("Subject: last\r\n\r\nin time\r\n.\r\n")
         assert client.getreply()[0] == 250
         assert node.process.wait(20) == 0
@@ -228,6 +239,45 @@ def test_the_51st_open_connection_of_one_address_gets_421_across_workers(node: N
     finally:
         for sock in held:
             sock.close()
+
+
+def test_a_long_path_to_the_data_folder_is_no_trouble(tmp_path: Path) -> None:
+    with Node(tmp_path / ("d" * 80) / ("e" * 80), services=("smtp", "imap")) as node:
+        node.run("domain", "add", "example.test")
+        node.add_user("jane@example.test")
+        node.send("jane@example.test", "Subject: far\r\n\r\nstill here\r\n")
+        assert node.stop() == 0
+
+
+def test_a_node_that_cannot_open_its_database_gives_up_with_one_line(tmp_path: Path) -> None:
+    node = Node(tmp_path, services=("smtp",))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mail.db").write_bytes(b"this is no database" * 1000)
+    done = subprocess.run(
+        [*POSTHOUSE, "serve", "--config", str(node.config)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert [line for line in done.stderr.splitlines() if line.startswith("posthouse: ")] == [
+        "posthouse: the steward process does not start; its log has the cause"
+    ]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become someone else")
+def test_started_as_root_it_becomes_the_user_named_in_the_file(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="posthouse-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with Node(folder, services=("smtp", "imap")) as node:
+            node.stop()
+            shutil.rmtree(folder / "data")
+            node.config.write_text(node.config.read_text().replace("workers = 2", 'workers = 2\nuser = "nobody"'))
+            node.start()
+            owners = {Path(f"/proc/{pid}").stat().st_uid for pid in node.pids()}
+            assert owners == {pwd.getpwnam("nobody").pw_uid}
+            node.run("domain", "add", "example.test")
+            assert greeting(node, "smtp").startswith(b"220 ")
+            assert node.stop() == 0
 
 
 def test_a_fresh_all_in_one_needs_less_than_200_mib(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Short forms for each group of settings: ``smtp set KEY VALUE``, ``imap list`` and so on (ADM-5).
 
-A group whose name is a noun with work of its own (``queue``, ``route``, ``store``) has no short form; ``setting set queue.x`` does it.
+A group whose name is a noun with work of its own (``queue``, ``route``, ``store``) has no short form; ``setting set queue.x``
+does it.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class ShellCompleter(Completer):
         words = document.text_before_cursor.split()
         part = "" if not words or document.text_before_cursor.endswith(" ") else words.pop()
         for candidate in self.candidates(words, part):
-            yield Completion(candidate, start_position=-len(part))
+            yield Completion(f"{candidate} ", start_position=-len(part), display=candidate)
 
     def candidates(self, words: Sequence[str], part: str) -> list[str]:
         """Words that may follow ``words`` and begin with ``part``."""

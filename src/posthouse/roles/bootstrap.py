@@ -44,7 +44,7 @@ from posthouse.base.ids import Ids
 from posthouse.directory.authenticate import Authenticator
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.bus import Bus
-from posthouse.model.settings import QueueSettings
+from posthouse.model.settings import QueueSettings, Settings
 from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
@@ -169,6 +169,7 @@ class Steward:
     """The running steward: the writer of all databases, its gate for the workers, operations."""
 
     context: Context
+    settings: Callable[[], Settings]
     stack: AsyncExitStack
 
     async def close(self) -> None:
@@ -176,7 +177,7 @@ class Steward:
         await self.stack.aclose()
 
 
-async def steward(config: NodeConfig, bus: Bus, name: str) -> Steward:
+async def steward(config: NodeConfig, bus: Bus) -> Steward:
     """Opens the databases for writing, starts the gate and the control socket. Raises MailError, OSError."""
     files, stack = Files.under(config.data), AsyncExitStack()
     writers = await _open_writers(files, bus, stack, gate=True)
@@ -192,7 +193,7 @@ async def steward(config: NodeConfig, bus: Bus, name: str) -> Steward:
     control = ControlServer(context, files.control)
     await control.start()
     stack.push_async_callback(control.close)
-    return Steward(context, stack)
+    return Steward(context, live.settings, stack)
 
 
 def _start_queue(config: NodeConfig, context: Context, live: Live, stack: AsyncExitStack) -> None:

@@ -18,9 +18,7 @@ SERVICES = (
 )  # fmt: skip
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?")
 
-RoleName = Literal[
-    "all", "gateway", "inbound", "quarantine", "outbound", "store", "directory", "proxy", "console", "reporter"
-]
+RoleName = Literal["all", "gateway", "inbound", "quarantine", "outbound", "store", "directory", "proxy", "console", "reporter"]
 
 
 class ConfigError(Exception):
@@ -28,7 +26,7 @@ class ConfigError(Exception):
 
 
 class NodeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``workers`` 0 means one per core; ``user`` is who the node becomes after it has opened its sockets, "" for no one else."""
+    """``workers`` 0 means one per core; ``user`` is whom the node becomes once its sockets are open, "" for nobody else."""
 
     name: str
     data: str = "data"

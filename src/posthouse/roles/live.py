@@ -1,4 +1,4 @@
-"""What a process holds of settings and certificates, kept up to date over the bus without dropping a connection (ADM-5, TLS-1)."""
+"""What a process holds of settings and certificates, kept up to date over the bus; no connection is dropped (ADM-5, TLS-1)."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def spawn(name: str, run: Callable[[socket.socket], None], close: Iterable[socke
                 one.close()
         run(theirs)
         code = 0
-    except BaseException:  # the child must not return into the supervisor's code
+    except BaseException:  # noqa: BLE001 - the child must not return into the supervisor's code
         log.get("processes").exception("process-failed", process=name)
     finally:
         os._exit(code)

@@ -7,9 +7,10 @@ import socket
 
 import uvloop
 
-from posthouse.roles.bootstrap import open_bus
 from posthouse.base import log
 from posthouse.roles import bootstrap
+from posthouse.roles.bootstrap import open_bus
+from posthouse.roles.chores import Chores
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.worker import supervisor_lost
 from posthouse.servers.metrics_share import MetricsShare
@@ -28,9 +29,12 @@ async def _live(config: NodeConfig, name: str, end: socket.socket) -> None:
     drain = asyncio.Event()
     bus.subscribe("drain-steward", lambda _: drain.set())
     MetricsShare(bus, name, config.bus_processes)
-    parts = await bootstrap.steward(config, bus, name)
+    parts = await bootstrap.steward(config, bus)
+    chores = Chores(parts.context, parts.settings)
+    chores.start()
     bus.publish("node-ready", {"process": name})
     await drain.wait()
     _log.info("drain")
+    await chores.stop()
     await parts.close()
     bus.close()

@@ -24,7 +24,7 @@ from posthouse.roles.sockets import bound
 
 STEWARD = "steward"
 DRAIN_S = 20.0
-KILL_AFTER_S = DRAIN_S + 8.0
+KILL_AFTER_S = DRAIN_S + 15.0
 QUICK_DEATH_S = 5.0
 LONGEST_PAUSE_S = 5.0
 TRIES_BEFORE_READY = 3
@@ -52,6 +52,7 @@ class Supervisor:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._listeners = [(service, bound(sock)) for service, sock in plan.sockets.items()]
         self._selector = selectors.EpollSelector()
         self._hub = Hub(self._selector, self._heard)
         self._children: dict[str, Child] = {}
@@ -178,7 +179,7 @@ class Supervisor:
         whole = len(self._children) == self._plan.config.bus_processes
         if whole and not self._said_ready and all(one.ready for one in self._children.values()):
             self._said_ready = True
-            words = " ".join(f"{service}={bound(sock)}" for service, sock in self._plan.sockets.items())
+            words = " ".join(f"{service}={address}" for service, address in self._listeners)
             print(f"ready {words}".rstrip(), flush=True)  # noqa: T201
 
     def status(self) -> Payload:
@@ -188,7 +189,7 @@ class Supervisor:
         return {
             "state": "draining" if self._draining else "running",
             "since": self._since,
-            "listeners": [(service, bound(sock)) for service, sock in self._plan.sockets.items()],
+            "listeners": self._listeners,
             "processes": processes,
         }
 
@@ -208,6 +209,8 @@ class Supervisor:
         self._draining = True
         self._starts_due.clear()
         self._kill_at_s = time.monotonic() + KILL_AFTER_S
+        for sock in self._plan.sockets.values():
+            sock.close()  # once the workers have closed theirs too, new clients are refused and go elsewhere
         self._hub.broadcast("drain", {"seconds": DRAIN_S})
         self._go_on_draining()
 

@@ -10,19 +10,17 @@ from typing import cast
 
 import uvloop
 
-from posthouse.roles.bootstrap import open_bus
 from posthouse.base import log
 from posthouse.interfaces.bus import Payload
 from posthouse.model.session import Service
 from posthouse.roles import bootstrap
+from posthouse.roles.bootstrap import open_bus
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.processes import EXIT_FAILED
 from posthouse.roles.serving import SERVERS, gate
 from posthouse.servers.listener import Listener
 from posthouse.servers.metrics_share import MetricsShare
 from posthouse.servers.sweeper import Sweeper
-
-LOOK_EVERY_S = 0.05
 
 _log = log.get("worker")
 
@@ -74,8 +72,8 @@ async def _drain(listeners: list[Listener], seconds: float) -> None:
     end_s = loop.time() + seconds
     for listener in listeners:
         listener.drain()
-    while any(listener.open for listener in listeners) and loop.time() < end_s:
-        await asyncio.sleep(LOOK_EVERY_S)
+    for listener in listeners:
+        await listener.closed(end_s - loop.time())
     for listener in listeners:
         if listener.open:
             _log.warning("sessions-cut-off", service=listener.service, open=listener.open)

@@ -14,6 +14,7 @@ from typing import cast
 
 from posthouse.model.session import Service, TlsFacts
 from posthouse.servers.deflate import Deflate
+from posthouse.servers.inbox import Inbox
 from posthouse.servers.sweeper import NEVER, Sweeper
 from posthouse.servers.tls import TlsLayer
 
@@ -37,9 +38,9 @@ class Connection(asyncio.Protocol):
         "_deflate",
         "_end",
         "_error",
-        "_first",
         "_flush_due",
         "_handshaking",
+        "_inbox",
         "_layer",
         "_loop",
         "_on_event",
@@ -47,7 +48,6 @@ class Connection(asyncio.Protocol):
         "_read_deadline_s",
         "_read_waiter",
         "_reading_paused",
-        "_rest",
         "_sweeper",
         "_transport",
         "_write_deadline_s",
@@ -80,8 +80,7 @@ class Connection(asyncio.Protocol):
         self._layer: TlsLayer | None = None
         self._handshaking = False
         self._deflate: Deflate | None = None
-        self._first = b""
-        self._rest: bytearray | None = None
+        self._inbox = Inbox()
         self._end = False
         self._error: OSError | None = None
         self._reading_paused = False
@@ -107,7 +106,7 @@ class Connection(asyncio.Protocol):
             chunk = self._take() if self._deflate is None else self._inflated(self._deflate)
             if chunk:
                 return chunk
-            if not self._first:
+            if not self._inbox.size_bytes:
                 if self._end:
                     return b""
                 await self._wait_readable(timeout_s)
@@ -150,9 +149,9 @@ class Connection(asyncio.Protocol):
             OSError: it failed (``ssl.SSLError``) or the connection is lost.
         """
         self._flush()
-        early = b"".join((self._first, self._rest or b"")) if implicit else b""
-        self._first, self._rest = b"", None
-        self._resume_reading()
+        early = self._take_all()
+        if not implicit:
+            early = b""
         layer = TlsLayer(context)
         self._layer = layer
         self._handshaking = True
@@ -187,9 +186,8 @@ class Connection(asyncio.Protocol):
             self._send(self._layer.close_notify())
         self._closing = True
         self._wake_reader(ConnectionAbortedError("connection closed here"))
-        if (self._first or self._reading_paused) and not self._end and self._transport.can_write_eof():
-            self._first, self._rest = b"", None
-            self._resume_reading()
+        if self._inbox.size_bytes and not self._end and self._transport.can_write_eof():
+            self._take_all()
             self._transport.write_eof()
             self._set_write_deadline(self._sweeper.now() + LINGER_S)
         else:
@@ -212,8 +210,7 @@ class Connection(asyncio.Protocol):
     def unread(self, data: bytes) -> None:
         """Puts octets back in front; for whoever reads a preamble (PROXY protocol)."""
         if data:
-            self._rest = bytearray(self._first) + (self._rest or b"") if self._first else self._rest
-            self._first = data
+            self._inbox.put_back(data)
 
     def socket_names(self) -> tuple[tuple[str, int], tuple[str, int]]:
         """The socket's own two ends, peer first."""
@@ -298,35 +295,21 @@ class Connection(asyncio.Protocol):
             self._wake_reader(None)
 
     def _keep(self, data: bytes) -> None:
-        if not self._first:
-            self._first = data
-        elif self._rest is None:
-            self._rest = bytearray(data)
-        else:
-            self._rest += data
-        if not self._reading_paused and len(self._first) + len(self._rest or b"") > HIGH_WATER_BYTES:
+        self._inbox.put(data)
+        if not self._reading_paused and self._inbox.size_bytes > HIGH_WATER_BYTES:
             self._reading_paused = True
             self._transport.pause_reading()
         self._wake_reader(None)
 
     def _take(self) -> bytes:
         """The first 64 KiB of what came."""
-        chunk = self._first
-        if len(chunk) > CHUNK_BYTES:
-            chunk, self._first = chunk[:CHUNK_BYTES], chunk[CHUNK_BYTES:]
-            return chunk
-        if self._rest:
-            self._first = bytes(self._rest[:CHUNK_BYTES])
-            del self._rest[:CHUNK_BYTES]
-        else:
-            self._first, self._rest = b"", None
-        if self._reading_paused and len(self._first) + len(self._rest or b"") <= LOW_WATER_BYTES:
+        chunk = self._inbox.take(CHUNK_BYTES)
+        if self._reading_paused and self._inbox.size_bytes <= LOW_WATER_BYTES:
             self._resume_reading()
         return chunk
 
     def _take_all(self) -> bytes:
-        data = self._first + (self._rest or b"")
-        self._first, self._rest = b"", None
+        data = self._inbox.take_all()
         self._resume_reading()
         return data
 

@@ -69,6 +69,7 @@ class Listener:
         self._implicit_tls = service in TLS_FROM_START
         self._tasks: dict[Connection, asyncio.Task[None] | None] = {}
         self._sockets: list[asyncio.Server] = []
+        self._nobody: asyncio.Event | None = None
         self._accepted = CONNECTIONS.labels(service)
         self._opened = OPEN.labels(service)
         self._refused = REFUSED.labels(service)
@@ -93,6 +94,15 @@ class Listener:
         """Accepts no more, and asks sessions to end."""
         self.stop_accepting()
         self._server.drain()
+
+    async def closed(self, timeout_s: float) -> None:
+        """Waits until no connection is open, at most ``timeout_s``."""
+        self._nobody = asyncio.Event()
+        if self._tasks:
+            try:
+                await asyncio.wait_for(self._nobody.wait(), max(0.0, timeout_s))
+            except TimeoutError:
+                return
 
     def cancel(self) -> None:
         """Ends all sessions at once; the last resort of a drain that took too long."""
@@ -175,6 +185,8 @@ class Listener:
         if connection in self._tasks:
             del self._tasks[connection]
             self._opened.dec()
+            if self._nobody is not None and not self._tasks:
+                self._nobody.set()
 
 
 def max_connections(service: Service, settings: Settings) -> int:

@@ -54,9 +54,7 @@ class MetricsShare:
         return generate_latest(registry)
 
     def _asked(self, payload: Payload) -> None:
-        self._bus.publish(
-            "metrics", {"question": payload["question"], "process": self._process, "samples": list(_samples())}
-        )
+        self._bus.publish("metrics", {"question": payload["question"], "process": self._process, "samples": list(_samples())})
 
     def _told(self, payload: Payload) -> None:
         question = cast(str, payload["question"])

@@ -55,9 +55,7 @@ def _parse_v1(data: bytes) -> ProxyHeader | None:
     if len(words) != 6 or words[1] not in ("TCP4", "TCP6"):
         raise BadHeader("malformed PROXY line")
     version = 4 if words[1] == "TCP4" else 6
-    return ProxyHeader(
-        (_address(words[2], version), _port(words[4])), (_address(words[3], version), _port(words[5])), end + 2
-    )
+    return ProxyHeader((_address(words[2], version), _port(words[4])), (_address(words[3], version), _port(words[5])), end + 2)
 
 
 def _parse_v2(data: bytes) -> ProxyHeader | None:

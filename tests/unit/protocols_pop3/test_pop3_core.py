@@ -346,3 +346,13 @@ def test_the_driver_must_keep_the_order() -> None:
     core.next_event()
     with pytest.raises(LocalProtocolError):
         core.accept()
+
+
+@pytest.mark.parametrize("answer", ["opened", "challenge", "message"])
+def test_an_answer_must_fit_its_event(answer: str) -> None:
+    core = PopCore(PopConfig("pop.example"))
+    core.receive(b"NOOP\r\n")
+    core.next_event()
+    calls = {"opened": lambda: core.opened([]), "challenge": lambda: core.challenge(b""), "message": lambda: core.message(b"")}
+    with pytest.raises(LocalProtocolError):
+        calls[answer]()

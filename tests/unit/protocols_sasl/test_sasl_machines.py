@@ -136,6 +136,13 @@ def test_a_wrong_password_names_the_login() -> None:
     assert server.step(final) == Failed("wrong proof", "jane")
 
 
+def test_nothing_may_follow_the_proof() -> None:
+    client, server = ScramClient("jane", "secret"), ScramServer()
+    server.start(client.initial())
+    challenge(server.step(client.step(server.secret(SALT, 4096, *KEYS).data)))
+    assert isinstance(server.step(b"more"), Failed)
+
+
 def test_channel_binding() -> None:
     bindings = {"tls-server-end-point": b"unique"}
     server = server_machine("SCRAM-SHA-256-PLUS", bindings=bindings)
@@ -164,7 +171,7 @@ def test_someone_in_the_middle_fails_channel_binding() -> None:
         (False, b"y,,n=jane,r=abcdefgh"),
     ],
 )
-def test_a_mechanism_that_was_talked_down_is_refused(plus: bool, first: bytes) -> None:
+def test_a_mechanism_that_was_talked_down_is_refused(*, plus: bool, first: bytes) -> None:
     server = ScramServer(plus=plus, bindings={"tls-exporter": b"ours"})
     assert isinstance(server.start(first), Failed)
 

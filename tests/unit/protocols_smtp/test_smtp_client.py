@@ -345,7 +345,7 @@ def test_when_the_connection_is_lost_the_partial_result_tells_what_is_known() ->
     assert partial.recipients[0].positive and partial.reply_for(0) is None
 
 
-@pytest.mark.parametrize("answer", [b"250 too early\r\n", b"hello\r\n", b"250 OK\r\n" * 9])
+@pytest.mark.parametrize("answer", [b"250 too early\r\n", b"hello\r\n", b"250 OK\r\n" * 9, b"354 go\r\n354 again\r\n"])
 def test_nonsense_from_the_server_is_a_typed_error(answer: bytes) -> None:
     script = ready(b"250 OK\r\n", b"250 OK\r\n", answer)
     script.client.send(to("c@d.example"))
@@ -366,6 +366,7 @@ def test_starttls_forgets_the_first_hello() -> None:
     assert isinstance(first, Ready) and "STARTTLS" in first.extensions
     pair.client.start_tls()
     assert isinstance(pair.next(), TlsReady)
+    assert pair.client.next_event() is None
     pair.client.tls_started()
     second = pair.next()
     assert isinstance(second, Ready) and "STARTTLS" not in second.extensions

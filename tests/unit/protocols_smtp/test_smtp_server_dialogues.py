@@ -11,7 +11,7 @@ from posthouse.protocols.smtp.replies import LocalProtocolError
 from posthouse.protocols.smtp.server import ServerCore, State
 from support.smtp_dialogue import SmtpDriver, refusing, run_script
 
-SMTP = ServerConfig("mx.example", limits=False)
+SMTP = ServerConfig("mx.example", limits=False, max_errors=50)
 LMTP = ServerConfig("mx.example", service="lmtp", limits=False)
 
 DIALOGUES = {
@@ -103,6 +103,8 @@ DIALOGUES = {
         S: 501 5.5.4
         C: HELO two words
         S: 501 5.5.4
+        C: HELO \\xc3\\xbc.example
+        S: 501 5.5.2
         C: FROBNICATE now
         S: 500 5.5.1
         C:
@@ -167,6 +169,10 @@ DIALOGUES = {
         S: 501 5.5.4
         C: MAIL FROM:<a@b.example> SMTPUTF8=1
         S: 501 5.5.4
+        C: MAIL FROM:<a@b.example> ENVID
+        S: 501 5.5.4
+        C: MAIL FROM:<"a@b.example>
+        S: 501 5.1.7
         C: MAIL FROM:<\\xc3\\xbc@b.example>
         S: 553 5.6.7
         C: MAIL FROM:<\\xfc@b.example> SMTPUTF8
@@ -177,6 +183,8 @@ DIALOGUES = {
         C: MAIL FROM:<a@b.example>
         S: 250
         S: 250
+        C: RCPT FROM:<c@d.example>
+        S: 501 5.5.4
         C: RCPT TO:<>
         S: 501 5.1.3
         C: RCPT TO:<c>
@@ -510,3 +518,21 @@ def test_an_event_wants_an_answer_before_the_next() -> None:
     core.next_event()
     with pytest.raises(LocalProtocolError):
         core.next_event()
+
+
+def test_the_driver_may_refuse_a_greeting_or_end_the_connection_at_any_moment() -> None:
+    def policy(core: ServerCore, event: ev.Event) -> bytes | None:
+        return core.reply(Reply(550, "5.7.1", "Not you")) if isinstance(event, ev.Helo) else None
+
+    driver = SmtpDriver(SMTP, policy)
+    assert driver.feed(b"EHLO c\r\n") == b"550 5.7.1 Not you\r\n"
+    assert driver.feed(b"MAIL FROM:<>\r\n").startswith(b"503 5.5.1")
+    assert driver.core.close(Reply(421, "4.4.2", "Too slow")) == b"421 4.4.2 Too slow\r\n"
+    assert driver.core.closed
+    assert driver.feed(b"NOOP\r\n") == b""
+
+
+def test_requiretls_takes_no_value() -> None:
+    driver = SmtpDriver(ServerConfig("mx.example", requiretls=True))
+    driver.feed(b"EHLO c\r\n")
+    assert driver.feed(b"MAIL FROM:<> REQUIRETLS=1\r\n").startswith(b"501 5.5.4")

@@ -35,7 +35,7 @@ def test_a_folder_that_cannot_be_made_gives_one_clear_line(tmp_path: Path) -> No
 
 
 def test_an_unknown_user_gives_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="node.user: there is no user nobody-here"):
+    with pytest.raises(ConfigError, match=r"node\.user: there is no user nobody-here"):
         data_folder.make(tmp_path / "data", "nobody-here")
 
 

@@ -12,6 +12,7 @@ from posthouse.base.clock import ManualClock
 from posthouse.servers import connection as module
 from posthouse.servers.connection import Connection
 from posthouse.servers.sweeper import Sweeper
+from support.listening import Serve
 
 
 async def echo(connection: Connection) -> None:
@@ -20,7 +21,7 @@ async def echo(connection: Connection) -> None:
         await connection.drain()
 
 
-async def test_what_the_client_sends_is_read_and_writes_come_back_in_order(serve) -> None:
+async def test_what_the_client_sends_is_read_and_writes_come_back_in_order(serve: Serve) -> None:
     serving = await serve(echo)
     reader, writer = await serving.connect()
     payload = bytes(range(256)) * 4096
@@ -29,7 +30,7 @@ async def test_what_the_client_sends_is_read_and_writes_come_back_in_order(serve
     writer.close()
 
 
-async def test_no_chunk_is_longer_than_64_kib(serve) -> None:
+async def test_no_chunk_is_longer_than_64_kib(serve: Serve) -> None:
     sizes: list[int] = []
     done = asyncio.Event()
 
@@ -48,7 +49,7 @@ async def test_no_chunk_is_longer_than_64_kib(serve) -> None:
     writer.close()
 
 
-async def test_end_of_stream_is_read_as_nothing_and_the_reply_still_gets_out(serve) -> None:
+async def test_end_of_stream_is_read_as_nothing_and_the_reply_still_gets_out(serve: Serve) -> None:
     async def handler(connection: Connection) -> None:
         while await connection.read(30):
             pass
@@ -62,7 +63,7 @@ async def test_end_of_stream_is_read_as_nothing_and_the_reply_still_gets_out(ser
     writer.close()
 
 
-async def test_addresses_of_both_ends_are_known(serve) -> None:
+async def test_addresses_of_both_ends_are_known(serve: Serve) -> None:
     seen: list[tuple[str, int, str, int]] = []
 
     async def handler(connection: Connection) -> None:
@@ -76,7 +77,7 @@ async def test_addresses_of_both_ends_are_known(serve) -> None:
     assert seen == [("127.0.0.1", own_port, "127.0.0.1", serving.port)]
 
 
-async def test_silence_raises_timeout_error_when_the_sweeper_comes_round(serve) -> None:
+async def test_silence_raises_timeout_error_when_the_sweeper_comes_round(serve: Serve) -> None:
     clock = ManualClock()
     sweeper = Sweeper(clock, interval_s=3600)
     outcome: list[BaseException] = []
@@ -107,7 +108,7 @@ async def test_silence_raises_timeout_error_when_the_sweeper_comes_round(serve) 
     writer.close()
 
 
-async def test_a_time_out_of_one_read_does_not_hang_over_the_next(serve) -> None:
+async def test_a_time_out_of_one_read_does_not_hang_over_the_next(serve: Serve) -> None:
     clock = ManualClock()
     sweeper = Sweeper(clock, interval_s=3600)
     got: list[bytes] = []
@@ -132,7 +133,7 @@ async def test_a_time_out_of_one_read_does_not_hang_over_the_next(serve) -> None
     writer.close()
 
 
-async def test_a_reset_by_the_client_raises_oserror_in_read(serve) -> None:
+async def test_a_reset_by_the_client_raises_oserror_in_read(serve: Serve) -> None:
     failed: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
 
     async def handler(connection: Connection) -> None:
@@ -154,7 +155,7 @@ async def test_a_reset_by_the_client_raises_oserror_in_read(serve) -> None:
     assert not isinstance(error, TimeoutError)
 
 
-async def test_a_client_that_sends_without_end_is_held_back(serve) -> None:
+async def test_a_client_that_sends_without_end_is_held_back(serve: Serve) -> None:
     release = asyncio.Event()
     total = 0
     done = asyncio.Event()
@@ -173,8 +174,7 @@ async def test_a_client_that_sends_without_end_is_held_back(serve) -> None:
     finished, _ = await asyncio.wait({sent}, timeout=0.5)
     assert not finished
     connection = next(iter(serving.listener._tasks))
-    held = len(connection._first) + len(connection._rest or b"")
-    assert held <= 2 * module.HIGH_WATER_BYTES + module.CHUNK_BYTES
+    assert connection._inbox.size_bytes <= 2 * module.HIGH_WATER_BYTES + module.CHUNK_BYTES
     release.set()
     await asyncio.wait_for(done.wait(), 20)
     assert total == flood
@@ -189,7 +189,7 @@ async def send_all(writer: asyncio.StreamWriter, size: int) -> None:
     writer.write_eof()
 
 
-async def test_drain_waits_for_a_client_that_does_not_read_and_goes_on_when_it_does(serve) -> None:
+async def test_drain_waits_for_a_client_that_does_not_read_and_goes_on_when_it_does(serve: Serve) -> None:
     blocked = asyncio.Event()
     passed = asyncio.Event()
 
@@ -212,7 +212,7 @@ async def test_drain_waits_for_a_client_that_does_not_read_and_goes_on_when_it_d
     writer.close()
 
 
-async def test_drain_gives_up_on_a_client_that_never_reads(serve) -> None:
+async def test_drain_gives_up_on_a_client_that_never_reads(serve: Serve) -> None:
     clock = ManualClock()
     sweeper = Sweeper(clock, interval_s=3600)
     gave_up: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -238,7 +238,7 @@ async def test_drain_gives_up_on_a_client_that_never_reads(serve) -> None:
     writer.close()
 
 
-async def test_many_small_writes_leave_as_one(serve) -> None:
+async def test_many_small_writes_leave_as_one(serve: Serve) -> None:
     writes: list[int] = []
 
     async def handler(connection: Connection) -> None:
@@ -267,7 +267,7 @@ async def test_many_small_writes_leave_as_one(serve) -> None:
     writer.close()
 
 
-async def test_closing_with_unread_octets_does_not_destroy_the_last_reply(serve) -> None:
+async def test_closing_with_unread_octets_does_not_destroy_the_last_reply(serve: Serve) -> None:
     async def handler(connection: Connection) -> None:
         await connection.read(30)
         connection.write(b"421 go away\r\n")
@@ -282,7 +282,7 @@ async def test_closing_with_unread_octets_does_not_destroy_the_last_reply(serve)
     writer.close()
 
 
-async def test_closing_is_idempotent_and_writes_after_it_are_dropped(serve) -> None:
+async def test_closing_is_idempotent_and_writes_after_it_are_dropped(serve: Serve) -> None:
     async def handler(connection: Connection) -> None:
         connection.write(b"one")
         connection.close()
@@ -298,7 +298,7 @@ async def test_closing_is_idempotent_and_writes_after_it_are_dropped(serve) -> N
     writer.close()
 
 
-async def test_a_client_that_ignores_the_close_is_cut_off(serve) -> None:
+async def test_a_client_that_ignores_the_close_is_cut_off(serve: Serve) -> None:
     clock = ManualClock()
     sweeper = Sweeper(clock, interval_s=3600)
     closed = asyncio.Event()
@@ -321,7 +321,7 @@ async def test_a_client_that_ignores_the_close_is_cut_off(serve) -> None:
     writer.close()
 
 
-async def test_a_failing_handler_closes_only_its_own_connection(serve) -> None:
+async def test_a_failing_handler_closes_only_its_own_connection(serve: Serve) -> None:
     async def handler(connection: Connection) -> None:
         if await connection.read(30) == b"bad":
             raise RuntimeError("a fault")
@@ -338,7 +338,7 @@ async def test_a_failing_handler_closes_only_its_own_connection(serve) -> None:
     good_writer.close()
 
 
-async def test_compressed_both_ways_after_start_deflate(serve) -> None:
+async def test_compressed_both_ways_after_start_deflate(serve: Serve) -> None:
     import zlib
 
     async def handler(connection: Connection) -> None:
@@ -360,7 +360,7 @@ async def test_compressed_both_ways_after_start_deflate(serve) -> None:
     writer.close()
 
 
-async def test_a_deflate_bomb_is_unpacked_only_as_fast_as_it_is_read(serve) -> None:
+async def test_a_deflate_bomb_is_unpacked_only_as_fast_as_it_is_read(serve: Serve) -> None:
     import zlib
 
     chunks: list[int] = []
@@ -385,7 +385,7 @@ async def test_a_deflate_bomb_is_unpacked_only_as_fast_as_it_is_read(serve) -> N
     writer.close()
 
 
-async def test_what_is_no_deflate_stream_raises_oserror(serve) -> None:
+async def test_what_is_no_deflate_stream_raises_oserror(serve: Serve) -> None:
     failed = asyncio.Event()
 
     async def handler(connection: Connection) -> None:

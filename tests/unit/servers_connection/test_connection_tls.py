@@ -14,10 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from posthouse.base.clock import ManualClock
+from posthouse.model.session import TlsFacts
 from posthouse.model.settings import TlsSettings
 from posthouse.roles import certificates
 from posthouse.servers.connection import HANDSHAKE_TIMEOUT_S, Connection
 from posthouse.servers.sweeper import Sweeper
+from posthouse.servers.tls_contexts import TlsContexts
+from support.listening import Serve
 
 
 def write_certificate(path: Path, name: str) -> Path:
@@ -50,18 +53,24 @@ async def echo(connection: Connection) -> None:
         await connection.drain()
 
 
-async def starttls_echo(connection: Connection, contexts) -> None:
+def current(contexts: TlsContexts) -> ssl.SSLContext:
+    context = contexts.current()
+    assert context is not None
+    return context
+
+
+async def starttls_echo(connection: Connection, contexts: TlsContexts) -> None:
     connection.write(b"220 hello\r\n")
     while data := await connection.read(30):
         if data.startswith(b"STARTTLS"):
             connection.write(b"220 go ahead\r\n")
-            await connection.start_tls(contexts.current())
+            await connection.start_tls(current(contexts))
         else:
             connection.write(b"got " + data)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_implicit_tls_carries_megabytes_both_ways(serve, version: ssl.TLSVersion) -> None:
+async def test_implicit_tls_carries_megabytes_both_ways(serve: Serve, version: ssl.TLSVersion) -> None:
     serving = await serve(echo, "imaps")
     context = serve.client_context()
     context.minimum_version = context.maximum_version = version
@@ -72,10 +81,11 @@ async def test_implicit_tls_carries_megabytes_both_ways(serve, version: ssl.TLSV
     writer.close()
 
 
-async def test_the_facts_of_the_handshake_are_known(serve) -> None:
-    facts = []
+async def test_the_facts_of_the_handshake_are_known(serve: Serve) -> None:
+    facts: list[TlsFacts] = []
 
     async def handler(connection: Connection) -> None:
+        assert connection.tls is not None
         facts.append(connection.tls)
 
     serving = await serve(handler, "imaps")
@@ -88,7 +98,7 @@ async def test_the_facts_of_the_handshake_are_known(serve) -> None:
     assert facts[0].cipher.startswith("TLS_")
 
 
-async def test_starttls_goes_from_clear_text_to_tls(serve) -> None:
+async def test_starttls_goes_from_clear_text_to_tls(serve: Serve) -> None:
     serving = await serve(lambda connection: starttls_echo(connection, serve.contexts))
     reader, writer = await serving.connect()
     await reader.readline()
@@ -102,7 +112,7 @@ async def test_starttls_goes_from_clear_text_to_tls(serve) -> None:
     writer.close()
 
 
-async def test_cve_2011_0411_commands_sent_before_the_handshake_are_not_taken_as_protected(serve) -> None:
+async def test_cve_2011_0411_commands_sent_before_the_handshake_are_not_taken_as_protected(serve: Serve) -> None:
     seen: list[bytes] = []
     release = asyncio.Event()
 
@@ -110,7 +120,7 @@ async def test_cve_2011_0411_commands_sent_before_the_handshake_are_not_taken_as
         seen.append(await connection.read(30))
         await release.wait()
         connection.write(b"220 go ahead\r\n")
-        await connection.start_tls(serve.contexts.current())
+        await connection.start_tls(current(serve.contexts))
         seen.append(await connection.read(30))
         connection.write(b"done\r\n")
 
@@ -122,7 +132,7 @@ async def test_cve_2011_0411_commands_sent_before_the_handshake_are_not_taken_as
             await asyncio.sleep(0.01)
         writer.write(b"RCPT TO:<injected@example.test>\r\n")
         connection = next(iter(serving.listener._tasks))
-        while not connection._first:
+        while not connection._inbox.size_bytes:
             await asyncio.sleep(0.01)
     release.set()
     assert await reader.readline() == b"220 go ahead\r\n"
@@ -133,7 +143,7 @@ async def test_cve_2011_0411_commands_sent_before_the_handshake_are_not_taken_as
     writer.close()
 
 
-async def test_a_handshake_that_does_not_come_times_out(serve) -> None:
+async def test_a_handshake_that_does_not_come_times_out(serve: Serve) -> None:
     clock = ManualClock()
     sweeper = Sweeper(clock, interval_s=3600)
     serving = await serve(echo, "imaps", sweeper=sweeper)
@@ -147,7 +157,7 @@ async def test_a_handshake_that_does_not_come_times_out(serve) -> None:
     writer.close()
 
 
-async def test_clear_text_on_a_tls_port_gets_an_alert_and_the_end(serve) -> None:
+async def test_clear_text_on_a_tls_port_gets_an_alert_and_the_end(serve: Serve) -> None:
     serving = await serve(echo, "imaps")
     reader, writer = await serving.connect()
     writer.write(b"a001 CAPABILITY\r\n" * 10)
@@ -156,7 +166,7 @@ async def test_clear_text_on_a_tls_port_gets_an_alert_and_the_end(serve) -> None
     writer.close()
 
 
-async def test_old_tls_versions_are_refused(serve) -> None:
+async def test_old_tls_versions_are_refused(serve: Serve) -> None:
     serving = await serve(echo, "imaps")
     context = serve.client_context()
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -166,7 +176,7 @@ async def test_old_tls_versions_are_refused(serve) -> None:
         await asyncio.open_connection("127.0.0.1", serving.port, ssl=context, server_hostname="localhost")
 
 
-async def test_close_sends_close_notify(serve) -> None:
+async def test_close_sends_close_notify(serve: Serve) -> None:
     async def handler(connection: Connection) -> None:
         connection.write(b"bye")
 
@@ -196,7 +206,7 @@ async def test_close_sends_close_notify(serve) -> None:
     writer.close()
 
 
-async def test_a_broken_record_raises_oserror(serve) -> None:
+async def test_a_broken_record_raises_oserror(serve: Serve) -> None:
     failed: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
 
     async def handler(connection: Connection) -> None:
@@ -223,7 +233,7 @@ async def test_a_broken_record_raises_oserror(serve) -> None:
     writer.close()
 
 
-async def test_the_host_name_that_is_asked_for_chooses_the_certificate(serve) -> None:
+async def test_the_host_name_that_is_asked_for_chooses_the_certificate(serve: Serve) -> None:
     write_certificate(serve.data / "sni" / "mail.example.org.pem", "mail.example.org")
     certificates.make_self_signed(serve.data, "mx.example.test")
     serve.contexts.load(certificates.in_use(TlsSettings(sni_directory="sni"), serve.data))
@@ -233,7 +243,7 @@ async def test_the_host_name_that_is_asked_for_chooses_the_certificate(serve) ->
     assert await common_name(serving.port, "other.example.org") == "mx.example.test"
 
 
-async def test_new_certificates_are_for_new_connections_and_old_ones_go_on(serve) -> None:
+async def test_new_certificates_are_for_new_connections_and_old_ones_go_on(serve: Serve) -> None:
     serving = await serve(echo, "imaps")
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", serving.port, ssl=serve.client_context(), server_hostname="mx.example.test"
@@ -246,7 +256,7 @@ async def test_new_certificates_are_for_new_connections_and_old_ones_go_on(serve
     writer.close()
 
 
-async def test_a_bad_certificate_file_changes_nothing(serve) -> None:
+async def test_a_bad_certificate_file_changes_nothing(serve: Serve) -> None:
     serving = await serve(echo, "imaps")
     (serve.data / "bad.pem").write_text("not a certificate")
     with pytest.raises(OSError):

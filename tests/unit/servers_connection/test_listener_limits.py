@@ -11,13 +11,15 @@ import struct
 import pytest
 
 from posthouse.base.metrics import OPEN, REFUSED
+from posthouse.model.session import Service
 from posthouse.model.settings import Settings, SmtpSettings
 from posthouse.servers.connection import Connection
 from posthouse.servers.proxy_protocol import SIGNATURE
+from support.listening import Serve
 
 
 def settings(**smtp: object) -> Settings:
-    return dataclasses.replace(Settings(), smtp=dataclasses.replace(SmtpSettings(), **smtp))
+    return dataclasses.replace(Settings(), smtp=dataclasses.replace(SmtpSettings(), **smtp))  # type: ignore[arg-type]
 
 
 async def tell_addresses(connection: Connection) -> None:
@@ -30,7 +32,7 @@ async def tell_addresses(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("service", "words"), [("smtp", b"421 4.3.2 "), ("imap", b"* BYE [UNAVAILABLE] "), ("pop3", b"-ERR [SYS/TEMP] ")]
 )
-async def test_past_the_limit_a_connection_is_told_so_and_closed(serve, service, words: bytes) -> None:
+async def test_past_the_limit_a_connection_is_told_so_and_closed(serve: Serve, service: Service, words: bytes) -> None:
     chosen = settings(max_connections=10)
     chosen = dataclasses.replace(
         chosen,
@@ -56,7 +58,7 @@ async def test_past_the_limit_a_connection_is_told_so_and_closed(serve, service,
         one.close()
 
 
-async def test_a_client_over_its_limit_gets_421_on_smtp_and_is_served_on_imap(serve) -> None:
+async def test_a_client_over_its_limit_gets_421_on_smtp_and_is_served_on_imap(serve: Serve) -> None:
     serve.full = True
     smtp = await serve(tell_addresses, "smtp")
     imap = await serve(tell_addresses, "imap")
@@ -68,14 +70,16 @@ async def test_a_client_over_its_limit_gets_421_on_smtp_and_is_served_on_imap(se
     writer.close()
 
 
-async def test_a_client_over_its_limit_costs_no_handshake_on_submissions(serve) -> None:
+async def test_a_client_over_its_limit_costs_no_handshake_on_submissions(serve: Serve) -> None:
     serve.full = True
     serving = await serve(tell_addresses, "submissions")
     with pytest.raises(OSError):
         await asyncio.open_connection("127.0.0.1", serving.port, ssl=ssl.create_default_context(), server_hostname="x")
 
 
-V2_TCP4 = SIGNATURE + struct.pack("!BBH", 0x21, 0x11, 12) + bytes([192, 0, 2, 7, 198, 51, 100, 1]) + struct.pack("!HH", 1111, 25)
+V2_TCP4 = (
+    SIGNATURE + struct.pack("!BBH", 0x21, 0x11, 12) + bytes([192, 0, 2, 7, 198, 51, 100, 1]) + struct.pack("!HH", 1111, 25)
+)
 V2_TCP6 = (
     SIGNATURE
     + struct.pack("!BBH", 0x21, 0x21, 36 + 7)
@@ -96,7 +100,7 @@ V2_TCP6 = (
         (V2_TCP6, "('2001:db8::7', 1111, '2001:db8::1', 25)"),
     ],
 )
-async def test_a_named_balancer_tells_the_true_ends_and_what_follows_is_kept(serve, header: bytes, ends: str) -> None:
+async def test_a_named_balancer_tells_the_true_ends_and_what_follows_is_kept(serve: Serve, header: bytes, ends: str) -> None:
     serving = await serve(tell_addresses, "smtp", settings(proxy_networks=("127.0.0.0/8",)))
     reader, writer = await serving.connect()
     for octet in header[:-1]:
@@ -109,7 +113,7 @@ async def test_a_named_balancer_tells_the_true_ends_and_what_follows_is_kept(ser
 
 
 @pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", SIGNATURE + struct.pack("!BBH", 0x20, 0x00, 0)])
-async def test_a_balancer_that_speaks_for_itself_keeps_its_own_address(serve, header: bytes) -> None:
+async def test_a_balancer_that_speaks_for_itself_keeps_its_own_address(serve: Serve, header: bytes) -> None:
     serving = await serve(tell_addresses, "smtp", settings(proxy_networks=("127.0.0.1",)))
     reader, writer = await serving.connect()
     writer.write(header)
@@ -117,7 +121,7 @@ async def test_a_balancer_that_speaks_for_itself_keeps_its_own_address(serve, he
     writer.close()
 
 
-async def test_the_header_may_stand_before_a_tls_handshake(serve) -> None:
+async def test_the_header_may_stand_before_a_tls_handshake(serve: Serve) -> None:
     serving = await serve(tell_addresses, "imaps", settings(proxy_networks=("127.0.0.1",)))
     reader, writer = await serving.connect()
     writer.write(b"PROXY TCP4 192.0.2.7 198.51.100.1 1111 993\r\n")
@@ -126,8 +130,10 @@ async def test_the_header_may_stand_before_a_tls_handshake(serve) -> None:
     writer.close()
 
 
-@pytest.mark.parametrize("nonsense", [b"EHLO stranger\r\n", b"PROXY TCP4 a b c d\r\n", b"PROXY " + b"x" * 200, b"\r\n\r\n\0\r\nQUIT!"])
-async def test_a_balancer_that_sends_no_proper_header_is_cut_off(serve, nonsense: bytes) -> None:
+@pytest.mark.parametrize(
+    "nonsense", [b"EHLO stranger\r\n", b"PROXY TCP4 a b c d\r\n", b"PROXY " + b"x" * 200, b"\r\n\r\n\0\r\nQUIT!"]
+)
+async def test_a_balancer_that_sends_no_proper_header_is_cut_off(serve: Serve, nonsense: bytes) -> None:
     serving = await serve(tell_addresses, "smtp", settings(proxy_networks=("127.0.0.1",)))
     reader, writer = await serving.connect()
     writer.write(nonsense)
@@ -135,7 +141,7 @@ async def test_a_balancer_that_sends_no_proper_header_is_cut_off(serve, nonsense
     writer.close()
 
 
-async def test_a_stranger_that_sends_a_header_is_not_believed(serve) -> None:
+async def test_a_stranger_that_sends_a_header_is_not_believed(serve: Serve) -> None:
     serving = await serve(tell_addresses, "smtp", settings(proxy_networks=("192.0.2.0/24",)))
     reader, writer = await serving.connect()
     writer.write(b"PROXY TCP4 192.0.2.7 198.51.100.1 1111 25\r\n")
@@ -144,7 +150,7 @@ async def test_a_stranger_that_sends_a_header_is_not_believed(serve) -> None:
     writer.close()
 
 
-async def test_drain_accepts_no_more_tells_the_server_and_counts_what_is_open(serve) -> None:
+async def test_drain_accepts_no_more_tells_the_server_and_counts_what_is_open(serve: Serve) -> None:
     serving = await serve(tell_addresses)
     reader, writer = await serving.connect()
     await reader.readline()
@@ -159,7 +165,7 @@ async def test_drain_accepts_no_more_tells_the_server_and_counts_what_is_open(se
             await asyncio.sleep(0.01)
 
 
-async def test_a_hundred_connections_leave_nothing_behind(serve) -> None:
+async def test_a_hundred_connections_leave_nothing_behind(serve: Serve) -> None:
     serving = await serve(tell_addresses)
     before = OPEN.labels("smtp")._value.get()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posthouse.servers.proxy_protocol import SIGNATURE, BadHeader, ProxyHeader, parse
+from posthouse.servers.proxy_protocol import SIGNATURE, BadHeader, parse
 
 GOOD = [
     b"PROXY TCP4 192.0.2.7 198.51.100.1 1111 25\r\n",
@@ -56,4 +56,4 @@ def test_any_octets_give_a_header_nothing_or_bad_header(tail: bytes, head: bytes
         found = parse(data)
     except BadHeader:
         return
-    assert found is None or (isinstance(found, ProxyHeader) and found.size_bytes <= len(data))
+    assert found is None or found.size_bytes <= len(data)

@@ -210,7 +210,7 @@ class SmtpSession:
         return self._core.reply(reply)
 
     async def _message_refused(self, event: ev.MessageRefused) -> bytes:
-        if event.last and self._transaction is not None:
+        if self._transaction is not None:
             self._services.driver.refuse(self._transaction, event.reply, "protocol")
             self._transaction = None
         return self._core.accept()

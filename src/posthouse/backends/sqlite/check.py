@@ -1,0 +1,167 @@
+"""Is the mail store sound? Looks through ``mail.db`` and the files of large contents, and changes nothing (``store check``).
+
+Everything is compared at one moment, so that it can run on a live node; it reads the whole database, in a thread. Each finding
+is one line for an administrator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from posthouse.backends.sqlite.blob_files import KEEP_S, BlobFiles
+from posthouse.backends.sqlite.database import mail_error
+from posthouse.backends.sqlite.mail_schema import open_mail_reader
+from posthouse.backends.sqlite.work import blob_folder
+from posthouse.base.errors import MailError
+
+MAX_PER_RULE = 20
+
+_RULES: tuple[tuple[str, str], ...] = (
+    (
+        "mailbox {}: counts {} messages, {} unseen, {} deleted, {} octets; has {}, {}, {}, {}",
+        "SELECT m.mailbox_id, m.message_count, m.unseen, m.deleted, m.size_bytes, count(uid), coalesce(sum(flags & 1 = 0), 0),"
+        " coalesce(sum(flags & 8 <> 0), 0), coalesce(sum(message.size_bytes), 0) FROM mailbox AS m"
+        " LEFT JOIN message USING (mailbox_id) GROUP BY m.mailbox_id HAVING count(uid) <> m.message_count"
+        " OR coalesce(sum(flags & 1 = 0), 0) <> m.unseen OR coalesce(sum(flags & 8 <> 0), 0) <> m.deleted"
+        " OR coalesce(sum(message.size_bytes), 0) <> m.size_bytes",
+    ),
+    (
+        "mailbox {}: message {} has a UID or mod-sequence past the mailbox's own",
+        "SELECT mailbox_id, uid FROM message JOIN mailbox AS m USING (mailbox_id)"
+        " WHERE uid >= uid_next OR message.mod_seq > m.mod_seq",
+    ),
+    (
+        "mailbox {}: UID {} is there and also gone",
+        "SELECT mailbox_id, uid FROM vanished JOIN message USING (mailbox_id, uid)",
+    ),
+    (
+        "mailbox {}: message {} belongs to no mailbox",
+        "SELECT mailbox_id, uid FROM message WHERE mailbox_id NOT IN"
+        " (SELECT mailbox_id FROM mailbox UNION ALL SELECT mailbox_id FROM doomed_mailbox)",
+    ),
+    (
+        "mailbox {}: message {} has no body {}",
+        "SELECT mailbox_id, uid, body_id FROM message WHERE body_id NOT IN (SELECT body_id FROM body)",
+    ),
+    (
+        "mailbox {}: message {} differs in size from its body {}",
+        "SELECT mailbox_id, uid, body_id FROM message AS m JOIN body AS b USING (body_id) WHERE m.size_bytes <> b.size_bytes",
+    ),
+    (
+        "two mailboxes have UIDVALIDITY {}",
+        "SELECT uid_validity FROM mailbox GROUP BY uid_validity HAVING count(*) > 1",
+    ),
+    (
+        "queue: message {} has no body {}",
+        "SELECT queue_id, body_id FROM queued WHERE body_id NOT IN (SELECT body_id FROM body)",
+    ),
+    (
+        "queue: recipient {} belongs to no message {}",
+        "SELECT recipient_id, queue_id FROM queued_recipient WHERE queue_id NOT IN (SELECT queue_id FROM queued)",
+    ),
+    (
+        "queue: message {} has no recipient that waits or is held",
+        "SELECT queue_id FROM queued WHERE queue_id NOT IN"
+        " (SELECT queue_id FROM queued_recipient WHERE state IN ('waiting', 'held'))",
+    ),
+    (
+        "body {}: its content is missing or has the wrong length",
+        "SELECT body_id FROM body AS b LEFT JOIN content AS c USING (body_id)"
+        " WHERE NOT in_file AND (octets IS NULL OR length(octets) <> size_bytes)",
+    ),
+    (
+        "body {}: a content without a body",
+        "SELECT body_id FROM content WHERE body_id NOT IN (SELECT body_id FROM body)",
+    ),
+    (
+        "body {}: nothing names it, and nothing will sweep it",
+        "SELECT body_id FROM body WHERE body_id NOT IN (SELECT body_id FROM message UNION ALL SELECT body_id FROM queued"
+        " UNION ALL SELECT body_id FROM loose_body)",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """``problems`` is empty when the store is sound; the rest says how much was looked at."""
+
+    problems: tuple[str, ...]
+    mailboxes: int
+    messages: int
+    bodies: int
+    files: int
+
+
+def check(path: Path, *, contents: bool = False) -> Report:
+    """Checks the mail database at ``path``; ``contents``: also that every content still has its digest (reads all mail).
+
+    Blocks: call it in a thread. Raises Temporary when the database cannot be read at all.
+    """
+    connection = open_mail_reader(path)
+    blobs = BlobFiles(blob_folder(path))
+    try:
+        connection.execute("BEGIN")
+        problems = [*_integrity(connection), *_rules(connection), *_files(connection, blobs)]
+        if contents:
+            problems.extend(_digests(connection, blobs))
+        counted = [_count(connection, what) for what in ("mailbox", "message", "body", "body WHERE in_file")]
+        return Report(tuple(problems), *counted)
+    except apsw.Error as error:
+        raise mail_error(error) from error
+    finally:
+        connection.close()
+
+
+def _integrity(connection: apsw.Connection) -> Iterator[str]:
+    for (line,) in connection.execute(f"PRAGMA integrity_check({MAX_PER_RULE})"):
+        if line != "ok":
+            yield f"database: {line}"
+
+
+def _rules(connection: apsw.Connection) -> Iterator[str]:
+    for text, sql in _RULES:
+        for row in connection.execute(f"{sql} LIMIT {MAX_PER_RULE}"):
+            yield text.format(*row)
+
+
+def _files(connection: apsw.Connection, blobs: BlobFiles) -> Iterator[str]:
+    """Every file named is there; a file that nothing names is young, or waits for being swept."""
+    named: set[bytes] = set()
+    for body_id, digest, size_bytes in connection.execute("SELECT body_id, digest, size_bytes FROM body WHERE in_file"):
+        named.add(digest)
+        if not blobs.has(digest, size_bytes):
+            yield f"body {body_id}: the file of its content is missing or has the wrong length"
+    dying = {digest for (digest,) in connection.execute("SELECT digest FROM dead_file")}
+    for digest in blobs.digests():
+        if digest not in named and digest not in dying and _is_old(blobs.path(digest)):
+            yield f"file {digest.hex()}: nothing names it"
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return path.stat().st_mtime < time.time() - 2 * KEEP_S
+    except OSError:
+        return False
+
+
+def _digests(connection: apsw.Connection, blobs: BlobFiles) -> Iterator[str]:
+    rows = connection.execute("SELECT body_id, digest, octets FROM body LEFT JOIN content USING (body_id)")
+    for body_id, digest, octets in rows:
+        try:
+            whole: Any = blobs.read(digest) if octets is None else octets
+        except MailError:
+            continue  # told by _files
+        if hashlib.sha256(whole).digest() != digest:
+            yield f"body {body_id}: its content was damaged"
+
+
+def _count(connection: apsw.Connection, what: str) -> int:
+    (count,) = connection.execute(f"SELECT count(*) FROM {what}").fetchone() or (0,)  # noqa: S608 - our own words
+    return int(count)

@@ -1,0 +1,77 @@
+"""Looks at a node's data folder from outside: databases whole, counters true, every content what its digest says.
+
+Reads the embedded store's files directly and read-only, apart from the program's own check, so that one finds what the other
+overlooks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import apsw
+
+_COUNTERS = """
+SELECT mailbox_id, name, message_count, size_bytes, unseen, deleted, uid_next, mod_seq,
+    (SELECT count(*) FROM message m WHERE m.mailbox_id = b.mailbox_id),
+    (SELECT coalesce(sum(size_bytes), 0) FROM message m WHERE m.mailbox_id = b.mailbox_id),
+    (SELECT coalesce(max(uid), 0) FROM message m WHERE m.mailbox_id = b.mailbox_id),
+    (SELECT coalesce(max(mod_seq), 0) FROM message m WHERE m.mailbox_id = b.mailbox_id)
+FROM mailbox b WHERE mailbox_id NOT IN (SELECT mailbox_id FROM doomed_mailbox)
+"""
+_DANGLING = {
+    "messages without a body": "SELECT count(*) FROM message WHERE body_id NOT IN (SELECT body_id FROM body)",
+    "queued messages without a body": "SELECT count(*) FROM queued WHERE body_id NOT IN (SELECT body_id FROM body)",
+    "recipients without a queued message": "SELECT count(*) FROM queued_recipient WHERE queue_id NOT IN (SELECT queue_id FROM queued)",
+    "queued messages without a recipient": "SELECT count(*) FROM queued WHERE queue_id NOT IN (SELECT queue_id FROM queued_recipient)",
+    "bodies without octets": "SELECT count(*) FROM body WHERE NOT in_file AND body_id NOT IN (SELECT body_id FROM content)",
+    "octets without a body": "SELECT count(*) FROM content WHERE body_id NOT IN (SELECT body_id FROM body)",
+}
+
+
+def unsound(data: Path) -> list[str]:
+    """What is wrong with the files of this data folder; nothing if all is well. The node may run meanwhile."""
+    problems = []
+    for path in sorted(data.glob("*.db")):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        connection.set_busy_timeout(5000)
+        found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+        problems += [f"{path.name}: {text}" for text in found if text != "ok"]
+        connection.close()
+    return problems + _mail(data)
+
+
+def _mail(data: Path) -> list[str]:
+    connection = apsw.Connection(str(data / "mail.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(5000)
+    connection.execute("BEGIN")  # one consistent view
+    problems = []
+    for _, name, messages, octets, _, _, uid_next, mod_seq, real, real_octets, top_uid, top_seq in connection.execute(_COUNTERS):
+        if (messages, octets) != (real, real_octets):
+            problems.append(f"{name}: counts {messages} messages of {octets} octets, has {real} of {real_octets}")
+        if top_uid >= uid_next or top_seq > mod_seq:
+            problems.append(f"{name}: UID {top_uid} of {uid_next}, mod-sequence {top_seq} of {mod_seq}")
+    for what, sql in _DANGLING.items():
+        if count := connection.execute(sql).fetchone()[0]:
+            problems.append(f"{count} {what}")
+    problems += _contents(connection, data)
+    connection.execute("COMMIT")
+    connection.close()
+    return problems
+
+
+def _contents(connection: apsw.Connection, data: Path) -> list[str]:
+    problems = []
+    wrong: Counter[str] = Counter()
+    for digest, size, octets in connection.execute(
+        "SELECT digest, size_bytes, octets FROM body JOIN content USING (body_id) WHERE NOT in_file"
+    ):
+        if len(octets) != size or hashlib.sha256(octets).digest() != digest:
+            wrong["contents in the database that do not fit their digest"] += 1
+    for digest, size in connection.execute("SELECT digest, size_bytes FROM body WHERE in_file"):
+        path = data / "blobs" / digest.hex()[:2] / digest.hex()[2:]
+        octets = path.read_bytes() if path.exists() else b""
+        if len(octets) != size or hashlib.sha256(octets).digest() != digest:
+            wrong["contents in files that do not fit their digest"] += 1
+    return problems + [f"{count} {what}" for what, count in wrong.items()]
