@@ -63,6 +63,19 @@ async def test_fetch_of_flags_and_facts(world: World) -> None:
     )
 
 
+async def test_an_empty_mailbox_has_nothing_to_fetch(world: World) -> None:
+    client = await filled(world)
+    for command in ("FETCH 1:* FLAGS", "UID FETCH 1:* FLAGS", "FETCH * FLAGS", "STORE 1:* +FLAGS (\\Seen)"):
+        assert [line[:3] for line in await client.do(command)] == ["OK "]
+    assert (await client.do("FETCH 1 FLAGS"))[-1].startswith("BAD ")
+
+
+async def test_pipelined_commands_are_answered_in_order(world: World) -> None:
+    client = await filled(world, message())
+    client.send(b"".join(b"p%d NOOP\r\n" % n for n in range(100)))
+    assert [(await client.next_line()).split()[0] for _ in range(100)] == [f"p{n}" for n in range(100)]
+
+
 async def test_a_body_that_is_fetched_becomes_seen_and_a_peek_does_not(world: World) -> None:
     client = await filled(world, message("one", "Hello\r\n"), message("two"))
     await world.play(

@@ -14,7 +14,6 @@ import socket
 import ssl
 import struct
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -59,9 +58,9 @@ class Wire:
         if tls:
             self.start_tls()
 
-    def start_tls(self) -> None:
+    def start_tls(self, context: ssl.SSLContext | None = None) -> None:
         assert not self._buffer, f"octets before TLS: {self._buffer!r}"
-        self.socket = trusting_tls().wrap_socket(self.socket)
+        self.socket = (context or trusting_tls()).wrap_socket(self.socket)
 
     def send(self, data: str | bytes) -> None:
         """Text gets its CRLF, octets go as they are."""
@@ -190,6 +189,10 @@ class ImapWire(Wire):
         assert answer.end.startswith("OK"), f"{text}: {answer.end}"
         return answer
 
+    def starttls(self) -> None:
+        self.good("STARTTLS")
+        self.start_tls()
+
     def login(self, user: str, password: str = PASSWORD) -> Answer:
         return self.good(f'LOGIN "{user}" "{password}"')
 
@@ -245,16 +248,3 @@ def message_of(node: Node, user: str, subject: str, mailbox: str = "INBOX") -> b
         whole = fetched[0]
         assert isinstance(whole, tuple)
         return bytes(whole[1])
-
-
-@contextlib.contextmanager
-def settings(node: Node, **values: str) -> Iterator[None]:
-    """Settings for a while, keys with ``__`` for the dot; afterwards as they were."""
-    before = {key: node.json("setting", "get", key.replace("__", "."))["value"] for key in values}
-    try:
-        for key, value in values.items():
-            node.run("setting", "set", key.replace("__", "."), value)
-        yield
-    finally:
-        for key, value in before.items():
-            node.run("setting", "set", key.replace("__", "."), value)

@@ -152,7 +152,7 @@ async def show(context: Context, queue_id: str, *, header: bool = False) -> Queu
 
 def _header(content: bytes) -> str:
     raw = content[:_MAX_HEADER].partition(b"\r\n\r\n")[0]
-    return raw.decode("utf-8", "replace").replace("\r\n", "\n")
+    return raw.decode("utf-8", "replace").replace("\r\n", "\n").replace("\t", " ")
 
 
 @operation("queue retry", role="administrator")

@@ -49,7 +49,7 @@ def _people(result: object) -> str:
     if isinstance(value, list):
         return _table([row for row in value if isinstance(row, dict)]) if value else "(none)"
     if isinstance(value, dict):
-        return record(value)
+        return record(value) if value else "(none)"
     return "" if value is None else cell(value)
 
 
@@ -62,7 +62,7 @@ def cell(value: Plain) -> str:
     if isinstance(value, list):
         return ", ".join(cell(each) for each in value)
     if isinstance(value, dict):
-        return " ".join(cell(each) for each in value.values())
+        return ", ".join(f"{name} {cell(each)}" for name, each in value.items()) or "(none)"
     return str(value)
 
 

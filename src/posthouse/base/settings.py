@@ -11,6 +11,7 @@ import dataclasses
 import math
 import re
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -27,6 +28,14 @@ _TIME_UNITS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What a text, or each word of a list, must be. ``reads`` raises ValueError for what is not; empty texts are not asked."""
+
+    words: str
+    reads: Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """What is known of one setting. ``kind`` is the Python type; ``unit`` is "", "bytes", "s", ..."""
 
@@ -39,6 +48,7 @@ class Spec:
     at_most: float | None
     choices: tuple[str, ...]
     effect: Effect
+    form: Form | None = None
 
     def parse(self, text: str) -> Value:
         """The value that an administrator's words mean. Raises BadValue with a text that says what is allowed."""
@@ -83,6 +93,17 @@ class Spec:
             right = all(char.isprintable() for word in value for char in word)
         if not right:
             raise BadValue(f"{self.key}: {value!r} is not {self.allowed()}")
+        if self.form is not None:
+            for word in value if isinstance(value, tuple) else (value,):
+                self._check_form(str(word), self.form)
+
+    def _check_form(self, word: str, form: Form) -> None:
+        if not word:
+            return
+        try:
+            form.reads(word)
+        except ValueError as error:
+            raise BadValue(f"{self.key}: {word!r} is not {form.words} ({error})") from None
 
     def allowed(self) -> str:
         """What may be given, in words."""
@@ -90,10 +111,12 @@ class Spec:
             return "one of " + ", ".join(self.choices)
         if self.kind is bool:
             return "on or off"
+        if self.form is not None:
+            return f"a list, each {self.form.words}" if self.kind is tuple else self.form.words
         words = {int: "a whole number", float: "a number", tuple: "a list of words", str: "a text"}[self.kind]
         unit = f" of {self.unit}" if self.unit else ""
-        low = f" from {self.at_least:g}" if self.at_least is not None else ""
-        high = f" to {self.at_most:g}" if self.at_most is not None else ""
+        low = f" from {_plain(self.at_least)}" if self.at_least is not None else ""
+        high = f" to {_plain(self.at_most)}" if self.at_most is not None else ""
         return words + unit + low + high
 
     def render(self, value: Value) -> str:
@@ -101,6 +124,11 @@ class Spec:
         if isinstance(value, bool):
             return "on" if value else "off"
         return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _plain(number: float) -> str:
+    """Without an exponent, and without ``.0``."""
+    return str(int(number)) if number == int(number) else str(number)
 
 
 def setting(
@@ -112,10 +140,11 @@ def setting(
     at_most: float | None = None,
     choices: tuple[str, ...] = (),
     effect: Effect = "at once",
+    form: Form | None = None,
 ) -> Any:
     """A field of a group of settings."""
     meta = {"help": help, "unit": unit, "at_least": at_least, "at_most": at_most, "choices": choices, "effect": effect}
-    return dataclasses.field(default=default, metadata={"setting": meta})
+    return dataclasses.field(default=default, metadata={"setting": {**meta, "form": form}})
 
 
 def specs(group_name: str, group: type[Any]) -> list[Spec]:

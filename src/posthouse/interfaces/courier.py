@@ -37,19 +37,23 @@ class Answer:
     """What the host said about one recipient. ``code`` 2xx: it took the message; 4xx: try again; 5xx: never.
 
     ``text`` is one line, code and enhanced code first. ``notifies`` tells whether the host takes over DSN duties
-    (RFC 3461 §5.2): then a success notice is its business.
+    (RFC 3461 §5.2): then a success notice is its business. ``final``: what it takes is in a mailbox (LMTP, RFC 2033), not
+    passed on.
     """
 
     code: int
     text: str
     notifies: bool = False
+    final: bool = False
 
 
 class Unreachable(Temporary):
-    """No connection, no greeting, no TLS where it is required: another host of the destination may do."""
+    """No connection, no greeting, no TLS where it is required, or an end before the message went out: another host of the
+    destination may do. ``never``: the host says that it takes no mail at all (RFC 7504)."""
 
-    def __init__(self, cause: str) -> None:
+    def __init__(self, cause: str, *, never: bool = False) -> None:
         super().__init__("The other host cannot be reached", code=450, enhanced="4.4.1", cause=cause)
+        self.never = never
 
 
 class Courier(Protocol):

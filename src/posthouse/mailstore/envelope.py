@@ -43,7 +43,7 @@ def parse(envelope: bytes) -> list[Node]:
             stack[-1].append(envelope[at : at + int(literal)])
             at += int(literal)
         elif quoted is not None:
-            stack[-1].append(re.sub(rb"\\(.)", rb"\1", quoted, flags=re.DOTALL) if b"\\" in quoted else quoted)
+            stack[-1].append(_unquoted(quoted))
         else:
             stack[-1].append(None if atom.upper() == b"NIL" else atom)
     if len(stack) != 1 or len(stack[0]) != 1 or not isinstance(stack[0][0], list):
@@ -51,14 +51,39 @@ def parse(envelope: bytes) -> list[Node]:
     return stack[0][0]
 
 
+def may_have(envelope: bytes, text: str) -> bool:
+    """False if ``text`` certainly stands in no string of the envelope; a quick look that spares reading it.
+
+    Only for texts that cannot span two strings and need no quoting.
+    """
+    if not text.isascii() or b"=?" in envelope or not envelope.isascii():
+        return True
+    return text.lower().encode("ascii") in envelope.lower()
+
+
 def field_text(envelope: bytes, name: str) -> str:
     """The decoded text of ``subject``, ``from``, ``to``, ``cc`` or ``bcc``: addresses as ``name <local@domain>, ...``."""
-    fields = parse(envelope)
     if name == "subject":
-        subject = fields[1]
-        return decoded(subject) if isinstance(subject, bytes) else ""
+        return _subject(envelope)
+    fields = parse(envelope)
     addresses = fields[_ADDRESS_FIELDS[name]]
     return ", ".join(_address(node) for node in addresses if isinstance(node, list)) if isinstance(addresses, list) else ""
+
+
+def _subject(envelope: bytes) -> str:
+    """The second string, without reading further."""
+    sent = _TOKEN.match(envelope, 1)
+    subject = _TOKEN.match(envelope, sent.end() if sent is not None and sent[3] is None else len(envelope))
+    if subject is not None and subject[2] is not None:
+        return decoded(_unquoted(subject[2]))
+    if subject is not None and subject[4] is not None:
+        return ""
+    node = parse(envelope)[1]
+    return decoded(node) if isinstance(node, bytes) else ""
+
+
+def _unquoted(quoted: bytes) -> bytes:
+    return re.sub(rb"\\(.)", rb"\1", quoted, flags=re.DOTALL) if b"\\" in quoted else quoted
 
 
 def _address(node: list[Node]) -> str:

@@ -195,8 +195,14 @@ def _facts_match(key: SearchKey, facts: MessageFacts, scope: Scope) -> bool:
         case keys.ObjectIdKey():
             return key.field == "email" and facts.object_id == key.object_id
         case keys.HeaderKey():
-            return key.text.casefold() in envelope.field_text(facts.envelope, key.name).casefold()
+            return _envelope_matches(key, facts.envelope)
     raise TypeError(f"not a search key: {key!r}")
+
+
+def _envelope_matches(key: keys.HeaderKey, octets: bytes) -> bool:
+    if _ADDRESS_SYNTAX.isdisjoint(key.text) and not envelope.may_have(octets, key.text):
+        return False
+    return key.text.casefold() in envelope.field_text(octets, key.name).casefold()
 
 
 def _day_matches(key: keys.DateKey, facts: MessageFacts) -> bool:

@@ -5,14 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from posthouse.base.errors import NotFound
-from posthouse.base.settings import Spec, Value, changed, setting, specs
+from posthouse.base.settings import Form, Spec, Value, changed, setting, specs
+from posthouse.model.address import Address, normal_domain
+from posthouse.model.networks import parse_network
+from posthouse.model.route import NextHop
+
+NETWORK = Form("a network such as 192.0.2.0/24, 2001:db8::/32 or 192.168.", parse_network)
+DOMAIN = Form("a host or domain name", lambda text: normal_domain(text.strip(".")))
+ADDRESS = Form("an address", Address.parse)
+NEXT_HOP = Form("a next hop", NextHop.parse)
 
 
 @dataclass(frozen=True, slots=True)
 class SmtpSettings:
     """Receiving: SMTP, LMTP, submission (chapters NET and INB)."""
 
-    hostname: str = setting("", "Name in the greeting and in Received headers; empty: the node's name.", effect="new sessions")
+    hostname: str = setting(
+        "", "Name in the greeting and in Received headers; empty: the node's name.", effect="new sessions", form=DOMAIN
+    )
     max_message_bytes: int = setting(
         31_457_280, "Largest message accepted (INB-7).", unit="bytes", at_least=1024, at_most=1 << 30, effect="new sessions"
     )
@@ -36,13 +46,19 @@ class SmtpSettings:
     auth: str = setting(
         "norelays", "Who must authenticate on port 25 (INB-3).", choices=("norelays", "required", "off"), effect="new sessions"
     )
-    relay_networks: tuple[str, ...] = setting((), "Networks whose hosts may relay (NET-4), in CIDR or partial dotted form.")
-    relay_domains: tuple[str, ...] = setting((), "Domains of verified hosts that may relay, and to which anyone may relay.")
+    relay_networks: tuple[str, ...] = setting(
+        (), "Networks whose hosts may relay (NET-4), in CIDR or partial dotted form.", form=NETWORK
+    )
+    relay_domains: tuple[str, ...] = setting(
+        (), "Domains of verified hosts that may relay, and to which anyone may relay.", form=DOMAIN
+    )
     dos_prevention: bool = setting(False, "Limit connections by client address (NET-1).")
     max_open_per_address: int = setting(50, "Open connections from one address (IPv6: /64).", at_least=1)
     max_new_per_address: int = setting(400, "New connections from one address in 10 seconds.", at_least=1)
-    trusted_networks: tuple[str, ...] = setting((), "Networks exempt from connection limits.")
-    proxy_networks: tuple[str, ...] = setting((), "Balancers that speak the PROXY protocol (DEP-6).", effect="new sessions")
+    trusted_networks: tuple[str, ...] = setting((), "Networks exempt from connection limits.", form=NETWORK)
+    proxy_networks: tuple[str, ...] = setting(
+        (), "Balancers that speak the PROXY protocol (DEP-6).", effect="new sessions", form=NETWORK
+    )
     max_connections: int = setting(1000, "Open connections of one service in one worker; past them 421.", at_least=10)
     memory_bytes: int = setting(
         256 << 20, "Message bytes being received in one worker; past them 452.", unit="bytes", at_least=1 << 20
@@ -65,14 +81,14 @@ class AuthSettings:
     failure_delay_max_s: float = setting(15.0, "Longest delay of a failed login.", unit="s", at_least=0, at_most=120)
     failure_memory_s: float = setting(900.0, "How long failures of an address and account are counted.", unit="s", at_least=1)
     max_failures: int = setting(5, "Failed logins in one connection; then it is closed.", at_least=1)
-    default_domain: str = setting("", "Domain for logins without one; empty: the login must be a whole address.")
+    default_domain: str = setting("", "Domain for logins without one; empty: the login must be a whole address.", form=DOMAIN)
 
 
 @dataclass(frozen=True, slots=True)
 class RouteSettings:
     """Where accepted mail goes (RTE)."""
 
-    smart_host: str = setting("", "host or host:port that all mail for elsewhere is given to (RTE-1).")
+    smart_host: str = setting("", "host or host:port that all mail for elsewhere is given to (RTE-1).", form=NEXT_HOP)
     plus_addressing: str = setting("+", "Delimiter of plus-addressing; empty: none (RTE-4).")
     max_expansion: int = setting(10_000, "Recipients that aliases may grow one message to.", at_least=1)
     max_alias_depth: int = setting(10, "Aliases of aliases followed before it counts as a loop.", at_least=1, at_most=100)
@@ -95,7 +111,7 @@ class QueueSettings:
     connect_timeout_s: float = setting(30.0, "Time to connect.", unit="s", at_least=1)
     command_timeout_s: float = setting(300.0, "Time for a reply.", unit="s", at_least=1)
     allow_loopback: bool = setting(False, "Deliver to MX hosts that resolve to loopback addresses; for tests and demos.")
-    double_bounce: str = setting("", "Address that bounces of bounces go to; empty: they are dropped and logged.")
+    double_bounce: str = setting("", "Address that bounces of bounces go to; empty: they are dropped and logged.", form=ADDRESS)
 
 
 @dataclass(frozen=True, slots=True)

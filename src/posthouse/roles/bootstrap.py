@@ -25,6 +25,7 @@ from posthouse.backends.dns import DnsResolver
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.passwords import Argon2Hasher
 from posthouse.backends.smtp_out import SmtpCourier
+from posthouse.backends.sqlite.check import check
 from posthouse.backends.sqlite.configuration import SqliteConfiguration, SqliteConfigurationReader
 from posthouse.backends.sqlite.database import DatabaseThread
 from posthouse.backends.sqlite.directory import SqliteDirectory
@@ -88,8 +89,9 @@ def _short(folder: Path) -> Path:
     return Path(f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)}")
 
 
-async def _sound() -> Sequence[str]:
-    return ()
+async def _problems(mail: Path) -> Sequence[str]:
+    """What ``store check`` finds; every content is read and its digest compared."""
+    return (await asyncio.to_thread(partial(check, mail, contents=True))).problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,5 +313,5 @@ def _context(files: Files, writers: _Writers, bus: Bus, live: Live, node: NodeCo
         hasher=hasher,
         bus=bus,
         node=node,
-        checker=_sound,
+        checker=partial(_problems, files.mail),
     )

@@ -51,8 +51,10 @@ def lock(data: Path, wait_s: float = LOCK_WAIT_S) -> int:
 
 
 def drop_privileges(user: str) -> None:
-    """Becomes ``user`` for good. Raises ConfigError when that is not allowed."""
+    """Becomes ``user`` for good, unless the service manager saw to it. Raises ConfigError when that is not allowed."""
     entry = _entry(user)
+    if os.getuid() == os.geteuid() == entry.pw_uid:
+        return
     try:
         os.initgroups(user, entry.pw_gid)
         os.setgid(entry.pw_gid)

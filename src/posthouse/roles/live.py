@@ -75,7 +75,7 @@ class Live:
         tls = self._snapshot.tls
         try:
             self.contexts.load(certificates.in_use(tls, self._data))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             _log.error("certificates-not-loaded", certificate=tls.certificate, why=str(error))
             if self.contexts.current() is None:
                 self.contexts.load(certificates.self_made(self._data, tls.minimum))

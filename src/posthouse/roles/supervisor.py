@@ -110,6 +110,8 @@ class Supervisor:
         run = self._plan.steward if name == STEWARD else self._plan.worker
         close: list[socket.socket | int] = [*self._hub.sockets(), self._wake, self._wake_far, self._selector.fileno()]
         close += self._plan.held
+        if name == STEWARD:
+            close += self._plan.sockets.values()
         pid, sock = spawn(name, lambda end: run(name, end), close)
         child = Child(name, pid, time.time(), time.monotonic(), restarts=self._restarts.get(name, 0))
         self._children[name] = child

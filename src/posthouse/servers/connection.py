@@ -8,6 +8,7 @@ the late. It knows no mail protocol.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -169,6 +170,12 @@ class Connection(asyncio.Protocol):
         self.tls = layer.facts()
         self._receive(b"")
         return self.tls
+
+    def acknowledge(self) -> None:
+        """Has TCP acknowledge now what came in, for a peer whose next octets wait for that (Nagle, RFC 9293 §3.7.4)."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None and not self.lost:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def start_deflate(self) -> None:
         """Raw DEFLATE both ways from here on (RFC 4978); what was written before goes out uncompressed. Octets that are

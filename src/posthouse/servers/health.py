@@ -23,6 +23,7 @@ from posthouse.servers.metrics_share import MetricsShare
 
 BACKLOG = 1024
 STOP_S = 5
+TICK_S = 1.0
 MAX_CONCURRENT = 200
 _SAFE_HEADERS = {
     "Cache-Control": "no-store",
@@ -74,10 +75,17 @@ class _EmbeddedServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.accepting = asyncio.Event()
+        self.ending = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.accepting.set()
+
+    async def main_loop(self) -> None:
+        """As uvicorn's (which keeps the Date header), but it wakes once a second instead of ten times, and at the end."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.ending.wait(), TICK_S)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -124,5 +132,6 @@ class Web:
         """Finishes requests under way, at most 5 s."""
         for server, _ in self._running:
             server.should_exit = True
+            server.ending.set()
         for _, task in self._running:
             await task

@@ -161,8 +161,9 @@ class Listener:
     async def _take_header(self, connection: Connection) -> None:
         """Reads the PROXY header, sets the true ends. Raises BadHeader, OSError."""
         held = b""
+        deadline_s = self._sweeper.now() + PROXY_TIMEOUT_S
         while True:
-            chunk = await connection.read(PROXY_TIMEOUT_S)
+            chunk = await connection.read(deadline_s - self._sweeper.now())
             if not chunk:
                 raise BadHeader("connection ended in the PROXY header") if held else ConnectionResetError("no PROXY header")
             held += chunk

@@ -10,11 +10,14 @@ import struct
 
 import pytest
 
+from posthouse.base.clock import ManualClock
 from posthouse.base.metrics import OPEN, REFUSED
 from posthouse.model.session import Service
 from posthouse.model.settings import Settings, SmtpSettings
 from posthouse.servers.connection import Connection
+from posthouse.servers.listener import PROXY_TIMEOUT_S
 from posthouse.servers.proxy_protocol import SIGNATURE
+from posthouse.servers.sweeper import NEVER, Sweeper
 from support.listening import Serve
 
 
@@ -138,6 +141,28 @@ async def test_a_balancer_that_sends_no_proper_header_is_cut_off(serve: Serve, n
     reader, writer = await serving.connect()
     writer.write(nonsense)
     assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
+async def test_a_balancer_that_dribbles_its_header_has_ten_seconds_in_all(serve: Serve) -> None:
+    clock = ManualClock()
+    sweeper = Sweeper(clock, interval_s=3600)
+    serving = await serve(tell_addresses, "smtp", settings(proxy_networks=("127.0.0.1",)), sweeper)
+    reader, writer = await serving.connect()
+    ended = asyncio.create_task(reader.read())
+    async with asyncio.timeout(10):
+        while not any(member.next_deadline_s < NEVER for member in sweeper._members):
+            await asyncio.sleep(0.001)
+    for octet in b"PROXY TCP4 1":
+        assert not ended.done()
+        writer.write(bytes([octet]))
+        await asyncio.sleep(0.01)
+        clock.advance(PROXY_TIMEOUT_S / 10)
+        sweeper.sweep()
+        await asyncio.sleep(0.01)
+        if clock.steady() >= 1000 + PROXY_TIMEOUT_S:
+            break
+    assert await asyncio.wait_for(ended, 5) == b""
     writer.close()
 
 

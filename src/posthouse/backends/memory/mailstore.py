@@ -6,9 +6,9 @@ nothing of sockets or files; nothing in it is durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
+from posthouse.backends.memory.boxes import Body, Box, Message, facts_of
 from posthouse.backends.notices import Committed, MailboxNotice, OnCommitted, ignore
 from posthouse.base.clock import Clock, SystemClock
 from posthouse.base.errors import AlreadyExists, BadValue, NotFound, Permanent, Temporary
@@ -37,54 +37,6 @@ from posthouse.model.settings import StoreSettings
 from posthouse.model.summary import Summary
 
 
-@dataclass(slots=True)
-class _Body:
-    body_id: int
-    content: bytes
-    summary: Summary
-
-
-@dataclass(slots=True)
-class _Message:
-    body: _Body
-    flags: int
-    mod_seq: int
-    received_at: float
-    saved_at: float
-
-
-@dataclass(slots=True)
-class _Box:
-    mailbox_id: int
-    account_id: int
-    name: str
-    uid_validity: int
-    object_id: str
-    special_use: SpecialUse = ""
-    selectable: bool = True
-    uid_next: int = 1
-    mod_seq: int = 1
-    keywords: tuple[str, ...] = ()
-    messages: dict[int, _Message] = field(default_factory=dict)
-    vanished: list[tuple[int, int]] = field(default_factory=list)  # (mod_seq, uid)
-
-    def rows(self, uids: Iterable[int]) -> tuple[MessageRow, ...]:
-        return tuple(MessageRow(uid, self.messages[uid].flags, self.messages[uid].mod_seq) for uid in uids)
-
-    def chosen(self, uids: Iterable[int]) -> list[int]:
-        return sorted(uid for uid in set(uids) if uid in self.messages)
-
-    def add(self, message: _Message) -> int:
-        uid, self.uid_next = self.uid_next, self.uid_next + 1
-        self.messages[uid] = message
-        return uid
-
-    def remove(self, uids: Iterable[int]) -> None:
-        for uid in uids:
-            del self.messages[uid]
-            self.vanished.append((self.mod_seq, uid))
-
-
 class MemoryMailStore:
     """See ``interfaces.mailstore``. ``on_committed`` hears of every change, in the caller's task."""
 
@@ -99,8 +51,8 @@ class MemoryMailStore:
         self._ids = Ids(self._clock)
         self._settings = settings
         self._on_committed = on_committed
-        self._boxes: dict[int, _Box] = {}
-        self._bodies: dict[bytes, _Body] = {}
+        self._boxes: dict[int, Box] = {}
+        self._bodies: dict[bytes, Body] = {}
         self._subscribed: set[tuple[int, str]] = set()
         self._gone_accounts: set[int] = set()
         self._last_id = 0
@@ -135,7 +87,7 @@ class MemoryMailStore:
 
     async def facts(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[MessageFacts]:
         box = self._box(mailbox_id)
-        return [_facts(uid, box.messages[uid]) for uid in box.chosen(uids)]
+        return [facts_of(uid, box.messages[uid]) for uid in box.chosen(uids)]
 
     async def content(self, body_id: int) -> bytes:
         for body in self._bodies.values():
@@ -206,6 +158,8 @@ class MemoryMailStore:
         self._account(account_id)
         entry = account_id, normal_name(name)
         if on:
+            if sum(1 for owner, _ in self._subscribed if owner == account_id) >= 2 * self._settings().max_mailboxes:
+                raise Permanent("Too many subscriptions", code=552, enhanced="5.2.2", imap_code="LIMIT")
             self._subscribed.add(entry)
         else:
             self._subscribed.discard(entry)
@@ -231,7 +185,7 @@ class MemoryMailStore:
         for message, bits in zip(messages, flags, strict=True):
             body = self._body(message.content, summarise(message.content, Limits()))
             received_at = now if message.received_at is None else message.received_at
-            uids.append(box.add(_Message(body, bits, box.mod_seq, received_at, now)))
+            uids.append(box.add(Message(body, bits, box.mod_seq, received_at, now)))
         self._notify(box)
         return box.uid_validity, uids
 
@@ -296,12 +250,12 @@ class MemoryMailStore:
             assert box is not None
             bits, box.keywords = flag_bits(destination.flags, box.keywords, lenient=True)
             box.mod_seq += 1
-            box.add(_Message(self._body(content, summary), bits, box.mod_seq, received_at, self._clock.now()))
+            box.add(Message(self._body(content, summary), bits, box.mod_seq, received_at, self._clock.now()))
             self._notify(box)
 
     # --- inside
 
-    def _account(self, account_id: int) -> list[_Box]:
+    def _account(self, account_id: int) -> list[Box]:
         boxes = [box for box in self._boxes.values() if box.account_id == account_id]
         if boxes or account_id in self._gone_accounts:
             return boxes
@@ -314,58 +268,58 @@ class MemoryMailStore:
         if account_id in self._gone_accounts:
             raise NotFound("There is no such account")
 
-    def _by_name(self, account_id: int, name: str) -> _Box | None:
+    def _by_name(self, account_id: int, name: str) -> Box | None:
         try:
             name = normal_name(name)
         except BadValue:
             return None
         return next((box for box in self._account(account_id) if box.name == name), None)
 
-    def _box(self, mailbox_id: int) -> _Box:
+    def _box(self, mailbox_id: int) -> Box:
         box = self._boxes.get(mailbox_id)
         if not box or not box.selectable:
             raise NotFound("There is no such mailbox")
         return box
 
-    def _new_box(self, account_id: int, name: str, special_use: SpecialUse = "") -> _Box:
+    def _new_box(self, account_id: int, name: str, special_use: SpecialUse = "") -> Box:
         self._last_id += 1
         self._last_uid_validity = max(self._last_uid_validity + 1, int(self._clock.now()))
-        box = _Box(self._last_id, account_id, name, self._last_uid_validity, self._ids.new(), special_use)
+        box = Box(self._last_id, account_id, name, self._last_uid_validity, self._ids.new(), special_use)
         self._boxes[box.mailbox_id] = box
         return box
 
-    def _drop(self, box: _Box) -> None:
+    def _drop(self, box: Box) -> None:
         del self._boxes[box.mailbox_id]
         self._sweep()
         self._on_committed(Committed((MailboxNotice(box.mailbox_id, box.account_id, 0),)))
 
-    def _transfer(self, box: _Box, uids: Sequence[int], target: _Box, *, move: bool) -> list[int]:
+    def _transfer(self, box: Box, uids: Sequence[int], target: Box, *, move: bool) -> list[int]:
         target.mod_seq += bool(uids)
         made = []
         for uid in uids:
             message = box.messages[uid]
             bits, target.keywords = translated(message.flags, box.keywords, target.keywords)
-            made.append(target.add(_Message(message.body, bits, target.mod_seq, message.received_at, self._clock.now())))
+            made.append(target.add(Message(message.body, bits, target.mod_seq, message.received_at, self._clock.now())))
         if move and uids:
             box.mod_seq += box is not target
             box.remove(uids)
         return made
 
-    def _body(self, content: bytes, summary: Summary) -> _Body:
+    def _body(self, content: bytes, summary: Summary) -> Body:
         body = self._bodies.get(summary.digest)
         if not body:
             self._last_id += 1
-            body = self._bodies[summary.digest] = _Body(self._last_id, content, summary)
+            body = self._bodies[summary.digest] = Body(self._last_id, content, summary)
         return body
 
     def _sweep(self) -> None:
         used = {message.body.body_id for box in self._boxes.values() for message in box.messages.values()}
         self._bodies = {digest: body for digest, body in self._bodies.items() if body.body_id in used}
 
-    def _notify(self, *boxes: _Box) -> None:
+    def _notify(self, *boxes: Box) -> None:
         self._on_committed(Committed(tuple(MailboxNotice(box.mailbox_id, box.account_id, box.mod_seq) for box in boxes)))
 
-    def _info(self, box: _Box) -> MailboxInfo:
+    def _info(self, box: Box) -> MailboxInfo:
         messages = box.messages.values()
         return MailboxInfo(
             mailbox_id=box.mailbox_id,
@@ -384,23 +338,3 @@ class MemoryMailStore:
             object_id=box.object_id,
             selectable=box.selectable,
         )
-
-
-def _facts(uid: int, message: _Message) -> MessageFacts:
-    summary = message.body.summary
-    return MessageFacts(
-        uid=uid,
-        body_id=message.body.body_id,
-        size_bytes=summary.size_bytes,
-        received_at=message.received_at,
-        saved_at=message.saved_at,
-        envelope=summary.envelope,
-        body=summary.body,
-        bodystructure=summary.bodystructure,
-        object_id=email_id(summary.digest),
-    )
-
-
-def email_id(digest: bytes) -> str:
-    """EMAILID of a content: the same for the same octets (RFC 8474 §5.1)."""
-    return "M" + digest[:12].hex()

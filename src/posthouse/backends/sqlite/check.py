@@ -15,13 +15,14 @@ from typing import Any
 
 import apsw
 
-from posthouse.backends.sqlite.blob_files import KEEP_S, BlobFiles
+from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.database import mail_error
 from posthouse.backends.sqlite.mail_schema import open_mail_reader
 from posthouse.backends.sqlite.work import blob_folder
 from posthouse.base.errors import MailError
 
 MAX_PER_RULE = 20
+STRAY_S = 172_800.0  # files without name go within a day (``SqliteMailStore.sweep_files``)
 
 _RULES: tuple[tuple[str, str], ...] = (
     (
@@ -146,7 +147,7 @@ def _files(connection: apsw.Connection, blobs: BlobFiles) -> Iterator[str]:
 
 def _is_old(path: Path) -> bool:
     try:
-        return path.stat().st_mtime < time.time() - 2 * KEEP_S
+        return path.stat().st_mtime < time.time() - STRAY_S
     except OSError:
         return False
 

@@ -140,7 +140,7 @@ class SqliteMailStore:
         await self._gate.call("rename", [account_id, _existing(name), normal_name(new_name, depth), depth])
 
     async def subscribe(self, account_id: int, name: str, *, on: bool) -> None:
-        await self._gate.call("subscribe", [account_id, normal_name(name), on])
+        await self._gate.call("subscribe", [account_id, normal_name(name), on, 2 * self._settings().max_mailboxes])
 
     async def delete_account(self, account_id: int) -> None:
         await self._gate.call("delete_account", [account_id])

@@ -91,10 +91,13 @@ def rename(work: Work, arguments: list[Any]) -> None:
 
 
 def subscribe(work: Work, arguments: list[Any]) -> None:
-    """``[account_id, name, on]``."""
-    account_id, name, on = arguments
+    """``[account_id, name, on, max_names]``."""
+    account_id, name, on, max_names = arguments
     _prepare(work, account_id)
     if on:
+        count = work.one("SELECT count(*) FROM subscription WHERE account_id = ?", (account_id,))
+        if count and count[0] >= max_names:
+            raise Permanent("Too many subscriptions", code=552, enhanced="5.2.2", imap_code="LIMIT")
         work.execute("INSERT OR IGNORE INTO subscription VALUES (?, ?)", (account_id, name))
     else:
         work.execute("DELETE FROM subscription WHERE account_id = ? AND name = ?", (account_id, name))

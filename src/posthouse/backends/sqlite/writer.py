@@ -41,9 +41,11 @@ GATHER_S = 0.002
 GATHER_QUANTUM_S = 0.0005
 IDLE_S = 0.01
 UPKEEP_REST_S = 1.0
+DEAD_WRITER_STATUS = 70
 
 Reply = Callable[[Any, "MailError | None"], None]
 Job = tuple[str, Any, int, Reply]  # kind, arguments, octets (about), reply
+GROUP_FAULTS = (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NoMemError, apsw.ReadOnlyError, apsw.BusyError)
 UNIT_FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, OSError)
 
 
@@ -68,7 +70,11 @@ class MailWriterThread:
         """Opens, makes or migrates the database, and starts. Raises Temporary (also when another process has it), NoSpace,
         Permanent (made by a newer version)."""
         self._lock = _lock(self._path)
-        connection = open_mail_writer(self._path)
+        try:
+            connection = open_mail_writer(self._path)
+        except MailError:
+            os.close(self._lock)
+            raise
         self._work = Work(connection, self._clock, BlobFiles(blob_folder(self._path)))
         self._checkpoints = Checkpoints(connection, self._path)
         self._thread.start()
@@ -76,6 +82,7 @@ class MailWriterThread:
     def submit(self, kind: str, arguments: Any, octets: int = 0) -> Future[Any]:
         """One unit; the result comes when it is durable, or the MailError when it did not happen."""
         future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # a unit handed in happens; only its caller can be cancelled
 
         def reply(result: Any, error: MailError | None) -> None:
             if error is None:
@@ -106,6 +113,17 @@ class MailWriterThread:
     # --- the thread
 
     def _run(self) -> None:
+        ended = False
+        try:
+            self._write()
+            ended = True
+        finally:
+            if not ended:
+                # A process whose writer is dead would only collect work that never happens; its supervisor starts another.
+                self._log.critical("the writing thread died", exc_info=True)
+                os._exit(DEAD_WRITER_STATUS)
+
+    def _write(self) -> None:
         work, checkpoints = self._work, self._checkpoints
         assert work is not None and checkpoints is not None
         running = True
@@ -166,11 +184,17 @@ class MailWriterThread:
         COMMITS.inc()
         UNITS_COUNT.inc(len(group))
         COMMIT_SECONDS.observe(time.perf_counter() - started_at)
-        for job, (result, failure) in zip(group, results, strict=True):
-            job[3](result, failure)
         if work.touched or work.queue_grew:
             latest = {notice.mailbox_id: notice for notice in work.touched}
-            self._on_committed(Committed(tuple(latest.values()), work.queue_grew))
+            self._tell(Committed(tuple(latest.values()), work.queue_grew))
+        for job, (result, failure) in zip(group, results, strict=True):
+            job[3](result, failure)
+
+    def _tell(self, committed: Committed) -> None:
+        try:
+            self._on_committed(committed)
+        except RuntimeError as error:  # the loop that would have carried it has closed
+            self._log.warning("notice lost", error=repr(error))
 
     def _unit(self, work: Work, job: Job) -> tuple[Any, MailError | None]:
         """Runs one unit in its savepoint. Raises apsw.Error when the whole group cannot go on."""
@@ -179,7 +203,9 @@ class MailWriterThread:
         work.execute("SAVEPOINT unit")
         try:
             result = UNITS[kind](work, arguments)
-        except (MailError, *UNIT_FAULTS, apsw.ConstraintError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError) as error:
+        except (MailError, apsw.Error, *UNIT_FAULTS) as error:
+            if isinstance(error, GROUP_FAULTS) or not work.connection.in_transaction:
+                raise
             work.execute("ROLLBACK TO unit")
             work.execute("RELEASE unit")
             del work.touched[touched:]

@@ -107,6 +107,11 @@ class ImapCore:
                 return event
         return None
 
+    @property
+    def between(self) -> bool:
+        """Whether a literal has come in and not one octet of the rest of its line: clients often write them apart."""
+        return bool(self._literals) and not self._wanted and not self._partial
+
     def expect_line(self) -> None:
         """The next line is not a command: it comes as ``Line`` (IDLE's DONE, AUTHENTICATE's responses)."""
         self._expecting = True

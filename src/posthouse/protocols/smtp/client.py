@@ -83,8 +83,8 @@ class ClientCore:
 
     @property
     def idle(self) -> bool:
-        """Whether something new may be started."""
-        return self._ready and not self.closed and not self._waiting and not self._todo
+        """Whether something new may be started. Not while octets are unsent: a verdict may come before the message's end."""
+        return self._ready and not self.closed and not self._waiting and not self._todo and not self._out
 
     @property
     def awaiting_verdict(self) -> bool:

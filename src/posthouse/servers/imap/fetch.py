@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _VIEW_BATCH = 1000
 _FACTS_BATCH = 250
+_OPENED_PER_TURN = 16
 _VIEW_ITEMS = frozenset({Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ, Attribute.THREADID})
 _TEMPLATES: dict[Attribute, bytes] = {
     Attribute.UID: b"UID %d",
@@ -171,8 +172,8 @@ async def _fetch_opened(session: ImapSession, view: MailboxView, indexes: Sequen
                 continue
             session.write(b"* %d FETCH (%b)\r\n" % (at + 1, b" ".join([piece or b"" for piece in pieces])))
             await session.drain()
-        if start + _FACTS_BATCH < len(indexes):
-            await asyncio.sleep(0)
+            if at % _OPENED_PER_TURN == 0:
+                await asyncio.sleep(0)
     return missing
 
 

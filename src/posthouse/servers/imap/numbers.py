@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from posthouse.mailstore.view import MailboxView
-from posthouse.protocols.imap.sequence import SequenceSet
+from posthouse.protocols.imap.sequence import STAR, SequenceSet
 from posthouse.servers.imap.refusal import Refused
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 async def chosen(session: ImapSession, numbers: SequenceSet, *, uid: bool) -> tuple[MailboxView, Sequence[int]]:
     """The view and the indexes in it that the set names, ascending.
 
-    UIDs that do not exist are left out; a message number that does not exist is refused (BAD) when the client named it
-    alone or as a range's beginning, as other servers do, since some clients guess at ranges' ends.
+    UIDs that do not exist are left out; a message number that does not exist is refused (BAD) only when the client named it
+    alone or as a range's beginning: clients guess at ranges' ends, and ask for ``1:*`` of an empty mailbox.
     """
     mailbox = session.mailbox()
     view = await mailbox.view()
@@ -31,7 +31,7 @@ async def chosen(session: ImapSession, numbers: SequenceSet, *, uid: bool) -> tu
             low, high = low or last, high or last
             return view, view.span(min(low, high), max(low, high))
         return view, [view.index(one) for one in numbers.among(view.uids)]
-    if any((min(pair) or max(pair)) > count for pair in numbers.ranges):
+    if any(STAR not in pair and min(pair) > count for pair in numbers.ranges):
         raise Refused("There is no message of that number", status="BAD")
     ranges = numbers.resolve(count)
     if len(ranges) == 1:

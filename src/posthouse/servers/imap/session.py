@@ -32,6 +32,8 @@ from posthouse.servers.services import Services
 
 MAX_BAD_IN_A_ROW = 20
 MAX_BAD_BEFORE_LOGIN = 10
+# So many commands that came in one piece are carried out before other sessions get their turn.
+COMMANDS_PER_TURN = 8
 
 _log = log.get("imap")
 
@@ -54,6 +56,7 @@ class ImapSession:
         "_dirty",
         "_end_text",
         "_ending",
+        "_in_a_row",
         "_routes",
         "_telling",
         "_waiting",
@@ -97,6 +100,7 @@ class ImapSession:
         self._bad = 0
         self._dirty = False
         self._ending = False
+        self._in_a_row = 0
         self._waiting = False
         self._end_text: str | None = None
         self._telling: asyncio.Task[None] | None = None
@@ -248,13 +252,20 @@ class ImapSession:
             if self._end_text is not None:
                 raise Goodbye(self._end_text)
             await self.drain()
+            self._in_a_row += 1
+            if self._in_a_row % COMMANDS_PER_TURN == 0:
+                await asyncio.sleep(0)
         elif isinstance(event, BadCommand):
             self._bad_command(event)
         elif isinstance(event, NeedContinuation):
             self.write(responses.continuation())
 
     async def _receive(self) -> None:
+        if self.core.between:
+            # imaplib and others would pay 40 ms for each APPEND: their last CRLF waits for our delayed acknowledgement.
+            self.connection.acknowledge()
         self._waiting = True
+        self._in_a_row = 0
         try:
             data = await self.connection.read(self._timeout_s())
         except TimeoutError:

@@ -1,0 +1,147 @@
+"""The disk is full: clear temporary refusals, nothing acknowledged lost, reading goes on, and all is well when room returns."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.async_clients import Imap, Lost, Smtp
+from support.books import Books, Place
+from support.flood import APPEND_BOXES, FLAG_BOXES, INBOXES, READER, Audit, Flood, prepare, run
+from support.node import Node, running
+from support.soundness import unsound
+
+SIZE_MIB = 24
+BALLAST_MIB = 8
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.xdist_group("heavy"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk"),
+]
+
+
+class SmallDisk:
+    """A node whose data folder is a small disk of its own, with a ballast file that can be thrown away."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.data = node.folder / "data"
+        self._ballast = self.data / "ballast"
+        self.books: Books
+        self.audit: Audit
+
+    def load(self) -> None:
+        self._ballast.write_bytes(bytes(BALLAST_MIB << 20))
+
+    def make_room(self) -> None:
+        self._ballast.unlink()
+
+    def free_bytes(self) -> int:
+        room = os.statvfs(self.data)
+        return room.f_bavail * room.f_frsize
+
+    def in_order(self) -> None:
+        self.audit.everything()
+        assert not self.books.problems, self.books.problems
+        assert unsound(self.data) == []
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    data = tmp_path / "data"
+    data.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=0700", "tmpfs", str(data)], check=True)
+    try:
+        with running(tmp_path) as node:
+            disk = SmallDisk(node)
+            disk.load()
+            disk.books = prepare(node)
+            disk.audit = Audit(node, disk.books)
+            yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", str(data)], check=True)
+
+
+async def fill(disk: SmallDisk, name: str) -> Flood:
+    """Large and small messages by SMTP and APPEND until nothing at all is taken any more."""
+    flood = Flood(disk.node, disk.books, name, large=0.1, large_bytes=300_000)
+    clients = [asyncio.ensure_future(one) for one in flood.everybody(strangers=6, submitters=2)]
+    quiet_since = time.monotonic()
+    taken = 0
+    async with asyncio.timeout(60):
+        while time.monotonic() < quiet_since + 1.5:
+            await asyncio.sleep(0.05)
+            if disk.books.counts["acknowledged"] != taken:
+                taken, quiet_since = disk.books.counts["acknowledged"], time.monotonic()
+    flood.over = True
+    async with asyncio.timeout(20):
+        await asyncio.gather(*clients)
+    return flood
+
+
+async def one_of_each(disk: SmallDisk, name: str) -> tuple[int, str, str]:
+    """An SMTP message, an APPEND and a STORE: how each is answered."""
+    flood = Flood(disk.node, disk.books, name, large=0.0)
+    smtp = await Smtp.begin(disk.node.ports["smtp"])
+    imap = await Imap.begin(disk.node.ports["imap"], READER)
+    with contextlib.closing(smtp), contextlib.closing(imap):
+        reply = await flood.send(smtp, flood.token(), "stranger@elsewhere.test", [READER])
+        append = await flood.append(imap, Place(READER, APPEND_BOXES[0]), flood.token())
+        await imap.select(FLAG_BOXES[0])
+        rows = await imap.messages()
+        store = await flood.store(imap, Place(READER, FLAG_BOXES[0]), {rows[0].uid: rows[0].token})
+    return reply.code, append, store
+
+
+async def until_taken(disk: SmallDisk) -> float:
+    """How long it takes until everything is taken again."""
+    began_at = time.monotonic()
+    for attempt in range(200):
+        with contextlib.suppress(Lost):
+            if await one_of_each(disk, f"again{attempt}-{time.monotonic_ns()}") == (250, "OK", "OK"):
+                break
+        await asyncio.sleep(0.1)
+    return time.monotonic() - began_at
+
+
+@pytest.mark.spec_part("STO-1")
+def test_a_full_disk_refuses_clearly_loses_nothing_and_recovers_without_restart(disk: SmallDisk) -> None:
+    run(fill(disk, "fill"))
+    counts = disk.books.counts
+    print(dict(counts), disk.free_bytes())
+    assert counts["250 to a message"] > 100
+    assert counts["452 to a message"] > 20
+    assert counts["NO to APPEND"] > 5
+    assert counts["refused"] >= counts["452 to a message"] + counts["NO to APPEND"], "every refusal says that it is for room"
+    assert sum(count for what, count in counts.items() if what[:3] in ("451", "554")) == 0, counts
+
+    disk.in_order()
+    assert {READER, *INBOXES} == {row["address"] for row in disk.node.json("user", "list")}
+    disk.make_room()
+    assert run(until_taken(disk)) < 5
+    disk.in_order()
+    assert disk.node.json("store", "check")["sound"]
+    assert disk.node.stop() == 0
+
+
+@pytest.mark.spec_part("STO-1")
+def test_a_node_that_crashes_on_a_full_disk_starts_again_and_has_everything(disk: SmallDisk) -> None:
+    run(fill(disk, "fill"))
+    for _ in range(3):
+        disk.node.kill()
+        disk.node.start()
+        disk.in_order()
+    run(fill(disk, "more"))
+    disk.node.kill()
+    disk.make_room()
+    disk.node.start()
+    assert run(until_taken(disk)) < 5
+    disk.in_order()
+    assert disk.node.json("store", "check")["sound"]
