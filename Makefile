@@ -53,6 +53,17 @@ format: dev  ## let ruff put the code in order
 docs: install  ## write docs/reference from the code
 	$(BIN)/posthouse docs docs/reference
 
+bench: dev bench-engines  ## SMTP to mailbox beside Postfix + Dovecot (root)
+	$(BIN)/python bench/smtp.py
+
+bench-imap: dev bench-engines  ## IMAP beside Dovecot (root)
+	$(BIN)/python bench/imap.py
+
+.PHONY: bench-engines
+bench-engines:
+	@missing=$$(for p in postfix dovecot-imapd dovecot-lmtpd strace; do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
+
 build: dev  ## a wheel and a source archive in dist/
 	$(BIN)/python -m build --no-isolation --outdir dist .
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from posthouse.protocols.sasl import choose_client, make_scram
 from support.imap_dialogue import LOGIN, PASSWORD, World, message
 
 
@@ -264,3 +265,22 @@ async def test_deleting_the_own_selected_mailbox_leaves_it(world: World) -> None
     await client.do("SELECT work")
     assert await client.do("DELETE work") == ["* OK [CLOSED] The mailbox is closed", "OK DELETE completed"]
     assert (await client.do("CHECK"))[-1].startswith("BAD ")
+
+
+@pytest.mark.parametrize(("password", "ending"), [(PASSWORD, "OK [CAPABILITY"), ("wrong", "NO [AUTHENTICATIONFAILED]")])
+async def test_scram_needs_no_password_on_the_wire(password: str, ending: str) -> None:
+    salt = b"0123456789abcdef"
+    keys = make_scram(PASSWORD, salt, 4096)
+    fields = [base64.b64encode(salt), b"4096", *map(base64.b64encode, keys)]
+    world = World()
+    await world.start(scram=b"$".join(fields).decode())
+    client = world.connect("192.0.2.1")
+    await client.next_line()
+    machine = choose_client(["SCRAM-SHA-256"], LOGIN, password, plaintext=False)
+    assert machine is not None
+    client.send(b"a1 AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(machine.initial() or b"") + b"\r\n")
+    while (line := await client.next_line()).startswith("+ "):
+        client.send(base64.b64encode(machine.step(base64.b64decode(line[2:]))) + b"\r\n")
+    assert line.startswith(f"a1 {ending}")
+    assert machine.done is (password == PASSWORD)
+    await world.stop()

@@ -248,3 +248,11 @@ def message_of(node: Node, user: str, subject: str, mailbox: str = "INBOX") -> b
         whole = fetched[0]
         assert isinstance(whole, tuple)
         return bytes(whole[1])
+
+
+def server_state(node: Node, user: str) -> list[bytes]:
+    """Counts, UIDNEXT and HIGHESTMODSEQ of every mailbox: unchanged if no client changed anything."""
+    with ImapWire(node.ports["imap"]) as wire:
+        wire.login(user)
+        answer = wire.good('LIST "" "*" RETURN (STATUS (MESSAGES UNSEEN UIDNEXT UIDVALIDITY HIGHESTMODSEQ SIZE))')
+    return sorted(answer.of("STATUS"))

@@ -22,6 +22,7 @@ from support.node import Node
 
 READER = "jane@example.test"
 SUBMITTER = "omar@example.org"
+STRANGER = "stranger@elsewhere.test"
 THIRD = "lena@example.test"
 INBOXES = (READER, SUBMITTER, THIRD)
 FLAG_BOXES = ("Flags-0", "Flags-1", "Flags-2")
@@ -85,7 +86,9 @@ class Flood:
     async def stranger(self) -> None:
         """SMTP: some messages over one connection, to one or two users here."""
         client = await Smtp.begin(self.node.ports["smtp"])
-        await self._sending(client, "stranger@elsewhere.test", lambda _: self._random.sample(INBOXES, self._random.choice((1, 1, 2))))
+        await self._sending(
+            client, "stranger@elsewhere.test", lambda _: self._random.sample(INBOXES, self._random.choice((1, 1, 2)))
+        )
 
     async def submitter(self) -> None:
         """Submission: to elsewhere, or to elsewhere and here at once."""
@@ -199,10 +202,10 @@ class Flood:
         """MOVE there and back between two mailboxes, COPY into a third, EXPUNGE of the copies."""
         client = await Imap.begin(self.node.ports["imap"], READER)
         with contextlib.closing(client), self._farewell(client):
-            places = [Place(READER, name) for name in MOVE_BOXES[number]]
+            source, target = (Place(READER, name) for name in MOVE_BOXES[number])
             while not self.over:
-                await self._move_all(client, *places, Place(READER, COPY_BOX.format(number)))
-                places.reverse()
+                await self._move_all(client, source, target, Place(READER, COPY_BOX.format(number)))
+                source, target = target, source
 
     async def _move_all(self, client: Imap, source: Place, target: Place, copies: Place) -> None:
         await client.select(source.mailbox)
@@ -348,7 +351,11 @@ class Audit:
         return {place: rows for part in parts for place, rows in part.items()}
 
     async def _look_into(
-        self, account: str, mailboxes: list[str], growing: list[Place], whole: bool  # noqa: FBT001
+        self,
+        account: str,
+        mailboxes: list[str],
+        growing: list[Place],
+        whole: bool,  # noqa: FBT001
     ) -> dict[Place, list[Seen]]:
         client = await Imap.begin(self._node.ports["imap"], account)
         found: dict[Place, list[Seen]] = {}

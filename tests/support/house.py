@@ -25,6 +25,8 @@ from posthouse.model.verdict import Reply
 from posthouse.pipeline.driver import Driver, Final
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
+from posthouse.pipeline.receipts import Receipts
+from posthouse.queue.notices import Notices
 
 MESSAGE = b"From: lena@elsewhere.test\r\nTo: jane@example.test\r\nSubject: Hello\r\n\r\nHi.\r\n"
 
@@ -49,6 +51,14 @@ class House:
         self.routes = MemoryRoutes()
         self.recipients = RecipientResolver(self.directory, lambda: self.settings)
         self.onward = Onward(lambda: self.settings, self.recipients, self.routes)
+        self.notices = Notices(
+            clock=self.clock,
+            ids=self.ids,
+            node_name="mx.example.test",
+            onward=self.onward.own_mail,
+            double_bounce=lambda: self.settings.queue.double_bounce,
+        )
+        self.receipts = Receipts(self.notices, self.sink, self.traces)
         parts = Parts(
             settings=lambda: self.settings,
             counters=self.counters,
@@ -56,6 +66,7 @@ class House:
             routes=self.routes,
             resolver=self.resolver,
             sink=self.sink,
+            receipts=self.receipts,
         )
         self.driver = Driver(
             stages(parts),

@@ -7,7 +7,8 @@ import contextlib
 import datetime
 import ssl
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -59,14 +60,17 @@ class ScriptedHost:
     open: int = 0
     most_open: int = 0
     port: int = 0
+    """Where it listens; 0 picks one at the start."""
 
     async def __aenter__(self) -> ScriptedHost:
-        self._server = await asyncio.start_server(self._serve, self.address, 0)
+        self._server = await asyncio.start_server(self._serve, self.address, self.port, limit=1 << 20)
         self.port = self._server.sockets[0].getsockname()[1]
         self._tasks: set[asyncio.Task[None]] = set()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.close()
         for task in self._tasks:
             task.cancel()
@@ -177,6 +181,28 @@ class _Talk:
         return said
 
 
+@contextlib.contextmanager
+def in_background(*hosts: ScriptedHost) -> Iterator[None]:
+    """Runs hosts on a loop in a thread of its own, for tests that block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def run(work: Coroutine[object, object, object]) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result(30)
+
+    for host in hosts:
+        run(host.__aenter__())
+    try:
+        yield
+    finally:
+        for host in hosts:
+            run(host.__aexit__(None, None, None))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()
+
+
 def server_context(name: str = "mx.faraway.test") -> ssl.SSLContext:
     """A server's context with a self-made certificate for ``name``."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -197,9 +223,7 @@ def server_context(name: str = "mx.faraway.test") -> ssl.SSLContext:
         path = Path(folder) / "pem"
         path.write_bytes(
             certificate.public_bytes(serialization.Encoding.PEM)
-            + key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
+            + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         )
         context.load_cert_chain(path)
     return context

@@ -12,10 +12,15 @@ from pathlib import Path
 
 import apsw
 
+from posthouse.model.mailbox import DELETED, SEEN
+
+_BITS = {"seen": SEEN, "deleted": DELETED}
 _COUNTERS = """
-SELECT mailbox_id, name, message_count, size_bytes, unseen, deleted, uid_next, mod_seq,
+SELECT name, message_count, size_bytes, unseen, deleted, uid_next, mod_seq,
     (SELECT count(*) FROM message m WHERE m.mailbox_id = b.mailbox_id),
     (SELECT coalesce(sum(size_bytes), 0) FROM message m WHERE m.mailbox_id = b.mailbox_id),
+    (SELECT count(*) FROM message m WHERE m.mailbox_id = b.mailbox_id AND NOT flags & :seen),
+    (SELECT count(*) FROM message m WHERE m.mailbox_id = b.mailbox_id AND flags & :deleted),
     (SELECT coalesce(max(uid), 0) FROM message m WHERE m.mailbox_id = b.mailbox_id),
     (SELECT coalesce(max(mod_seq), 0) FROM message m WHERE m.mailbox_id = b.mailbox_id)
 FROM mailbox b WHERE mailbox_id NOT IN (SELECT mailbox_id FROM doomed_mailbox)
@@ -23,8 +28,8 @@ FROM mailbox b WHERE mailbox_id NOT IN (SELECT mailbox_id FROM doomed_mailbox)
 _DANGLING = {
     "messages without a body": "SELECT count(*) FROM message WHERE body_id NOT IN (SELECT body_id FROM body)",
     "queued messages without a body": "SELECT count(*) FROM queued WHERE body_id NOT IN (SELECT body_id FROM body)",
-    "recipients without a queued message": "SELECT count(*) FROM queued_recipient WHERE queue_id NOT IN (SELECT queue_id FROM queued)",
-    "queued messages without a recipient": "SELECT count(*) FROM queued WHERE queue_id NOT IN (SELECT queue_id FROM queued_recipient)",
+    "recipients of no message": "SELECT count(*) FROM queued_recipient WHERE queue_id NOT IN (SELECT queue_id FROM queued)",
+    "queued messages to nobody": "SELECT count(*) FROM queued WHERE queue_id NOT IN (SELECT queue_id FROM queued_recipient)",
     "bodies without octets": "SELECT count(*) FROM body WHERE NOT in_file AND body_id NOT IN (SELECT body_id FROM content)",
     "octets without a body": "SELECT count(*) FROM content WHERE body_id NOT IN (SELECT body_id FROM body)",
 }
@@ -47,14 +52,13 @@ def _mail(data: Path) -> list[str]:
     connection.set_busy_timeout(5000)
     connection.execute("BEGIN")  # one consistent view
     problems = []
-    for _, name, messages, octets, _, _, uid_next, mod_seq, real, real_octets, top_uid, top_seq in connection.execute(_COUNTERS):
-        if (messages, octets) != (real, real_octets):
-            problems.append(f"{name}: counts {messages} messages of {octets} octets, has {real} of {real_octets}")
-        if top_uid >= uid_next or top_seq > mod_seq:
-            problems.append(f"{name}: UID {top_uid} of {uid_next}, mod-sequence {top_seq} of {mod_seq}")
+    for name, *told, uid_next, mod_seq, messages, octets, unseen, deleted, uid, seq in connection.execute(_COUNTERS, _BITS):
+        if told != (real := [messages, octets, unseen, deleted]):
+            problems.append(f"{name}: messages, octets, unseen, deleted are said to be {told}, are {real}")
+        if uid >= uid_next or seq > mod_seq:
+            problems.append(f"{name}: UID {uid} of {uid_next}, mod-sequence {seq} of {mod_seq}")
     for what, sql in _DANGLING.items():
-        if count := connection.execute(sql).fetchone()[0]:
-            problems.append(f"{count} {what}")
+        problems += [f"{count} {what}" for (count,) in connection.execute(sql) if count]
     problems += _contents(connection, data)
     connection.execute("COMMIT")
     connection.close()
@@ -62,7 +66,6 @@ def _mail(data: Path) -> list[str]:
 
 
 def _contents(connection: apsw.Connection, data: Path) -> list[str]:
-    problems = []
     wrong: Counter[str] = Counter()
     for digest, size, octets in connection.execute(
         "SELECT digest, size_bytes, octets FROM body JOIN content USING (body_id) WHERE NOT in_file"
@@ -74,4 +77,4 @@ def _contents(connection: apsw.Connection, data: Path) -> list[str]:
         octets = path.read_bytes() if path.exists() else b""
         if len(octets) != size or hashlib.sha256(octets).digest() != digest:
             wrong["contents in files that do not fit their digest"] += 1
-    return problems + [f"{count} {what}" for what, count in wrong.items()]
+    return [f"{count} {what}" for what, count in wrong.items()]

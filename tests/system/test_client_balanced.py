@@ -103,7 +103,9 @@ def test_a_balancer_may_speak_for_itself(node: Node, header: bytes) -> None:
 
 
 @pytest.mark.spec_part("DEP-6")
-@pytest.mark.parametrize("header", [b"EHLO client\r\n", b"PROXY TCP4 1.2.3.4\r\n", b"PROXY TCP4 ::1 ::2 1 2\r\n", b"\x16\x03\x01"])
+@pytest.mark.parametrize(
+    "header", [b"EHLO client\r\n", b"PROXY TCP4 1.2.3.4\r\n", b"PROXY TCP4 ::1 ::2 1 2\r\n", b"\x16\x03\x01"]
+)
 def test_a_balancer_without_a_right_header_gets_no_service(node: Node, header: bytes) -> None:
     with SmtpWire(node.ports["smtp"], first=header) as wire:
         assert wire.ends()

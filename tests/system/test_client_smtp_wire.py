@@ -85,7 +85,9 @@ def test_binarymime_carries_any_octets_to_the_reader(node: Node, wire: SmtpWire)
 )
 def test_no_other_ending_smuggles_a_second_message(node: Node, wire: SmtpWire, ending: bytes) -> None:
     """SEC Consult's SMTP smuggling (CVE-2023-51764 and its kin): what follows a wrong end of data is part of the message."""
-    smuggled = b"MAIL FROM:<admin@example.test>\r\nRCPT TO:<" + OMAR.encode() + b">\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n.\r\n"
+    smuggled = (
+        b"MAIL FROM:<admin@example.test>\r\nRCPT TO:<" + OMAR.encode() + b">\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n.\r\n"
+    )
     wire.send(OPEN + b"DATA\r\n")
     wire.replies(3)
     wire.send(b"Subject: outer\r\n\r\nx" + ending + smuggled)

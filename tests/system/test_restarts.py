@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from support.async_clients import Lost, Smtp
-from support.books import Books
 from support.flood import READER, Audit, Flood, prepare, run
-from support.node import Node, running, until
+from support.node import Node, running
 from support.soundness import unsound
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("heavy")]
@@ -96,7 +94,9 @@ def fix_ports(node: Node) -> None:
 
 
 @pytest.mark.spec_part("STO-1")
-def test_the_supervisor_killed_under_load_takes_all_with_it_and_a_new_node_serves_at_once_on_the_same_ports(stage: Stage) -> None:
+def test_a_killed_supervisor_takes_all_with_it_and_a_new_node_serves_at_once_on_the_same_ports(
+    stage: Stage,
+) -> None:
     node = stage.node
     fix_ports(node)
 

@@ -1,4 +1,4 @@
-"""The outbound queue as administrators see it (OUT-6): list, show, retry, hold, release, delete."""
+"""The outbound queue as administrators see it (OUT-6): list, show, retry, hold, release, delete, redirect."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from posthouse.admin.context import Context
 from posthouse.admin.operation import operation
 from posthouse.admin.rendering import record, stamp
 from posthouse.base.errors import NotFound
-from posthouse.model.queued import QueuedMessage, QueuedRecipient, State
+from posthouse.directory.resolve import RecipientResolver
+from posthouse.formats.mime import summarise
+from posthouse.model.address import Address
+from posthouse.model.envelope import Recipient
+from posthouse.model.plan import Acceptance, ToMailbox
+from posthouse.model.queued import Outcome, QueuedMessage, QueuedRecipient, State
+from posthouse.model.trace import TraceRecord, TraceStep
+from posthouse.pipeline.onward import Onward
 
 _PAGE = 500
 _MAX_HEADER = 65_536
@@ -204,6 +211,60 @@ async def delete(context: Context, queue_ids: tuple[str, ...]) -> Touched:
             raise _no_message(queue_id)
         recipients += len(message.recipients)
     return Touched(len(queue_ids), recipients)
+
+
+@operation("queue redirect", role="administrator")
+async def redirect(context: Context, queue_id: str, address: Address) -> Touched:
+    """Sends a queued message to another address instead of those recipients that have not got it yet.
+
+    Args:
+        queue_id: which message.
+        address: who gets it now, here or elsewhere.
+    """
+    message = await context.spool.get(queue_id.upper())
+    open_ = [each for each in message.recipients if each.state in ("waiting", "held")] if message else []
+    if message is None or not open_:
+        raise _no_message(queue_id)
+    reply = f"250 2.0.0 redirected to {address} by {context.who}"
+    outcomes = [Outcome(each.recipient_id, "done", reply, "") for each in open_]
+    await context.spool.record(message.queue_id, outcomes, await _instead(context, message, address))
+    now = context.clock.now()
+    whom = tuple(str(each.recipient) for each in open_)
+    steps = tuple(TraceStep(now, "queue", "redirect", "redirect", each, f"to {address}, by {context.who}") for each in whom)
+    context.traces.record(
+        TraceRecord(
+            trace_id=message.trace_id,
+            at=now,
+            service="queue",
+            client="",
+            helo="",
+            account="",
+            sender=str(message.sender),
+            recipients=(*whom, str(address)),
+            message_id="",
+            subject="",
+            size_bytes=message.size_bytes,
+            outcome="accepted",
+            reply="",
+            steps=steps,
+        )
+    )
+    context.bus.publish("queue", {})
+    return Touched(1, len(open_))
+
+
+async def _instead(context: Context, message: QueuedMessage, address: Address) -> Acceptance:
+    """The same message on its way to ``address``, under the same trace id."""
+    settings = await context.configuration.load()
+    onward = Onward(lambda: settings, RecipientResolver(context.directory, lambda: settings), context.routes)
+    destinations = tuple(await onward.own_mail(Recipient(address)))
+    if not destinations:
+        raise NotFound(f"{address} leads nowhere")
+    content = await context.spool.content(message.body_id)
+    local = any(isinstance(destination, ToMailbox) for destination in destinations)
+    if local and content[:12].lower() != b"return-path:":
+        content = f"Return-Path: <{message.sender}>\r\n".encode() + content
+    return Acceptance(message.trace_id, context.clock.now(), message.sender, content, summarise(content), destinations)
 
 
 async def _waiting(context: Context) -> list[str]:

@@ -56,7 +56,7 @@ async def add(context: Context, address: Address, *, password: Secret, name: str
     context.require_domain(address.domain)
     context.require_grant(role)
     if await context.directory.domain(address.domain) is None:
-        raise NotFound(f"there is no domain {address.domain}")
+        raise NotFound(f"there is no domain {address.domain}, or it is off")
     secret, scram = await _stored_forms(context, password)
     account = await context.directory_writer.add_account(address, full_name=name, role=role, secret=secret, scram=scram)
     return _row(context, account)

@@ -71,6 +71,8 @@ class DnsResolver:
 
     async def _answer(self, name: str, kind: str) -> dns.resolver.Answer | None:
         """The answer, with or without records; None if the name does not exist. Raises Temporary."""
+        if not name.strip("."):
+            return None  # the root is nobody's mail domain
         key = (name.lower(), kind)
         task = self._running.get(key)
         if task is None:

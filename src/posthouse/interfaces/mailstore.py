@@ -18,11 +18,13 @@ from posthouse.model.mailbox import (
     MailboxInfo,
     MessageFacts,
     MessageRow,
+    MessageSize,
     NewMessage,
     SpecialUse,
 )
 
 FlagAction = Literal["add", "remove", "replace"]
+HEAD_BYTES = 16_384
 
 
 class MailReader(Protocol):
@@ -54,6 +56,23 @@ class MailReader(Protocol):
 
     async def facts(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[MessageFacts]:
         """Unchanging facts of the given messages. Callers ask in batches of a few hundred."""
+        ...
+
+    async def sizes(self, mailbox_id: int) -> Sequence[MessageSize]:
+        """Of all messages, at one moment. Raises NotFound."""
+        ...
+
+    async def heads(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, bytes]]:
+        """(UID, the first ``HEAD_BYTES`` octets, or all) of the messages that exist. Callers ask in batches of a few
+        hundred."""
+        ...
+
+    async def previews(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, str]]:
+        """(UID, ``Summary.preview``) of the messages that exist. Callers ask in batches of a few hundred."""
+        ...
+
+    async def url_key(self, account_id: int, mailbox_id: int) -> bytes | None:
+        """The secret that signs an account's URLs to a mailbox (RFC 4467 §3); None if none was made."""
         ...
 
     async def content(self, body_id: int) -> bytes:
@@ -103,6 +122,19 @@ class MailWriter(Protocol):
 
     async def copy(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool = False) -> Copied:
         """Copies or moves with flags and INTERNALDATE; content is shared, never duplicated. Raises NotFound."""
+        ...
+
+    async def replace(self, mailbox_id: int, uid: int, target_id: int, message: NewMessage) -> tuple[int, int]:
+        """Adds ``message`` to ``target_id`` and removes message ``uid`` of ``mailbox_id``, as one unit (RFC 8508); gives
+        UIDVALIDITY and UID. Raises NotFound (mailboxes, message), BadValue (keywords)."""
+        ...
+
+    async def make_url_key(self, account_id: int, mailbox_id: int) -> bytes:
+        """The secret of ``url_key``, made if there is none. Raises NotFound."""
+        ...
+
+    async def drop_url_keys(self, account_id: int, mailbox_id: int | None = None) -> None:
+        """Forgets one mailbox's secret, or all of an account: the URLs signed with it are void (RFC 4467 §7)."""
         ...
 
     async def delete_account(self, account_id: int) -> None:

@@ -17,8 +17,8 @@ class Spool(Protocol):
         attempt first; pages on by ``after`` = (next_attempt_at, recipient_id) of the last recipient seen."""
         ...
 
-    async def next_due(self) -> float | None:
-        """When the next waiting recipient is due; None if there is none."""
+    async def next_due(self, later_than: float = -1.0) -> float | None:
+        """When the next waiting recipient is due, of those that are due after ``later_than``; None if there is none."""
         ...
 
     async def get(self, queue_id: str) -> QueuedMessage | None:

@@ -1,27 +1,26 @@
-"""The texts that SEARCH looks through in a message's content: header fields and text parts, decoded (RFC 9051 §6.4.4).
+"""Looks whether a wanted text stands in a message's content: header fields, text parts, documents (RFC 9051 §6.4.4).
 
-Comparison is by substring without regard to case. Where content and wanted text are ASCII it is done on octets.
+Comparison is by substring without regard to case. Where content and wanted text are ASCII it is done on octets. What is looked
+through is said by ``formats.text.parts``; the text of attached documents comes from the index, "" as long as it has none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from posthouse.formats import charsets, headers
-from posthouse.formats.mime import index, transfer
-from posthouse.formats.mime.parameters import parameter
+from posthouse.formats import headers
+from posthouse.formats.mime import index
+from posthouse.formats.text import parts
+from posthouse.formats.text.html import visible_text
 from posthouse.model.summary import Part
-
-MAX_FIELD_CHARS = 65_536
 
 
 class ContentText:
-    """One message, indexed when first asked."""
+    """One message, indexed when first asked. ``attached``: file names and text of its documents, case-folded."""
 
-    __slots__ = ("_content", "_root")
+    __slots__ = ("_attached", "_content", "_root")
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, attached: str = "") -> None:
         self._content = content
+        self._attached = attached
         self._root: Part | None = None
 
     @property
@@ -36,39 +35,28 @@ class ContentText:
 
     def header_has(self, text: str) -> bool:
         """Whether ``text`` stands in the top header, field names included."""
-        return _header_has(self._content, self.root, text)
+        return self._header_has(self.root, text.casefold())
 
     def body_has(self, text: str) -> bool:
-        """Whether ``text`` stands in a text part, or in the header of an attached message."""
+        """Whether ``text`` stands in a text part, in the header of an attached message, or in an attached document."""
         wanted = text.casefold()
-        return any(self._part_has(part, text, wanted) for part in _walk(self.root))
+        return any(self._part_has(part, wanted) for part in parts.walk(self.root)) or wanted in self._attached
 
-    def _part_has(self, part: Part, text: str, wanted: str) -> bool:
-        content = self._content
-        if part.type == "message" and part.children:
-            return _header_has(content, part.children[0], text)
-        if part.type not in ("text", "message") or part.encoding not in transfer.KNOWN:
+    def _part_has(self, part: Part, wanted: str) -> bool:
+        inner = parts.embedded(part)
+        if inner is not None:
+            return self._header_has(inner, wanted)
+        if not parts.has_text(part):
             return False
-        octets = transfer.decode(content[part.body_start : part.body_end], part.encoding)
-        charset = parameter(part.params, "charset")
-        if octets.isascii() and not charset.lower().startswith(("utf-7", "utf-16", "utf-32", "iso-2022", "hz")):
-            return wanted.isascii() and wanted.encode() in octets.lower()
-        return wanted in charsets.decode(octets, charset).casefold()
+        octets = parts.text_octets(self._content, part)
+        is_html = parts.is_html(part)
+        if parts.means_ascii(octets, part):
+            if wanted.isascii() and wanted.encode() in octets.lower():
+                return True
+            if not is_html or not (wanted.isascii() or b"&" in octets):
+                return False
+        text = parts.text_of(octets, part)
+        return wanted in text.casefold() or (is_html and wanted in visible_text(text).casefold())
 
-
-def _header_has(content: bytes, part: Part, text: str) -> bool:
-    wanted = text.casefold()
-    for field in part.headers:
-        value = headers.decoded_value(content, field, MAX_FIELD_CHARS)
-        if wanted in f"{field.name}: {value}".casefold():
-            return True
-    return not wanted
-
-
-def _walk(part: Part) -> Iterator[Part]:
-    """A part and all below it, without recursion: nesting is a stranger's choice."""
-    waiting = [part]
-    while waiting:
-        one = waiting.pop()
-        yield one
-        waiting += reversed(one.children)
+    def _header_has(self, part: Part, wanted: str) -> bool:
+        return any(wanted in line.casefold() for line in parts.header_lines(self._content, part)) or not wanted

@@ -88,6 +88,15 @@ class MessageFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageSize:
+    """The least that is to be known of a message: enough for POP's listings."""
+
+    uid: int
+    body_id: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewMessage:
     """One message for APPEND. ``flags`` are names, system (``\\Seen``) or keyword; ``received_at`` None means now."""
 

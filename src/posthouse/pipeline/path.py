@@ -24,6 +24,7 @@ from posthouse.pipeline.envelope import Envelope
 from posthouse.pipeline.greylist import Greylist
 from posthouse.pipeline.inspect import Inspect
 from posthouse.pipeline.network import Network
+from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.route import Route
 from posthouse.pipeline.stage import Stage
 
@@ -38,6 +39,7 @@ class Parts:
     routes: Routes
     resolver: Resolver
     sink: Sink
+    receipts: Receipts
 
 
 def stages(parts: Parts) -> tuple[Stage, ...]:
@@ -49,5 +51,5 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Authenticate(),
         Inspect(parts.settings),
         Route(parts.settings),
-        Dispose(parts.sink),
+        Dispose(parts.sink, parts.receipts),
     )

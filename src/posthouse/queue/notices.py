@@ -1,6 +1,8 @@
-"""Which notices an attempt calls for, and the notice itself as a message on its way to the sender (RFC 3461 §6, RFC 3464).
+"""Which notices an attempt or a delivery calls for, and the notice itself as a message on its way to the sender (RFC 3461 §6,
+RFC 3464).
 
-Nothing is ever sent to the null reverse path, so bounces cannot loop.
+Nothing is ever sent to the null reverse path, so bounces cannot loop. The queue writes notices about what it tried; the
+pipeline, which stands above, has success notices for local mailboxes written here.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.plan import Acceptance, Destination, ToMailbox
 from posthouse.model.queued import Outcome, QueuedMessage, QueuedRecipient
+from posthouse.model.trace import TraceRecord, TraceStep
 
 Onward = Callable[[Recipient], Awaitable[Sequence[Destination]]]
 """Where mail of this node's own for an address goes; empty if nowhere."""
@@ -29,6 +32,15 @@ class Event:
     recipient: QueuedRecipient
     outcome: Outcome
     answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """The message that a notice is about."""
+
+    sender: Sender
+    arrived_at: float
+    content: bytes
 
 
 class Notices:
@@ -51,19 +63,30 @@ class Notices:
             if not self._double_bounce() or not any(action == "failed" for _, action in told):
                 return None
             to = Address.parse(self._double_bounce())
+        recipients = tuple(_told(event, action, message.expires_at) for event, action in told)
+        return await self._notice(to, _Subject(message.sender, message.queued_at, content), recipients)
+
+    async def delivered(self, acceptance: Acceptance) -> Acceptance | None:
+        """The notice of success for recipients in local mailboxes whose sender asked for it (RFC 3461 §4.1), or None."""
+        asked = {
+            destination.recipient
+            for destination in acceptance.destinations
+            if isinstance(destination, ToMailbox) and "SUCCESS" in destination.recipient.notify
+        }
+        to = acceptance.sender.address
+        if not asked or to is None:
+            return None
+        recipients = tuple(
+            DsnRecipient(recipient.address, "delivered", "2.1.5", original=recipient.orcpt)
+            for recipient in sorted(asked, key=lambda recipient: recipient.address.key)
+        )
+        subject = _Subject(acceptance.sender, acceptance.received_at, acceptance.content)
+        return await self._notice(to, subject, recipients)
+
+    async def _notice(self, to: Address, about: _Subject, recipients: tuple[DsnRecipient, ...]) -> Acceptance | None:
         destinations = tuple(await self._onward(Recipient(to)))
         if not destinations:
             return None
-        return self._accepted(to, message, told, content, destinations)
-
-    def _accepted(
-        self,
-        to: Address,
-        message: QueuedMessage,
-        told: Sequence[tuple[Event, Action]],
-        content: bytes,
-        destinations: tuple[Destination, ...],
-    ) -> Acceptance:
         now = self._clock.now()
         trace_id = self._ids.new()
         request = DsnRequest(
@@ -72,11 +95,11 @@ class Notices:
             at=now,
             message_id=f"<{trace_id}@{self._node_name}>",
             boundary=f"dsn-{trace_id}",
-            arrived_at=message.queued_at,
-            recipients=tuple(_told(event, action, message.expires_at) for event, action in told),
-            content=content,
-            envid=message.sender.envid,
-            full=message.sender.ret == "FULL",
+            arrived_at=about.arrived_at,
+            recipients=recipients,
+            content=about.content,
+            envid=about.sender.envid,
+            full=about.sender.ret == "FULL",
         )
         notice = compose(request)
         if any(isinstance(destination, ToMailbox) for destination in destinations):
@@ -84,6 +107,28 @@ class Notices:
         body = "8BITMIME" if not notice.isascii() else "7BIT"
         sender = Sender(None, body=body, smtputf8=not to.is_ascii)  # type: ignore[arg-type]
         return Acceptance(trace_id, now, sender, notice, summarise(notice), destinations)
+
+
+def record_of(notice: Acceptance, why: str) -> TraceRecord:
+    """The first record of a notice's own trace."""
+    recipients = tuple(str(each.recipient) for each in notice.destinations)
+    step = TraceStep(notice.received_at, "queue", "notice", "written", "", why)
+    return TraceRecord(
+        trace_id=notice.trace_id,
+        at=notice.received_at,
+        service="queue",
+        client="",
+        helo="",
+        account="",
+        sender="",
+        recipients=recipients,
+        message_id=notice.summary.message_id,
+        subject=notice.summary.subject,
+        size_bytes=notice.summary.size_bytes,
+        outcome="accepted",
+        reply="",
+        steps=(step,),
+    )
 
 
 def _action(event: Event) -> Action | None:
@@ -94,7 +139,9 @@ def _action(event: Event) -> Action | None:
     if outcome.state == "failed":
         return "failed" if not notify or "FAILURE" in notify else None
     if outcome.state == "done":
-        return "relayed" if "SUCCESS" in notify and not event.answer.notifies else None
+        if "SUCCESS" not in notify or event.answer.notifies:
+            return None
+        return "delivered" if event.answer.final else "relayed"
     newly = outcome.delayed_notice and not event.recipient.delayed_notice
     return "delayed" if newly and (not notify or "DELAY" in notify) else None
 

@@ -11,7 +11,7 @@ import os
 import random
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ from posthouse.backends.sqlite.spool import SqliteSpool
 from posthouse.backends.sqlite.trace_writer import TraceWriter
 from posthouse.backends.sqlite.traces import LocalTraceLog, RemoteTraceLog
 from posthouse.backends.sqlite.writer import MailWriterThread
-from posthouse.base.clock import SystemClock
+from posthouse.base.clock import Clock, SystemClock
 from posthouse.base.ids import Ids
 from posthouse.directory.authenticate import Authenticator
 from posthouse.directory.resolve import RecipientResolver
@@ -49,8 +49,10 @@ from posthouse.model.settings import QueueSettings, Settings
 from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
+from posthouse.pipeline.receipts import Receipts
+from posthouse.queue.attempt import Tools
 from posthouse.queue.notices import Notices
-from posthouse.queue.runner import QueueRunner, Tools
+from posthouse.queue.runner import QueueRunner
 from posthouse.queue.targets import Targets
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.live import Live
@@ -116,37 +118,33 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     """Everything that a worker's servers need; the steward is up already. Raises MailError when a database cannot be read."""
     files, clock, stack = Files.under(config.data), SystemClock(), AsyncExitStack()
     ids = Ids(clock)
-    directory = SqliteDirectory(files.directory)
-    stack.callback(directory.close)
-    routes = SqliteRoutes(files.directory)
-    stack.callback(routes.close)
-    configuration = SqliteConfigurationReader(files.directory)
-    stack.callback(configuration.close)
+    directory = stack.enter_context(closing(SqliteDirectory(files.directory)))
+    routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
+    configuration = stack.enter_context(closing(SqliteConfigurationReader(files.directory)))
     live = Live(config.data, configuration.load)
     stack.push_async_callback(live.close)
     await live.start(bus)
     gate = GateClient(files.gate)
     stack.push_async_callback(gate.close)
-    store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store)
-    stack.callback(store.close)
+    store = stack.enter_context(closing(SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store)))
     await store.ready()
     sink = SqliteSink(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids)
-    traces = RemoteTraceLog(partial(gate.tell, "trace"), files.traces)
-    stack.callback(traces.close)
+    traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
     counters = BusCounters(bus, clock, name)
-    hasher = Argon2Hasher()
-    stack.callback(hasher.close)
+    hasher = stack.enter_context(closing(Argon2Hasher()))
     login_key = await directory.login_key()
     authenticator = Authenticator(directory, hasher, counters, live.settings, clock, asyncio.sleep, login_key)
+    recipients = RecipientResolver(directory, live.settings)
+    notifier = _notifier(config, clock, live, Onward(live.settings, recipients, routes))
     parts = Parts(
         settings=live.settings,
         counters=counters,
-        recipients=RecipientResolver(directory, live.settings),
+        recipients=recipients,
         routes=routes,
         resolver=DnsResolver(config.nameservers),
         sink=sink,
+        receipts=Receipts(notifier, sink, traces),
     )
-    driver = Driver(stages(parts), settings=live.settings, clock=clock, ids=ids, traces=traces, node_name=config.name)
     services = Services(
         node_name=config.name,
         settings=live.settings,
@@ -160,7 +158,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         traces=traces,
         bus=bus,
         counters=counters,
-        driver=driver,
+        driver=Driver(stages(parts), settings=live.settings, clock=clock, ids=ids, traces=traces, node_name=config.name),
         control_path=str(files.control),
     )
     return Worker(services, live.contexts, stack)
@@ -208,18 +206,11 @@ def _start_queue(config: NodeConfig, context: Context, live: Live, stack: AsyncE
         return [name for name in (live.settings().smtp.hostname, config.name) if name]
 
     onward = Onward(live.settings, RecipientResolver(context.directory, live.settings), context.routes)
-    notices = Notices(
-        clock=context.clock,
-        ids=context.ids,
-        node_name=config.name,
-        onward=onward.own_mail,
-        double_bounce=lambda: queue().double_bounce,
-    )
     tools = Tools(
         spool=context.spool,
         courier=SmtpCourier(lambda: own_names()[0], queue),
         targets=Targets(DnsResolver(config.nameservers), queue, own_names, random.shuffle),
-        notices=notices,
+        notices=_notifier(config, context.clock, live, onward),
         traces=context.traces,
         clock=context.clock,
         settings=queue,
@@ -233,6 +224,17 @@ def _start_queue(config: NodeConfig, context: Context, live: Live, stack: AsyncE
         task.cancel()
 
     stack.push_async_callback(end)
+
+
+def _notifier(config: NodeConfig, clock: Clock, live: Live, onward: Onward) -> Notices:
+    """Who writes DSNs in the node's name."""
+    return Notices(
+        clock=clock,
+        ids=Ids(clock),
+        node_name=config.name,
+        onward=onward.own_mail,
+        double_bounce=lambda: live.settings().queue.double_bounce,
+    )
 
 
 @asynccontextmanager

@@ -31,9 +31,8 @@ def make(data: Path, user: str) -> None:
 
 def lock(data: Path, wait_s: float = LOCK_WAIT_S) -> int:
     """Holds the folder until the process ends; gives the lock's descriptor, which children must close. A node that is
-    just ending is waited for. Raises ConfigError when another node keeps it."""
-    path = data / "lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    just ending is waited for. Raises ConfigError when another node keeps it, or it is not ours to open."""
+    descriptor = _open_lock(data)
     deadline_s = time.monotonic() + wait_s
     while True:
         try:
@@ -48,6 +47,19 @@ def lock(data: Path, wait_s: float = LOCK_WAIT_S) -> int:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         return descriptor
+
+
+def _open_lock(data: Path) -> int:
+    """Belongs to the folder's owner also when root makes it, so that either may run the node later."""
+    path = data / "lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if os.getuid() == 0:
+            owner = data.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    return descriptor
 
 
 def drop_privileges(user: str) -> None:

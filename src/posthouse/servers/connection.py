@@ -160,10 +160,10 @@ class Connection(asyncio.Protocol):
         try:
             while not layer.handshake(early):
                 self._send(layer.pending())
+                if self._end:  # also when the end came before the handshake began
+                    raise ConnectionResetError("connection ended in the TLS handshake")
                 await self._wait_readable(deadline_s - self._sweeper.now())
                 early = self._take_all()
-                if not early and self._end:
-                    raise ConnectionResetError("connection ended in the TLS handshake")
         finally:
             self._handshaking = False
             self._send(layer.pending())

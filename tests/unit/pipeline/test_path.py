@@ -14,7 +14,8 @@ from support.house import MESSAGE, House
 
 def test_the_stages_stand_in_the_order_of_the_path() -> None:
     house = House()
-    parts = Parts(lambda: house.settings, house.counters, house.recipients, house.routes, house.resolver, house.sink)
+    sinks = (house.sink, house.receipts)
+    parts = Parts(lambda: house.settings, house.counters, house.recipients, house.routes, house.resolver, *sinks)
     names = [stage.name for stage in stages(parts)]
     assert names == ["connect", "envelope", "greylist", "authenticate", "content", "route", "dispose"]
 

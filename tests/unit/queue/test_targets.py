@@ -29,9 +29,9 @@ RECORDS = {
 def targets(**settings: object) -> Targets:
     return Targets(
         MemoryResolver(RECORDS),
-        lambda: QueueSettings(**settings),
+        lambda: QueueSettings(**settings),  # type: ignore[arg-type]
         lambda: ["mx.example.test"],
-        lambda group: None,  # type: ignore[arg-type]
+        lambda group: None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import stat
 from pathlib import Path
@@ -45,6 +46,28 @@ def test_a_second_node_on_the_same_folder_is_refused_and_the_first_is_named(tmp_
         data_folder.lock(tmp_path, wait_s=0.1)
     os.close(held)
     os.close(data_folder.lock(tmp_path, wait_s=0))
+
+
+def test_a_folder_of_somebody_else_gives_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(ConfigError, match="lock: Is a directory"):
+        data_folder.lock(tmp_path, wait_s=0)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_the_lock_belongs_to_the_user_that_the_node_becomes(tmp_path: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    data_folder.make(tmp_path / "data", "nobody")
+    os.close(data_folder.lock(tmp_path / "data", wait_s=0))
+    assert (tmp_path / "data" / "lock").stat().st_uid == nobody.pw_uid
+
+
+def test_becoming_the_user_that_one_is_already_needs_no_privileges(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_allowed(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "initgroups", not_allowed)
+    data_folder.drop_privileges(pwd.getpwuid(os.getuid()).pw_name)
 
 
 def test_sockets_listen_and_unserved_services_are_left_out() -> None:

@@ -7,9 +7,9 @@ import re
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.imap_dialogue import World, message
 
 from posthouse.model.mailbox import NewMessage
+from support.imap_dialogue import World, message
 
 NAMES = st.sampled_from(["INBOX", "inbox", "Trash", "a/b", "a", "nothing", '""', '"x y"', "&ZeU-", "a//b", "*", "/"])
 SETS = st.sampled_from(["1", "1:*", "*", "3:2", "2,1", "9", "1:9", "$", "4294967295", "*:1", "5:*"])

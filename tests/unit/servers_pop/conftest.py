@@ -8,7 +8,7 @@ import pytest
 
 from posthouse.protocols.sasl import make_scram
 from support.imap_dialogue import PASSWORD, World
-from support.pop_dialogue import House, coded
+from support.pop_house import House, coded
 
 
 @pytest.fixture

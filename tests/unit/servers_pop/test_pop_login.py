@@ -10,7 +10,7 @@ import pytest
 from posthouse.model.settings import Settings
 from posthouse.protocols.sasl.client import ScramClient
 from support.imap_dialogue import LOGIN, PASSWORD
-from support.pop_dialogue import House, coded
+from support.pop_house import House, coded
 
 ELSEWHERE = "192.0.2.7"
 

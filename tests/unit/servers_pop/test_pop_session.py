@@ -11,7 +11,7 @@ from posthouse.base.errors import Temporary
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.model.mailbox import SEEN
 from support.imap_dialogue import LOGIN, PASSWORD, message
-from support.pop_dialogue import Client, House
+from support.pop_house import Client, House
 
 ONE = message("one", "First.\r\n.dot\r\nend\r\n")
 TWO = message("two", "Second.\r\n")

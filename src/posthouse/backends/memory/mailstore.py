@@ -6,6 +6,7 @@ nothing of sockets or files; nothing in it is durable.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 
 from posthouse.backends.memory.boxes import Body, Box, Message, facts_of
@@ -14,7 +15,7 @@ from posthouse.base.clock import Clock, SystemClock
 from posthouse.base.errors import AlreadyExists, BadValue, NotFound, Permanent, Temporary
 from posthouse.base.ids import Ids
 from posthouse.formats.mime import Limits, summarise
-from posthouse.interfaces.mailstore import FlagAction
+from posthouse.interfaces.mailstore import HEAD_BYTES, FlagAction
 from posthouse.model.flags import changed_flags, flag_bits, known_bits, translated
 from posthouse.model.mailbox import (
     DEFAULT_MAILBOXES,
@@ -28,6 +29,7 @@ from posthouse.model.mailbox import (
     MailboxInfo,
     MessageFacts,
     MessageRow,
+    MessageSize,
     NewMessage,
     SpecialUse,
 )
@@ -55,6 +57,7 @@ class MemoryMailStore:
         self._bodies: dict[bytes, Body] = {}
         self._subscribed: set[tuple[int, str]] = set()
         self._gone_accounts: set[int] = set()
+        self._url_keys: dict[tuple[int, int], bytes] = {}
         self._last_id = 0
         self._last_uid_validity = 0
 
@@ -88,6 +91,21 @@ class MemoryMailStore:
     async def facts(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[MessageFacts]:
         box = self._box(mailbox_id)
         return [facts_of(uid, box.messages[uid]) for uid in box.chosen(uids)]
+
+    async def sizes(self, mailbox_id: int) -> Sequence[MessageSize]:
+        messages = self._box(mailbox_id).messages
+        return [MessageSize(uid, one.body.body_id, one.body.summary.size_bytes) for uid, one in messages.items()]
+
+    async def heads(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, bytes]]:
+        box = self._box(mailbox_id)
+        return [(uid, box.messages[uid].body.content[:HEAD_BYTES]) for uid in box.chosen(uids)]
+
+    async def previews(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, str]]:
+        box = self._box(mailbox_id)
+        return [(uid, box.messages[uid].body.summary.preview) for uid in box.chosen(uids)]
+
+    async def url_key(self, account_id: int, mailbox_id: int) -> bytes | None:
+        return self._url_keys.get((account_id, mailbox_id))
 
     async def content(self, body_id: int) -> bytes:
         for body in self._bodies.values():
@@ -163,6 +181,7 @@ class MemoryMailStore:
             self._subscribed.add(entry)
         else:
             self._subscribed.discard(entry)
+        self._on_committed(Committed((MailboxNotice(0, account_id, 0),)))
 
     async def delete_account(self, account_id: int) -> None:
         for box in [box for box in self._boxes.values() if box.account_id == account_id]:
@@ -232,6 +251,25 @@ class MemoryMailStore:
         self._notify(box, target)
         return Copied(target.uid_validity, tuple(source), tuple(made))
 
+    async def replace(self, mailbox_id: int, uid: int, target_id: int, message: NewMessage) -> tuple[int, int]:
+        box = self._box(mailbox_id)
+        if uid not in box.messages:
+            raise NotFound("There is no such message")
+        uid_validity, uids = await self.append(target_id, [message])
+        box.mod_seq += 1
+        box.remove([uid])
+        self._sweep()
+        self._notify(box)
+        return uid_validity, uids[0]
+
+    async def make_url_key(self, account_id: int, mailbox_id: int) -> bytes:
+        self._box(mailbox_id)
+        return self._url_keys.setdefault((account_id, mailbox_id), secrets.token_bytes(32))
+
+    async def drop_url_keys(self, account_id: int, mailbox_id: int | None = None) -> None:
+        for key in [key for key in self._url_keys if key[0] == account_id and mailbox_id in (None, key[1])]:
+            del self._url_keys[key]
+
     def deliver(
         self, content: bytes, summary: Summary, destinations: Sequence[ToMailbox], received_at: float, *, check: bool = False
     ) -> None:
@@ -290,6 +328,7 @@ class MemoryMailStore:
 
     def _drop(self, box: Box) -> None:
         del self._boxes[box.mailbox_id]
+        self._url_keys = {key: secret for key, secret in self._url_keys.items() if key[1] != box.mailbox_id}
         self._sweep()
         self._on_committed(Committed((MailboxNotice(box.mailbox_id, box.account_id, 0),)))
 

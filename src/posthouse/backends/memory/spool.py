@@ -95,8 +95,9 @@ class MemorySpool:
             messages.setdefault(recipient.queue_id, []).append(recipient)
         return [replace(self._entries[queue_id].message, recipients=tuple(found)) for queue_id, found in messages.items()]
 
-    async def next_due(self) -> float | None:
-        return min((recipient.next_attempt_at for recipient in self._waiting()), default=None)
+    async def next_due(self, later_than: float = -1.0) -> float | None:
+        due = (recipient.next_attempt_at for recipient in self._waiting())
+        return min((at for at in due if at > later_than), default=None)
 
     async def get(self, queue_id: str) -> QueuedMessage | None:
         entry = self._entries.get(queue_id)

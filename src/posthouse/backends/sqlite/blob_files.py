@@ -59,10 +59,11 @@ class BlobFiles:
         except OSError:
             return False
 
-    def read(self, digest: bytes) -> bytes:
-        """Raises NotFound, Temporary."""
+    def read(self, digest: bytes, limit_bytes: int = -1) -> bytes:
+        """The content, or its first ``limit_bytes``. Raises NotFound, Temporary."""
         try:
-            return self.path(digest).read_bytes()
+            with self.path(digest).open("rb", buffering=0) as file:
+                return file.read(limit_bytes)
         except FileNotFoundError:
             raise NotFound("The message is gone") from None
         except OSError as error:

@@ -42,6 +42,12 @@ CREATE TABLE subscription (
     name TEXT NOT NULL,
     PRIMARY KEY (account_id, name)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE url_key (
+    account_id INTEGER NOT NULL,
+    mailbox_id INTEGER NOT NULL,
+    secret BLOB NOT NULL,
+    PRIMARY KEY (account_id, mailbox_id)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE gone_account (account_id INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE doomed_mailbox (mailbox_id INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE last_value (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;

@@ -22,7 +22,7 @@ from posthouse.backends.sqlite.uid_sets import to_ranges
 from posthouse.backends.sqlite.work import blob_folder
 from posthouse.base.errors import BadValue, NotFound, Temporary
 from posthouse.formats.mime import Limits, summarise
-from posthouse.interfaces.mailstore import FlagAction
+from posthouse.interfaces.mailstore import HEAD_BYTES, FlagAction
 from posthouse.model.mailbox import (
     Changes,
     Copied,
@@ -30,6 +30,7 @@ from posthouse.model.mailbox import (
     MailboxInfo,
     MessageFacts,
     MessageRow,
+    MessageSize,
     NewMessage,
     SpecialUse,
 )
@@ -112,6 +113,27 @@ class SqliteMailStore:
     async def facts(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[MessageFacts]:
         return self._reading.facts(mailbox_id, uids)
 
+    async def sizes(self, mailbox_id: int) -> Sequence[MessageSize]:
+        info = self._reading.mailbox_by_id(mailbox_id)
+        if info and info.exists > LARGE_MAILBOX:
+            return await self._in_thread(lambda: self._large.sizes(mailbox_id))
+        return self._reading.sizes(mailbox_id)
+
+    async def heads(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, bytes]]:
+        out: list[tuple[int, bytes]] = []
+        for uid, octets, body_id in self._reading.heads(mailbox_id, uids):
+            if octets is None:
+                digest = self._reading.file_digest(body_id)
+                octets = await asyncio.to_thread(self._blobs.read, digest, HEAD_BYTES)
+            out.append((uid, octets))
+        return out
+
+    async def previews(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, str]]:
+        return self._reading.previews(mailbox_id, uids)
+
+    async def url_key(self, account_id: int, mailbox_id: int) -> bytes | None:
+        return self._reading.url_key(account_id, mailbox_id)
+
     async def content(self, body_id: int) -> bytes:
         octets = self._reading.content(body_id)
         if octets is None:
@@ -177,6 +199,24 @@ class SqliteMailStore:
     async def copy(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool = False) -> Copied:
         uid_validity, source, target = await self._gate.call("copy", [mailbox_id, to_ranges(uids), target_id, move])
         return Copied(uid_validity, tuple(source), tuple(target))
+
+    async def replace(self, mailbox_id: int, uid: int, target_id: int, message: NewMessage) -> tuple[int, int]:
+        contents = [(message.content, await _summary(message.content))]
+
+        def arguments(packed: list[list[Any]]) -> list[Any]:
+            return [mailbox_id, uid, target_id, packed[0], message.flags, message.received_at]
+
+        uid_validity, new_uid = await call_with_parcels(self._gate, self._blobs, "replace", contents, arguments)
+        return uid_validity, new_uid
+
+    # --- secrets of URLs
+
+    async def make_url_key(self, account_id: int, mailbox_id: int) -> bytes:
+        secret: bytes = await self._gate.call("make_url_key", [account_id, mailbox_id])
+        return secret
+
+    async def drop_url_keys(self, account_id: int, mailbox_id: int | None = None) -> None:
+        await self._gate.call("drop_url_keys", [account_id, mailbox_id])
 
     # --- upkeep
 

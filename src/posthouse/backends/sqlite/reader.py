@@ -19,7 +19,8 @@ from posthouse.backends.sqlite.mail_schema import open_mail_reader
 from posthouse.backends.sqlite.uid_sets import Chosen, to_ranges
 from posthouse.backends.sqlite.work import blob_folder
 from posthouse.base.errors import NotFound
-from posthouse.model.mailbox import Changes, MailboxInfo, MessageFacts, MessageRow
+from posthouse.interfaces.mailstore import HEAD_BYTES
+from posthouse.model.mailbox import Changes, MailboxInfo, MessageFacts, MessageRow, MessageSize
 
 _INFO = (
     "SELECT mailbox_id, account_id, name, uid_validity, uid_next, mod_seq, message_count, unseen, deleted, size_bytes,"
@@ -29,6 +30,16 @@ _INFO = (
 _FACTS = (
     "SELECT uid, m.body_id, m.size_bytes, received_at, saved_at, envelope, body, bodystructure, digest"
     " FROM message AS m JOIN body AS b ON b.body_id = m.body_id WHERE m.mailbox_id = ? AND {} ORDER BY uid"
+)
+
+
+_WHOLE_BYTES = 32_768  # up to here a content is read whole and cut, beyond it is opened to read its beginning alone
+_HEADS = (
+    "SELECT uid, iif(m.size_bytes <= ?, (SELECT substr(octets, 1, ?) FROM content AS c WHERE c.body_id = m.body_id), NULL),"
+    " in_file, m.body_id FROM message AS m JOIN body AS b ON b.body_id = m.body_id WHERE m.mailbox_id = ? AND {} ORDER BY uid"
+)
+_PREVIEWS = (
+    "SELECT uid, preview FROM message AS m JOIN body AS b ON b.body_id = m.body_id WHERE m.mailbox_id = ? AND {} ORDER BY uid"
 )
 
 
@@ -130,6 +141,41 @@ class MailReading:
             MessageFacts(uid, body_id, size, received, saved, envelope, body, structure, "M" + digest[:12].hex())
             for uid, body_id, size, received, saved, envelope, body, structure, digest in found
         ]
+
+    def sizes(self, mailbox_id: int) -> list[MessageSize]:
+        """Of the whole mailbox at one moment."""
+        with self._moment():
+            self._selectable(mailbox_id)
+            found = self.all("SELECT uid, body_id, size_bytes FROM message WHERE mailbox_id = ? ORDER BY uid", (mailbox_id,))
+        return [MessageSize(*row) for row in found]
+
+    def heads(self, mailbox_id: int, uids: Sequence[int]) -> list[tuple[int, bytes | None, int]]:
+        """(UID, octets or None when they stand in a file, body_id) of the messages that exist.
+
+        The beginning of a large content is read without the rest of it."""
+        chosen = Chosen.of(to_ranges(uids))
+        found = self.all(_HEADS.format(chosen.condition), (_WHOLE_BYTES, HEAD_BYTES, mailbox_id, *chosen.bindings))
+        return [
+            (uid, self._head(body_id) if octets is None and not in_file else octets, body_id)
+            for uid, octets, in_file, body_id in found
+        ]
+
+    def _head(self, body_id: int) -> bytes:
+        try:
+            with self.open().blob_open("main", "content", "octets", body_id, False) as blob:  # noqa: FBT003 - apsw's own
+                return blob.read(HEAD_BYTES)
+        except apsw.Error as error:
+            raise mail_error(error) from error
+
+    def previews(self, mailbox_id: int, uids: Sequence[int]) -> list[tuple[int, str]]:
+        """(UID, preview) of the messages that exist."""
+        chosen = Chosen.of(to_ranges(uids))
+        return self.all(_PREVIEWS.format(chosen.condition), (mailbox_id, *chosen.bindings))
+
+    def url_key(self, account_id: int, mailbox_id: int) -> bytes | None:
+        """The secret, if there is one."""
+        found = self.all("SELECT secret FROM url_key WHERE account_id = ? AND mailbox_id = ?", (account_id, mailbox_id))
+        return found[0][0] if found else None
 
     def content(self, body_id: int) -> bytes | None:
         """The octets, or None when they stand in a file."""

@@ -57,8 +57,9 @@ class SqliteSpool:
         )
         return self._messages([_recipient(row) for row in rows])
 
-    async def next_due(self) -> float | None:
-        rows = self._reading.all("SELECT min(next_attempt_at) FROM queued_recipient WHERE state = 'waiting'", ())
+    async def next_due(self, later_than: float = -1.0) -> float | None:
+        sql = "SELECT min(next_attempt_at) FROM queued_recipient WHERE state = 'waiting' AND next_attempt_at > ?"
+        rows = self._reading.all(sql, (later_than,))
         found: float | None = rows[0][0]
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from posthouse.backends.sqlite import units_accept, units_mailbox, units_message, units_queue, upkeep
+from posthouse.backends.sqlite import units_accept, units_mailbox, units_message, units_queue, units_replace, units_urlkey, upkeep
 from posthouse.backends.sqlite.work import Unit
 
 UNITS: dict[str, Unit] = {
@@ -17,6 +17,9 @@ UNITS: dict[str, Unit] = {
     "store_flags": units_message.store_flags,
     "expunge": units_message.expunge,
     "copy": units_message.copy,
+    "replace": units_replace.replace,
+    "make_url_key": units_urlkey.make_url_key,
+    "drop_url_keys": units_urlkey.drop_url_keys,
     "queue_record": units_queue.record,
     "queue_state": units_queue.set_state,
     "queue_delete": units_queue.delete,

@@ -101,6 +101,7 @@ def subscribe(work: Work, arguments: list[Any]) -> None:
         work.execute("INSERT OR IGNORE INTO subscription VALUES (?, ?)", (account_id, name))
     else:
         work.execute("DELETE FROM subscription WHERE account_id = ? AND name = ?", (account_id, name))
+    work.touch(0, account_id, 0)
 
 
 def delete_account(work: Work, arguments: list[Any]) -> None:
@@ -109,6 +110,7 @@ def delete_account(work: Work, arguments: list[Any]) -> None:
     for (mailbox_id,) in work.all("SELECT mailbox_id FROM mailbox WHERE account_id = ?", (account_id,)):
         _doom(work, mailbox_id, account_id)
     work.execute("DELETE FROM subscription WHERE account_id = ?", (account_id,))
+    work.execute("DELETE FROM url_key WHERE account_id = ?", (account_id,))
     work.execute("INSERT OR IGNORE INTO gone_account VALUES (?)", (account_id,))
 
 
@@ -140,6 +142,7 @@ def _make(work: Work, account_id: int, name: str, special_use: str = "", *, sele
 
 def _doom(work: Work, mailbox_id: int, account_id: int) -> None:
     work.execute("DELETE FROM mailbox WHERE mailbox_id = ?", (mailbox_id,))
+    work.execute("DELETE FROM url_key WHERE mailbox_id = ?", (mailbox_id,))
     work.execute("INSERT INTO doomed_mailbox VALUES (?)", (mailbox_id,))
     work.touch(mailbox_id, account_id, 0)
     work.upkeep_due = True

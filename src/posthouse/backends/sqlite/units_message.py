@@ -90,7 +90,7 @@ def expunge(work: Work, arguments: list[Any]) -> list[int]:
     marked = Chosen(f"{chosen.condition} AND flags & ?", (*chosen.bindings, DELETED))
     gone = work.all(_SELECT.format(marked.condition), (mailbox_id, *marked.bindings))
     if gone:
-        _remove(work, mailbox_id, gone, marked, mod_seq + 1)
+        remove(work, mailbox_id, gone, marked, mod_seq + 1)
         work.loosen(row[3] for row in gone)
         work.touch(mailbox_id, account_id, mod_seq + 1)
     return [row[0] for row in gone]
@@ -122,7 +122,7 @@ def transfer(work: Work, mailbox_id: int, ranges: list[Any] | None, target_id: i
     if move:
         if mailbox_id == target_id:
             chosen, mod_seq = Chosen.of([[row[0], row[0]] for row in found]), target_mod_seq - 1
-        _remove(work, mailbox_id, found, chosen, mod_seq + 1)
+        remove(work, mailbox_id, found, chosen, mod_seq + 1)
         work.touch(mailbox_id, account_id, mod_seq + 1)
     work.touch(target_id, target_account, target_mod_seq)
     return [uid_validity, [row[0] for row in found], [row[1] for row in rows]]
@@ -139,7 +139,7 @@ def _grow(work: Work, mailbox_id: int, rows: list[Row], mod_seq: int, keywords: 
     )
 
 
-def _remove(work: Work, mailbox_id: int, gone: list[Row], chosen: Chosen, mod_seq: int) -> None:
+def remove(work: Work, mailbox_id: int, gone: list[Row], chosen: Chosen, mod_seq: int) -> None:
     """Takes ``gone``, rows of (uid, flags, size_bytes, ...) that ``chosen`` chooses, out of a mailbox."""
     work.execute(_VANISH.format(chosen.condition), (mod_seq, mailbox_id, *chosen.bindings))
     work.execute(_DELETE.format(chosen.condition), (mailbox_id, *chosen.bindings))

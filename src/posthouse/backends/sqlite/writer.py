@@ -59,7 +59,7 @@ class MailWriterThread:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="mail-writer", daemon=True)
         self._lock = -1
-        self._work: Work | None = None
+        self.work: Work | None = None
         self._checkpoints: Checkpoints | None = None
         self._expected = 1
         self._upkeep_from = 0.0
@@ -75,7 +75,7 @@ class MailWriterThread:
         except MailError:
             os.close(self._lock)
             raise
-        self._work = Work(connection, self._clock, BlobFiles(blob_folder(self._path)))
+        self.work = Work(connection, self._clock, BlobFiles(blob_folder(self._path)))
         self._checkpoints = Checkpoints(connection, self._path)
         self._thread.start()
 
@@ -105,9 +105,9 @@ class MailWriterThread:
         self._stopping = True
         self._jobs.put(None)
         self._thread.join()
-        if self._checkpoints and self._work:
+        if self._checkpoints and self.work:
             self._checkpoints.close()
-            self._work.connection.close()
+            self.work.connection.close()
         os.close(self._lock)
 
     # --- the thread
@@ -124,7 +124,7 @@ class MailWriterThread:
                 os._exit(DEAD_WRITER_STATUS)
 
     def _write(self) -> None:
-        work, checkpoints = self._work, self._checkpoints
+        work, checkpoints = self.work, self._checkpoints
         assert work is not None and checkpoints is not None
         running = True
         while running:
@@ -185,7 +185,7 @@ class MailWriterThread:
         UNITS_COUNT.inc(len(group))
         COMMIT_SECONDS.observe(time.perf_counter() - started_at)
         if work.touched or work.queue_grew:
-            latest = {notice.mailbox_id: notice for notice in work.touched}
+            latest = {(notice.mailbox_id, notice.account_id): notice for notice in work.touched}
             self._tell(Committed(tuple(latest.values()), work.queue_grew))
         for job, (result, failure) in zip(group, results, strict=True):
             job[3](result, failure)

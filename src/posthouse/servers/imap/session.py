@@ -220,7 +220,7 @@ class ImapSession:
             self._say_goodbye(str(goodbye))
         except Disconnected:
             self.connection.abort()
-        except Exception as error:  # noqa: BLE001  (the session must not die of it)
+        except Exception as error:
             _log.error("idle failed", error=repr(error), exc_info=True)
         finally:
             self._telling = None
@@ -319,7 +319,7 @@ class ImapSession:
             status, text, code = "NO", error.public, error.imap_code.encode()
         except (Goodbye, Disconnected):
             raise
-        except Exception as error:  # noqa: BLE001  (the connection goes on)
+        except Exception as error:
             name = type(command).__name__
             _log.error("command failed unexpectedly", command=name, account=self.peer.account, error=repr(error), exc_info=True)
             status, text, code = "NO", "Internal error", b"SERVERBUG"

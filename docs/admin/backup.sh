@@ -1,0 +1,22 @@
+#!/bin/sh
+# Copies a node's data folder while it runs: backup.sh DATA TARGET
+# Needs the command sqlite3. Run it as the node's user or as root.
+set -eu
+umask 077
+data=$1 target=$2
+mkdir -p "$target"
+bodies() { if [ -d "$data/blobs" ]; then cp -au "$data/blobs" "$target/"; fi; }
+database() {
+    rm -f "$target/$1.new"
+    sqlite3 -readonly "$data/$1" "VACUUM INTO '$target/$1.new'"
+    mv "$target/$1.new" "$target/$1"
+}
+# Large bodies before and after the database that names them, so that none is missing. Mail before the directory, so
+# that no account number in it can ever be given to somebody else.
+bodies
+database mail.db
+bodies
+database directory.db
+database traces.db
+cp -a "$data/tls" "$target/"
+sync -f "$target"

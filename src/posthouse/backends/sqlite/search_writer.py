@@ -1,0 +1,157 @@
+"""The writing side of ``search.db``: entries in, entries out, and how far the work has come, always in one transaction.
+
+One object in one process (the indexer). A file that cannot be used is thrown away and begun anew: the index is never the only
+copy of anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from posthouse.backends.sqlite.database import mail_errors, transaction
+from posthouse.backends.sqlite.search_schema import SEPARATOR, folded, open_search_writer, pack_attached, remove_files
+from posthouse.base import log
+from posthouse.base.errors import MailError, NoSpace
+
+_END = SEPARATOR * 2
+"""So that the last characters of a text, too, begin a term of three."""
+
+_log = log.get("search")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One content's text, not folded. ``attached``: names and text of its documents, "" if none. ``why`` is not "" when a
+    search must look at the content itself all the same."""
+
+    body_id: int
+    head: str = ""
+    body: str = ""
+    attached: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Contents of ``low < body_id <= high`` are in; ``mark`` is the digest of the newest. ``tried``: the first of the batch
+    that was begun and has not been finished, 0 if none; ``tries``: how often."""
+
+    low: int
+    high: int
+    mark: bytes = b""
+    tried: int = 0
+    tries: int = 0
+
+
+class SearchWriter:
+    """``open`` it first. Methods raise MailError when the disk is full or failing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db: apsw.Connection | None = None
+
+    def open(self) -> None:
+        """Opens the file, makes it anew if it is damaged or of another version."""
+        try:
+            self._db = self._checked()
+        except NoSpace:
+            raise
+        except MailError as error:
+            _log.warning("index-begun-anew", cause=error.cause)
+            remove_files(self._path)
+            self._db = self._checked()
+
+    def _checked(self) -> apsw.Connection:
+        db = open_search_writer(self._path)
+        try:
+            with mail_errors():
+                db.execute("SELECT count(*) FROM progress").fetchall()
+                for table in ("head", "body", "word"):
+                    db.execute(f"SELECT rowid FROM {table} WHERE {table} MATCH '\"abc\"' LIMIT 1").fetchall()  # noqa: S608
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    @property
+    def db(self) -> apsw.Connection:
+        assert self._db is not None
+        return self._db
+
+    def progress(self) -> Progress | None:
+        """None: nothing has been indexed, nor begun."""
+        with mail_errors():
+            row = self.db.execute("SELECT low, high, mark, tried, tries FROM progress").fetchone()
+        return Progress(*row) if row else None
+
+    def begin(self, progress: Progress) -> None:
+        """Notes how far it is, and what is tried next."""
+        with mail_errors(), transaction(self.db):
+            self._note(progress)
+
+    def put(self, entries: Sequence[Entry], progress: Progress) -> None:
+        """Adds entries (again, if they are there) together with the progress that follows from them."""
+        with mail_errors(), transaction(self.db):
+            for entry in entries:
+                self._put(entry)
+            self._note(progress)
+
+    def remove(self, body_ids: Iterable[int]) -> None:
+        """Takes contents out."""
+        with mail_errors(), transaction(self.db):
+            for body_id in body_ids:
+                self._remove(body_id)
+
+    def clear(self) -> None:
+        """Back to an empty index."""
+        with mail_errors(), transaction(self.db):
+            for table in ("head", "body", "word"):
+                self.db.execute(f"INSERT INTO {table}({table}) VALUES ('delete-all')")  # noqa: S608 - our own words
+            self.db.execute("DELETE FROM attached")
+            self.db.execute("DELETE FROM unread")
+            self.db.execute("DELETE FROM progress")
+
+    def known(self, after: int, limit: int) -> list[int]:
+        """Contents that have entries, ascending after ``after``."""
+        with mail_errors():
+            sql = (
+                "SELECT id FROM (SELECT id FROM head_docsize WHERE id > ?1 UNION SELECT body_id FROM unread WHERE body_id > ?1)"
+                " ORDER BY id LIMIT ?2"
+            )
+            return [body_id for (body_id,) in self.db.execute(sql, (after, limit))]
+
+    def _note(self, progress: Progress) -> None:
+        row = (progress.low, progress.high, progress.mark, progress.tried, progress.tries)
+        self.db.execute("INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?)", row)
+
+    def _put(self, entry: Entry) -> None:
+        if self.db.execute("SELECT 1 FROM head_docsize WHERE id = ?", (entry.body_id,)).fetchone():
+            self._remove(entry.body_id)
+        db, body_id = self.db, entry.body_id
+        if entry.why:
+            db.execute("INSERT OR REPLACE INTO unread VALUES (?, ?)", (body_id, entry.why))
+        if not (entry.head or entry.body or entry.attached):
+            return
+        head, body, attached = folded(entry.head), folded(entry.body), folded(entry.attached)
+        if attached:
+            db.execute("INSERT INTO attached VALUES (?, ?)", (body_id, pack_attached(attached)))
+            body = f"{body}{SEPARATOR}{attached}"
+        db.execute("INSERT INTO head (rowid, text) VALUES (?, ?)", (body_id, head + _END))
+        db.execute("INSERT INTO body (rowid, text) VALUES (?, ?)", (body_id, body + _END))
+        db.execute("INSERT INTO word (rowid, text) VALUES (?, ?)", (body_id, f"{head}{SEPARATOR}{body}"))
+
+    def _remove(self, body_id: int) -> None:
+        for table in ("head", "body", "word"):
+            self.db.execute(f"DELETE FROM {table} WHERE rowid = ?", (body_id,))  # noqa: S608 - our own words
+        self.db.execute("DELETE FROM attached WHERE body_id = ?", (body_id,))
+        self.db.execute("DELETE FROM unread WHERE body_id = ?", (body_id,))

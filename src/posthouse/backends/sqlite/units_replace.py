@@ -1,0 +1,25 @@
+"""The unit of REPLACE: a message is added and another removed, together or not at all (RFC 8508)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from posthouse.backends.sqlite.uid_sets import Chosen
+from posthouse.backends.sqlite.units_message import append, remove
+from posthouse.backends.sqlite.work import Work
+from posthouse.base.errors import NotFound
+
+
+def replace(work: Work, arguments: list[Any]) -> list[int]:
+    """``[mailbox_id, uid, target_id, parcel, flag names, received_at or None]``; gives ``[uid_validity, uid]``."""
+    mailbox_id, uid, target_id, *message = arguments
+    sql = "SELECT uid, flags, size_bytes, body_id FROM message WHERE mailbox_id = ? AND uid = ?"
+    old = work.one(sql, (mailbox_id, uid))
+    if old is None:
+        raise NotFound("There is no such message")
+    uid_validity, uids = append(work, [target_id, [message]])
+    account_id, _, _, mod_seq, *_ = work.mailbox(mailbox_id)
+    remove(work, mailbox_id, [old], Chosen.of([[uid, uid]]), mod_seq + 1)
+    work.loosen([old[3]])
+    work.touch(mailbox_id, account_id, mod_seq + 1)
+    return [uid_validity, uids[0]]

@@ -1,0 +1,35 @@
+"""Success notices for what went into local mailboxes, to senders who asked for them (NOTIFY=SUCCESS, RFC 3461 §4.1).
+
+Called by dispose after the message is durable and before it is acknowledged; a notice is an acceptance of its own. If it cannot
+be kept the message stands all the same: the trace shows it, and the sender does without.
+"""
+
+from __future__ import annotations
+
+from posthouse.base.errors import MailError
+from posthouse.interfaces.sink import Sink
+from posthouse.interfaces.traces import TraceLog
+from posthouse.model.plan import Acceptance
+from posthouse.model.verdict import Continue, Reason, Verdict
+from posthouse.queue.notices import Notices, record_of
+
+
+class Receipts:
+    """Writes them, keeps them, records them."""
+
+    def __init__(self, notices: Notices, sink: Sink, traces: TraceLog) -> None:
+        self._notices = notices
+        self._sink = sink
+        self._traces = traces
+
+    async def send(self, stage: str, acceptance: Acceptance) -> Verdict | None:
+        """What to note in the trace; None if nobody asked."""
+        try:
+            notice = await self._notices.delivered(acceptance)
+            if notice is None:
+                return None
+            await self._sink.commit(notice)
+        except MailError as error:
+            return Continue(Reason(stage, "notice", f"no notice of success: {error.cause or error.public}"))
+        self._traces.record(record_of(notice, f"tells about {acceptance.trace_id}"))
+        return Continue(Reason(stage, "notice", f"the sender asked to be told, id {notice.trace_id}"))

@@ -1,0 +1,161 @@
+"""One attempt at one job: look whether it still stands, find hosts, hand over, write down what came of it (OUT-6).
+
+Before anything is said to a host the spool is asked again, so that what was held or deleted meanwhile stays. After a host has
+answered, the answer is written down however often that takes: to forget it would be to send the message again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from posthouse.base import log
+from posthouse.base.clock import Clock
+from posthouse.base.errors import MailError
+from posthouse.base.metrics import DELIVERIES
+from posthouse.interfaces.courier import Answer, Courier, Parcel, Target, Unreachable
+from posthouse.interfaces.spool import Spool
+from posthouse.interfaces.traces import TraceLog
+from posthouse.model.queued import QueuedMessage
+from posthouse.model.settings import QueueSettings
+from posthouse.model.trace import TraceRecord, TraceStep
+from posthouse.queue.lines import Job
+from posthouse.queue.notices import Event, Notices, record_of
+from posthouse.queue.outcomes import judge
+from posthouse.queue.targets import Targets
+
+OURS = b"return-path:"
+LONGEST_WAIT_S = 60.0
+
+_log = log.get("queue")
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What attempts work with. ``sleep`` waits for seconds."""
+
+    spool: Spool
+    courier: Courier
+    targets: Targets
+    notices: Notices
+    traces: TraceLog
+    clock: Clock
+    settings: Callable[[], QueueSettings]
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``reached``: a host answered, or there was nothing to do. ``again_at``: when the next attempt is due, or None."""
+
+    reached: bool = True
+    again_at: float | None = None
+
+
+async def attempt(tools: Tools, job: Job) -> Result:
+    """Raises MailError when the spool cannot be read; then nothing has happened."""
+    job = await _still_standing(tools, job)
+    if not job.message.recipients:
+        return Result()
+    content = await tools.spool.content(job.message.body_id)
+    answers, relay = await _deliver(tools, job, content)
+    again_at = await _write_down(tools, job.message, answers, relay, content)
+    return Result(bool(relay), again_at)
+
+
+async def _still_standing(tools: Tools, job: Job) -> Job:
+    """The job with those of its recipients that wait as they did when it was scheduled."""
+    wanted = {recipient.recipient_id for recipient in job.message.recipients}
+    fresh = await tools.spool.get(job.message.queue_id)
+    standing = [each for each in fresh.recipients if each.recipient_id in wanted and each.state == "waiting"] if fresh else ()
+    return replace(job, message=replace(job.message, recipients=tuple(standing)))
+
+
+async def _deliver(tools: Tools, job: Job, content: bytes) -> tuple[Sequence[Answer], str]:
+    """The answers, one a recipient, and the host that gave them ("" if it was none)."""
+    recipients = tuple(recipient.recipient for recipient in job.message.recipients)
+    try:
+        targets = await tools.targets.find(job.domain, job.next_hop)
+    except MailError as error:
+        return [Answer(error.code, f"{error.code} {error.enhanced} {error.public}")] * len(recipients), ""
+    parcel = Parcel(job.message.sender, recipients, _without_return_path(content))
+    failures: list[Unreachable] = []
+    failure = ""
+    for target in targets:
+        try:
+            return await tools.courier.deliver(target, parcel), _name(target)
+        except Unreachable as error:
+            failures.append(error)
+            failure = f"{_name(target)}: {error.cause}"
+    if failures and all(error.never for error in failures):
+        return [Answer(521, f"521 5.3.2 No host takes mail: {failure}")] * len(recipients), ""
+    return [Answer(450, f"450 4.4.1 No host could be reached: {failure}")] * len(recipients), ""
+
+
+async def _write_down(
+    tools: Tools, message: QueuedMessage, answers: Sequence[Answer], relay: str, content: bytes
+) -> float | None:
+    """Gives when the next attempt is due, None if there is none."""
+    now, queue = tools.clock.now(), tools.settings()
+    events = [
+        Event(recipient, judge(message, recipient, answer, relay=relay, now=now, queue=queue), answer)
+        for recipient, answer in zip(message.recipients, answers, strict=True)
+    ]
+    outcomes = [event.outcome for event in events]
+    wait_s = 1.0
+    while True:
+        try:
+            notice = await tools.notices.bounce(message, events, content)
+            await tools.spool.record(message.queue_id, outcomes, notice)
+            break
+        except MailError as error:
+            _log.error("outcome not recorded yet", queue_id=message.queue_id, cause=error.cause or error.public)
+            await tools.sleep(wait_s)
+            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+    for outcome in outcomes:
+        DELIVERIES.labels(_WORDS[outcome.state]).inc()
+    tools.traces.record(_told(message, events, now, notice.trace_id if notice else ""))
+    if notice is not None:
+        tools.traces.record(record_of(notice, f"tells about {message.trace_id}"))
+    return min((outcome.next_attempt_at for outcome in outcomes if outcome.state == "waiting"), default=None)
+
+
+def _told(message: QueuedMessage, events: Sequence[Event], now: float, notice: str) -> TraceRecord:
+    words = [_WORDS[event.outcome.state] for event in events]
+    steps = [
+        TraceStep(now, "queue", event.outcome.relay or "route", word, str(event.recipient.recipient), event.outcome.reply)
+        for event, word in zip(events, words, strict=True)
+    ]
+    if notice:
+        steps.append(TraceStep(now, "queue", "notice", "notified", str(message.sender), f"the sender was told, id {notice}"))
+    return TraceRecord(
+        trace_id=message.trace_id,
+        at=now,
+        service="queue",
+        client="",
+        helo="",
+        account="",
+        sender=str(message.sender),
+        recipients=tuple(str(event.recipient.recipient) for event in events),
+        message_id="",
+        subject="",
+        size_bytes=message.size_bytes,
+        outcome=next(word for word in ("failed", "delayed", "delivered") if word in words),
+        reply=events[0].outcome.reply,
+        steps=tuple(steps),
+    )
+
+
+_WORDS = {"done": "delivered", "failed": "failed", "waiting": "delayed"}
+
+
+def _name(target: Target) -> str:
+    return target.host if target.host == target.address else f"{target.host}[{target.address}]"
+
+
+def _without_return_path(content: bytes) -> bytes:
+    """Relayed mail carries no Return-Path of ours (docs/adr/0003)."""
+    if content[: len(OURS)].lower() != OURS:
+        return content
+    return content[content.find(b"\n") + 1 :]

@@ -1,0 +1,159 @@
+"""What every resolver promises (interfaces/resolver.py): by a real DNS server, and by the table that tests use."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from posthouse.backends.dns import DnsResolver
+from posthouse.backends.memory.resolver import MemoryResolver
+from posthouse.base.errors import Temporary
+from posthouse.interfaces.resolver import Mx, Resolver
+from support.knot import Knot
+
+LONG = "v=DKIM1; p=" + "A" * 1900
+RECORDS = {
+    ("faraway.test", "MX"): ["20 b.faraway.test", "10 a.faraway.test", "10 c.faraway.test"],
+    ("faraway.test", "TXT"): ["v=spf1 -all"],
+    ("a.faraway.test", "A"): ["192.0.2.1", "192.0.2.2"],
+    ("a.faraway.test", "AAAA"): ["2001:db8::1"],
+    ("b.faraway.test", "A"): ["192.0.2.3"],
+    ("c.faraway.test", "AAAA"): ["2001:db8::3"],
+    ("null.test", "MX"): ["0 ."],
+    ("long.test", "TXT"): [LONG],
+    ("192.0.2.1", "PTR"): ["a.faraway.test"],
+    ("2001:db8::1", "PTR"): ["a.faraway.test"],
+}
+
+
+@pytest.fixture(scope="module")
+def knot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Knot]:
+    with Knot(tmp_path_factory.mktemp("knot"), RECORDS) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "dns"])
+async def resolver(request: pytest.FixtureRequest) -> Resolver:
+    if request.param == "memory":
+        return MemoryResolver(RECORDS)
+    return DnsResolver([request.getfixturevalue("knot").address])
+
+
+async def test_mx_records_come_by_preference_without_final_dots(resolver: Resolver) -> None:
+    expected = [Mx(10, "a.faraway.test"), Mx(10, "c.faraway.test"), Mx(20, "b.faraway.test")]
+    assert list(await resolver.mx("faraway.test")) == expected
+    assert list(await resolver.mx("FarAway.TEST")) == expected
+
+
+async def test_a_null_mx_is_one_entry_with_a_dot(resolver: Resolver) -> None:
+    assert list(await resolver.mx("null.test")) == [Mx(0, ".")]
+
+
+async def test_addresses_are_of_both_families(resolver: Resolver) -> None:
+    found = list(await resolver.addresses("a.faraway.test"))
+    assert found[0] == "2001:db8::1"
+    assert sorted(found[1:]) == ["192.0.2.1", "192.0.2.2"]
+    assert list(await resolver.addresses("b.faraway.test")) == ["192.0.2.3"]
+    assert list(await resolver.addresses("c.faraway.test")) == ["2001:db8::3"]
+
+
+async def test_texts_are_joined_however_long(resolver: Resolver) -> None:
+    assert list(await resolver.txt("faraway.test")) == ["v=spf1 -all"]
+    assert list(await resolver.txt("long.test")) == [LONG]
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+async def test_names_of_addresses(resolver: Resolver, address: str) -> None:
+    assert list(await resolver.ptr(address)) == ["a.faraway.test"]
+
+
+async def test_no_such_name_and_no_such_record_are_empty_and_told_apart(resolver: Resolver) -> None:
+    for name in ("nowhere.test", "b.faraway.test"):
+        assert list(await resolver.mx(name)) == []
+        assert list(await resolver.txt(name)) == []
+    assert list(await resolver.addresses("nowhere.test")) == []
+    assert list(await resolver.ptr("192.0.2.77")) == []
+    assert await resolver.exists("faraway.test")
+    assert await resolver.exists("b.faraway.test")
+    assert not await resolver.exists("nowhere.test")
+
+
+@pytest.mark.parametrize("name", ["a" * 64 + ".test", ".".join(["a" * 60] * 5) + ".test", "two..dots.test", "", "ü.test"])
+async def test_names_that_cannot_be_are_no_failure(resolver: Resolver, name: str) -> None:
+    assert list(await resolver.mx(name)) == []
+    assert list(await resolver.addresses(name)) == []
+
+
+# --- what only the real one has
+
+
+async def test_a_server_that_is_not_there_is_a_temporary_failure_within_the_budget() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        resolver = DnsResolver([f"127.0.0.1:{silent.getsockname()[1]}"], budget_s=0.4)
+        started = time.monotonic()
+        with pytest.raises(Temporary) as failure:
+            await resolver.mx("faraway.test")
+    assert time.monotonic() - started < 1.5
+    assert failure.value.enhanced == "4.4.3"
+
+
+async def test_a_server_that_refuses_is_a_temporary_failure(knot: Knot) -> None:
+    with pytest.raises(Temporary):
+        await DnsResolver([knot.address], budget_s=0.5).mx("example.com")
+
+
+async def test_the_next_server_is_asked_when_one_is_dead(knot: Knot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posthouse.backends.dns.TRY_S", 0.2)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
+        gone.bind(("127.0.0.1", 0))
+        port = gone.getsockname()[1]
+    resolver = DnsResolver([f"127.0.0.1:{port}", knot.address])
+    assert len(await resolver.mx("faraway.test")) == 3
+
+
+async def test_answers_are_kept_for_their_time_absence_too(tmp_path: Path) -> None:
+    with Knot(tmp_path / "knot", RECORDS) as server:
+        resolver = DnsResolver([server.address], budget_s=0.3)
+        first = await resolver.mx("faraway.test"), await resolver.txt("nowhere.test"), await resolver.mx("b.faraway.test")
+        server.stop()
+        assert (
+            await resolver.mx("faraway.test"),
+            await resolver.txt("nowhere.test"),
+            await resolver.mx("b.faraway.test"),
+        ) == first
+        with pytest.raises(Temporary):
+            await resolver.addresses("a.faraway.test")
+
+
+async def test_one_question_asked_by_many_at_once_goes_out_once() -> None:
+    questions = 0
+
+    class Counting(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            nonlocal questions
+            questions += 1
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Counting, ("127.0.0.1", 0))
+    resolver = DnsResolver([f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"], budget_s=0.4)
+    results = await asyncio.gather(*(resolver.mx("faraway.test") for _ in range(50)), return_exceptions=True)
+    transport.close()
+    assert all(isinstance(result, Temporary) for result in results)
+    assert questions == 1
+
+
+async def test_a_flood_of_questions_is_bounded() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        resolver = DnsResolver([f"127.0.0.1:{silent.getsockname()[1]}"], budget_s=0.3)
+        asked = (resolver.txt(f"n{number}.test") for number in range(400))
+        results = await asyncio.gather(*asked, return_exceptions=True)
+    overload = [result for result in results if isinstance(result, Temporary) and result.cause == "resolver overloaded"]
+    assert len(results) == 400
+    assert len(overload) == 400 - 256

@@ -1,0 +1,70 @@
+"""Submissions by jane on a running node, and what came back to her."""
+
+from __future__ import annotations
+
+import email
+import email.message
+from collections.abc import Sequence
+
+from support.node import PASSWORD, Node, until
+
+JANE = "jane@example.test"
+
+
+def submit(
+    node: Node, subject: str, *recipients: str, notify: str = "", sender: str = JANE, options: Sequence[str] = (), size: int = 0
+) -> str:
+    """Sends by submission as jane; gives the trace id."""
+    content = (
+        f"From: <{JANE}>\r\nTo: <{recipients[0]}>\r\nSubject: {subject}\r\n\r\nHello.\r\n" + "x" * 70 * (size // 70) + "\r\n"
+    )
+    with node.smtp("submission") as client:
+        client.ehlo("client.test")
+        client.login(JANE, PASSWORD)
+        assert client.mail(sender, list(options))[0] == 250
+        for recipient in recipients:
+            assert client.rcpt(recipient, [f"NOTIFY={notify}"] if notify else [])[0] == 250
+        code, text = client.data(content)
+        assert code == 250, text
+        return text.decode().split()[-1]
+
+
+def queue(node: Node) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = node.json("queue", "list")
+    return rows
+
+
+def until_queue_is_empty(node: Node, timeout_s: float = 20.0) -> None:
+    until(lambda: queue(node) == [], timeout_s)
+
+
+def inbox(node: Node, user: str = JANE) -> list[email.message.Message]:
+    """All messages in a user's INBOX."""
+    with node.imap(user) as client:
+        client.select("INBOX", readonly=True)
+        _, found = client.search(None, "ALL")
+        numbers = found[0].split()
+        contents = [client.fetch(number.decode(), "(BODY.PEEK[])")[1][0][1] for number in numbers]  # type: ignore[index]
+    return [email.message_from_bytes(content) for content in contents]  # type: ignore[arg-type]
+
+
+def with_subject(node: Node, subject: str, user: str = JANE) -> email.message.Message:
+    """The message of this subject, once it is there."""
+    found: email.message.Message = until(lambda: next((m for m in inbox(node, user) if m["Subject"] == subject), None))
+    return found
+
+
+def reports(node: Node, about: str) -> list[dict[str, str]]:
+    """The fields of all DSN recipients in jane's INBOX whose notice returns a message of subject ``about``."""
+    found = []
+    for message in inbox(node):
+        if message.get_content_type() != "multipart/report":
+            continue
+        _, machine, returned = message.get_payload()  # type: ignore[misc]
+        if f"Subject: {about}" not in returned.as_string():  # type: ignore[union-attr]
+            continue
+        assert message["Return-Path"] == "<>"
+        assert message["Auto-Submitted"] == "auto-replied"
+        whole, *each = machine.get_payload()  # type: ignore[union-attr]
+        found += [{**dict(whole.items()), **dict(fields.items())} for fields in each]  # type: ignore[union-attr]
+    return found

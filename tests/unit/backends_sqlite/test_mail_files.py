@@ -1,0 +1,156 @@
+"""Large contents in files: written before they are named, removed only when nothing names them and they are old."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from posthouse.backends.sqlite.blob_files import KEEP_S, BlobFiles
+from posthouse.backends.sqlite.check import check
+from posthouse.backends.sqlite.local_gate import LocalGate
+from posthouse.backends.sqlite.mailstore import SqliteMailStore
+from posthouse.backends.sqlite.parcels import IN_FILE_BYTES
+from posthouse.backends.sqlite.writer import MailWriterThread
+from posthouse.base.errors import NotFound
+from posthouse.model.mailbox import NewMessage
+from support.mail_backends import letter
+
+
+@dataclass
+class Real:
+    store: SqliteMailStore
+    writer: MailWriterThread
+    path: Path
+    mailbox_id: int
+
+    def files(self) -> list[Path]:
+        return sorted(path for path in (self.path.parent / "blobs").rglob("*") if path.is_file())
+
+    async def append(self, content: bytes, *flags: str) -> int:
+        await self.store.append(self.mailbox_id, [NewMessage(content, flags)])
+        _, rows = await self.store.rows(self.mailbox_id)
+        (fact,) = await self.store.facts(self.mailbox_id, [rows[-1].uid])
+        return fact.body_id
+
+    async def swept(self) -> None:
+        """Waits until upkeep has nothing left to do."""
+        assert self.writer.work
+        while self.writer.work.upkeep_due:
+            await self.store.subscribe(1, "INBOX", on=True)
+
+    def age(self) -> None:
+        for path in self.files():
+            os.utime(path, (1_000_000, 1_000_000))
+
+
+@pytest.fixture
+async def real(tmp_path: Path) -> AsyncIterator[Real]:
+    path = tmp_path / "data" / "mail.db"
+    writer = MailWriterThread(path)
+    writer.start()
+    store = SqliteMailStore(LocalGate(writer), path)
+    inbox = await store.mailbox(1, "INBOX")
+    assert inbox
+    yield Real(store, writer, path, inbox.mailbox_id)
+    store.close()
+    writer.stop()
+
+
+LARGE = letter("large", IN_FILE_BYTES + 1000)
+
+
+async def test_only_large_contents_stand_in_files_and_each_once(real: Real) -> None:
+    await real.append(letter("small"))
+    first = await real.append(LARGE)
+    second = await real.append(LARGE)
+    assert first == second and len(real.files()) == 1
+    assert real.files()[0].read_bytes() == LARGE
+    assert check(real.path, contents=True).problems == ()
+
+
+async def test_expunged_contents_are_reclaimed(real: Real) -> None:
+    small, large = await real.append(letter("small"), "\\Deleted"), await real.append(LARGE, "\\Deleted")
+    await real.store.expunge(real.mailbox_id, None)
+    await real.swept()
+    for body_id in (small, large):
+        with pytest.raises(NotFound):
+            await real.store.content(body_id)
+    assert check(real.path).bodies == 0
+    assert len(real.files()) == 1 and await real.store.sweep_files() == 0  # a worker may be about to name it
+    real.age()
+    assert await real.store.sweep_files() == 1
+    assert real.files() == [] and check(real.path).problems == ()
+
+
+async def test_a_content_shared_with_another_mailbox_stays(real: Real) -> None:
+    body_id = await real.append(LARGE, "\\Deleted")
+    trash = await real.store.mailbox(1, "Trash")
+    assert trash
+    await real.store.copy(real.mailbox_id, [1], trash.mailbox_id)
+    await real.store.expunge(real.mailbox_id, None)
+    await real.swept()
+    real.age()
+    assert await real.store.sweep_files() == 0
+    assert await real.store.content(body_id) == LARGE
+
+
+async def test_a_deleted_mailbox_and_account_give_everything_back(real: Real) -> None:
+    box = await real.store.create(1, "big")
+    await real.store.append(box.mailbox_id, [NewMessage(letter(f"m{number}")) for number in range(700)])
+    await real.store.store_flags(box.mailbox_id, range(1, 300), "add", ["\\Deleted"])
+    await real.store.expunge(box.mailbox_id, None)
+    await real.store.delete(1, "big")
+    await real.append(LARGE)
+    await real.store.delete_account(1)
+    await real.swept()
+    report = check(real.path)
+    assert (report.problems, report.messages, report.bodies, report.mailboxes) == ((), 0, 0, 0)
+    assert real.store._reading.all("SELECT count(*) FROM vanished", ()) == [(0,)]
+
+
+async def test_a_file_that_was_swept_just_before_it_is_named_is_written_again(
+    real: Real, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = BlobFiles.write
+    times = 0
+
+    def swept_at_first(self: BlobFiles, digest: bytes, content: bytes) -> None:
+        nonlocal times
+        times += 1
+        written(self, digest, content)
+        if times == 1:
+            self.path(digest).unlink()
+
+    monkeypatch.setattr(BlobFiles, "write", swept_at_first)
+    body_id = await real.append(LARGE)
+    assert times == 2 and await real.store.content(body_id) == LARGE
+
+
+async def test_files_that_no_unit_ever_named_go_when_they_are_old(real: Real) -> None:
+    blobs = BlobFiles(real.path.parent / "blobs")
+    blobs.write(b"\x01" * 32, b"orphan")
+    half = blobs.path(b"\x01" * 32).with_name(".half.1.2")
+    half.write_bytes(b"x")
+    assert await real.store.sweep_files() == 0 and len(real.files()) == 2
+    real.age()
+    assert any("nothing names it" in problem for problem in check(real.path).problems)
+    assert await real.store.sweep_files() == 1
+    assert real.files() == [] and check(real.path).problems == ()
+
+
+def test_writing_a_file_again_makes_it_young(tmp_path: Path) -> None:
+    blobs = BlobFiles(tmp_path / "blobs")
+    digest = b"\x02" * 32
+    blobs.write(digest, b"content")
+    os.utime(blobs.path(digest), (1000, 1000))
+    blobs.write(digest, b"content")
+    now = blobs.path(digest).stat().st_mtime
+    assert not blobs.remove(digest, now + KEEP_S - 1)
+    assert blobs.remove(digest, now + KEEP_S + 1)
+    assert blobs.remove(digest, now)  # gone already
+    with pytest.raises(NotFound):
+        blobs.read(digest)
