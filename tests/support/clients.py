@@ -14,6 +14,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -55,6 +56,8 @@ class Wire:
         self.socket = socket.create_connection((LOCALHOST, port), timeout=timeout_s)
         self.socket.sendall(first)
         self._buffer = b""
+        self._deflate: zlib._Compress | None = None
+        self._inflate: zlib._Decompress | None = None
         if tls:
             self.start_tls()
 
@@ -64,7 +67,16 @@ class Wire:
 
     def send(self, data: str | bytes) -> None:
         """Text gets its CRLF, octets go as they are."""
-        self.socket.sendall(data.encode() + b"\r\n" if isinstance(data, str) else data)
+        octets = data.encode() + b"\r\n" if isinstance(data, str) else data
+        if self._deflate is not None:
+            octets = self._deflate.compress(octets) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        self.socket.sendall(octets)
+
+    def compress(self) -> None:
+        """Raw DEFLATE both ways from here on (RFC 4978)."""
+        assert not self._buffer, f"octets before compression: {self._buffer!r}"
+        self._deflate = zlib.compressobj(wbits=-15)
+        self._inflate = zlib.decompressobj(wbits=-15)
 
     def line(self) -> bytes:
         """The next line without its CRLF; raises EOFError at the end of the stream."""
@@ -83,7 +95,7 @@ class Wire:
         chunk = self.socket.recv(1 << 16)
         if not chunk:
             raise EOFError(f"the server closed the connection after {self._buffer!r}")
-        self._buffer += chunk
+        self._buffer += chunk if self._inflate is None else self._inflate.decompress(chunk)
 
     def ends(self) -> bool:
         """Whether the server closes the connection, saying nothing more."""

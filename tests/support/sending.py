@@ -60,11 +60,11 @@ def reports(node: Node, about: str) -> list[dict[str, str]]:
     for message in inbox(node):
         if message.get_content_type() != "multipart/report":
             continue
-        _, machine, returned = message.get_payload()  # type: ignore[misc]
+        machine, returned = message.get_payload(1), message.get_payload(2)
         if f"Subject: {about}" not in returned.as_string():  # type: ignore[union-attr]
             continue
         assert message["Return-Path"] == "<>"
         assert message["Auto-Submitted"] == "auto-replied"
-        whole, *each = machine.get_payload()  # type: ignore[union-attr]
-        found += [{**dict(whole.items()), **dict(fields.items())} for fields in each]  # type: ignore[union-attr]
+        groups: list[email.message.Message] = machine.get_payload()  # type: ignore[union-attr, assignment]
+        found += [dict([*groups[0].items(), *fields.items()]) for fields in groups[1:]]
     return found

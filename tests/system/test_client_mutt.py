@@ -32,6 +32,7 @@ set copy = yes
 set folder = "{home}"
 set delete = yes
 set confirmappend = no
+set confirmcreate = no
 set auto_tag = no
 set wait_key = no
 set send_charset = "utf-8"

@@ -24,9 +24,10 @@ async def answer(context: Context, request: Request) -> Answer:
         return Answer("usage", text=error.public, code=error.imap_code)
     except MailError as error:
         return Answer("failed", text=error.public, code=error.imap_code)
+    complaint = str(getattr(done.result, "complaint", ""))
     if request.face == "people":
-        return Answer("done", text=rendering.people(done.result))
+        return Answer("done", text=rendering.people(done.result), complaint=complaint)
     if request.face == "program":
-        return Answer("done", value=rendering.plain(done.result))
+        return Answer("done", value=rendering.plain(done.result), complaint=complaint)
     lines = rendering.fields(done.result, done.operation.columns)
     return Answer("done", lines=cast("list[list[Field]]", lines))

@@ -15,6 +15,11 @@ class Findings:
     sound: bool
     problems: tuple[str, ...]
 
+    @property
+    def complaint(self) -> str:
+        """One line for standard error; "" when sound."""
+        return "" if self.sound else f"the store has {len(self.problems)} problems"
+
     def told(self) -> str:
         """One line, or one line for each problem."""
         if self.sound:

@@ -26,3 +26,8 @@ COMMIT_SECONDS = Histogram(
 )
 DELIVERIES = Counter("posthouse_deliveries", "Outbound delivery attempts by result.", ["result"], registry=REGISTRY)
 QUEUED = Gauge("posthouse_queue_recipients", "Recipients in the outbound queue by state.", ["state"], registry=REGISTRY)
+INDEXED = Counter("posthouse_search_indexed", "Contents added to the full-text index.", registry=REGISTRY)
+INDEX_WAITING = Gauge("posthouse_search_waiting", "Contents that wait for the full-text index, at most.", registry=REGISTRY)
+DOCUMENTS_READ = Counter(
+    "posthouse_search_documents", "Attached documents read for the index, by result.", ["kind", "result"], registry=REGISTRY
+)

@@ -29,7 +29,7 @@ def operate(words: Sequence[str], config: Path | None) -> int:
     if answer.kind != "done":
         return complain(answer.text, USAGE if answer.kind == "usage" else FAILED)
     show(request, answer)
-    return 0
+    return complain(answer.complaint, FAILED) if answer.complaint else 0
 
 
 def wants_help(words: Sequence[str]) -> bool:

@@ -29,13 +29,14 @@ class Term:
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
     """``indexed`` contents are in the index; at most ``waiting`` are not yet; ``unread`` never will be whole (too much text,
-    or trouble reading it) and are looked at by every search. ``documents``: contents with attachments' names or text.
-    ``size_bytes`` on disk."""
+    or trouble reading it) and are looked at by every search. ``documents``: contents with attachments' names or text;
+    ``documents_waiting``: contents whose documents are still to be read. ``size_bytes`` on disk."""
 
     indexed: int
     waiting: int
     unread: int
     documents: int
+    documents_waiting: int
     size_bytes: int
 
 

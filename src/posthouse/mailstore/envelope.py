@@ -70,6 +70,17 @@ def field_text(envelope: bytes, name: str) -> str:
     return ", ".join(_address(node) for node in addresses if isinstance(node, list)) if isinstance(addresses, list) else ""
 
 
+def texts(envelope: bytes) -> list[str]:
+    """All that ``field_text`` can give, for the full-text index. Raises ValueError."""
+    fields = parse(envelope)
+    found = [decoded(fields[1])] if isinstance(fields[1], bytes) else []
+    for place in _ADDRESS_FIELDS.values():
+        addresses = fields[place]
+        if isinstance(addresses, list):
+            found.append(", ".join(_address(node) for node in addresses if isinstance(node, list)))
+    return found
+
+
 def _subject(envelope: bytes) -> str:
     """The second string, without reading further."""
     sent = _TOKEN.match(envelope, 1)

@@ -130,6 +130,12 @@ class ImapSettings:
     login_timeout_s: float = setting(60.0, "Time to log in.", unit="s", at_least=5)
     max_connections: int = setting(10_000, "Open connections in one worker.", at_least=10)
     compress: bool = setting(True, "Offer COMPRESS=DEFLATE.", effect="new sessions")
+    message_limit: int = setting(
+        0, "Most messages that one command may be about (RFC 9738); 0: no limit, and none is announced.", at_least=0
+    )
+    url_submitters: tuple[str, ...] = setting(
+        (), "Accounts of submission servers: they may fetch URLs that users signed for `submit+` (RFC 4467).", form=ADDRESS
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,17 @@ class StoreSettings:
     max_mailboxes: int = setting(10_000, "Mailboxes of one user.", at_least=10)
     max_mailbox_depth: int = setting(20, "Levels of a mailbox name.", at_least=1, at_most=100)
     trace_days: int = setting(30, "How long traces are kept.", unit="days", at_least=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """The full-text index (STO-9)."""
+
+    documents: bool = setting(True, "Read attached documents (PDF, Office, OpenDocument, RTF) for the index.")
+    document_timeout_s: float = setting(10.0, "Longest time for one document.", unit="s", at_least=0.1, at_most=300)
+    text_chars: int = setting(
+        1 << 20, "Characters of one message that are indexed; a search reads longer ones.", at_least=1_000, at_most=16 << 20
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +189,7 @@ class Settings:
     imap: ImapSettings = field(default_factory=ImapSettings)
     pop: PopSettings = field(default_factory=PopSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
 
     def get(self, key: str) -> Value:
@@ -196,6 +214,7 @@ GROUPS: dict[str, type] = {
     "imap": ImapSettings,
     "pop": PopSettings,
     "store": StoreSettings,
+    "search": SearchSettings,
     "tls": TlsSettings,
 }
 CATALOGUE: dict[str, Spec] = {spec.key: spec for name, group in GROUPS.items() for spec in specs(name, group)}

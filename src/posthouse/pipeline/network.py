@@ -52,7 +52,7 @@ class Network(Stage):
         address = session.client_address
         if address in network_list(smtp.relay_networks):
             session.relay = "network"
-        if not smtp.dos_prevention or address in network_list(smtp.trusted_networks):
+        if not smtp.dos_prevention or session.service == "lmtp" or address in network_list(smtp.trusted_networks):
             return None
         new = self._counters.hit(new_key(address), WINDOW_S)
         if new > smtp.max_new_per_address:

@@ -34,13 +34,16 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """``text`` for people or the error's public text, ``value`` for programs, ``lines`` for the protocol."""
+    """``text`` for people or the error's public text, ``value`` for programs, ``lines`` for the protocol.
+
+    ``complaint``: the operation was done, and what it found is wrong (one line); the command line exits with 1."""
 
     kind: Kind
     text: str = ""
     code: str = ""
     value: object = None
     lines: list[list[Field]] = []
+    complaint: str = ""
 
 
 class FrameError(ValueError):

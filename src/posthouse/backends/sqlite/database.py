@@ -37,6 +37,7 @@ def open_writer(path: Path, migrations: Sequence[str], *, synchronous: Synchrono
     with mail_errors():
         connection = apsw.Connection(str(path))
         try:
+            path.chmod(0o600)
             connection.set_busy_timeout(WRITER_BUSY_TIMEOUT_MS)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {synchronous}")

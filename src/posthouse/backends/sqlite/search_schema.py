@@ -1,9 +1,11 @@
 """``search.db``: the full-text index of all contents, keyed by ``body_id``; made anew whenever it is lost or damaged.
 
 ``head`` and ``body`` hold every three characters in a row of a content's case-folded text, without places (contentless FTS5,
-trigram): what a substring search narrows by. ``word`` holds whole words for fuzzy search. ``attached`` keeps the text of
-documents, compressed, since reading them again would take too long. Contents of ``low < body_id <= high`` are in; those in
-``unread`` not wholly. A fresh index begins at the newest content and works back, so that new mail never waits for old.
+trigram): what a substring search narrows by. ``word`` holds whole words for fuzzy search. A content's documents have a row of
+their own in ``body`` and ``word``, under the negative of its number: they are read later (``due``) than the message, so that
+no document keeps other mail waiting. ``attached`` keeps their text, compressed, since reading them again takes too long.
+Contents of ``low < body_id <= high`` are in; those in ``unread`` not wholly. A fresh index begins at the newest content and
+works back, so that new mail never waits for old.
 Sources: https://www.sqlite.org/fts5.html (contentless-delete tables, detail option, trigram tokenizer).
 """
 
@@ -31,6 +33,7 @@ CREATE VIRTUAL TABLE head_terms USING fts5vocab('head', 'row');
 CREATE VIRTUAL TABLE body_terms USING fts5vocab('body', 'row');
 CREATE VIRTUAL TABLE word_terms USING fts5vocab('word', 'row');
 CREATE TABLE attached (body_id INTEGER PRIMARY KEY, text BLOB NOT NULL) STRICT;
+CREATE TABLE due (body_id INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE unread (body_id INTEGER PRIMARY KEY, why TEXT NOT NULL) STRICT;
 CREATE TABLE progress (
     one INTEGER PRIMARY KEY CHECK (one = 1),

@@ -35,10 +35,10 @@ def substring(db: apsw.Connection, table: str, text: str) -> str | None:
 
 def _beginnings(db: apsw.Connection, table: str, wanted: str) -> str | None:
     sql = f"SELECT term FROM {table}_terms WHERE term >= ? AND term < ? LIMIT ?"  # noqa: S608 - our own words
-    found = db.execute(sql, (wanted, wanted + _LAST_CHARACTER, MAX_BEGINNINGS + 1)).fetchall()
+    found = [str(term) for (term,) in db.execute(sql, (wanted, wanted + _LAST_CHARACTER, MAX_BEGINNINGS + 1))]
     if len(found) > MAX_BEGINNINGS:
         return None
-    return " OR ".join(_quoted(term) for (term,) in found) or _quoted(SEPARATOR * PIECE)
+    return " OR ".join(map(_quoted, found)) or _quoted(SEPARATOR * PIECE)
 
 
 def fuzzy(db: apsw.Connection, text: str) -> str | None:
@@ -58,7 +58,7 @@ def _near(db: apsw.Connection, wanted: str) -> str:
         sql = "SELECT term FROM word_terms WHERE term >= ? AND term < ? AND length(term) BETWEEN ? AND ? LIMIT ?"
         first = wanted[0]
         rows = db.execute(sql, (first, first + _LAST_CHARACTER, size - 1, size + 1, MAX_VOCABULARY))
-        close = [term for (term,) in rows if term != wanted and near.one_off(wanted, term)]
+        close = [term for term in (str(row[0]) for row in rows) if term != wanted and near.one_off(wanted, term)]
         asked += map(_quoted, close[:MAX_NEAR_WORDS])
     return " OR ".join(asked)
 

@@ -25,13 +25,14 @@ _log = log.get("search")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One content's text, not folded. ``attached``: names and text of its documents, "" if none. ``why`` is not "" when a
-    search must look at the content itself all the same."""
+    """One content's text, not folded. ``names``: those of its attachments, "" if none; ``due``: some are documents that are
+    still to be read. ``why`` is not "" when a search must look at the content itself all the same."""
 
     body_id: int
     head: str = ""
     body: str = ""
-    attached: str = ""
+    names: str = ""
+    due: bool = False
     why: str = ""
 
 
@@ -106,6 +107,19 @@ class SearchWriter:
                 self._put(entry)
             self._note(progress)
 
+    def due(self) -> int:
+        """The newest content whose documents are to be read; 0 if there is none."""
+        with mail_errors():
+            rows: list[tuple[int]] = self.db.execute("SELECT coalesce(max(body_id), 0) FROM due").fetchall()
+            return rows[0][0]
+
+    def put_documents(self, body_id: int, text: str) -> None:
+        """Names and text of a content's documents; nothing is due for it any more."""
+        with mail_errors(), transaction(self.db):
+            self.db.execute("DELETE FROM due WHERE body_id = ?", (body_id,))
+            if text:
+                self._put_attached(body_id, text)
+
     def remove(self, body_ids: Iterable[int]) -> None:
         """Takes contents out."""
         with mail_errors(), transaction(self.db):
@@ -117,9 +131,8 @@ class SearchWriter:
         with mail_errors(), transaction(self.db):
             for table in ("head", "body", "word"):
                 self.db.execute(f"INSERT INTO {table}({table}) VALUES ('delete-all')")  # noqa: S608 - our own words
-            self.db.execute("DELETE FROM attached")
-            self.db.execute("DELETE FROM unread")
-            self.db.execute("DELETE FROM progress")
+            for table in ("attached", "unread", "due", "progress"):
+                self.db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
 
     def known(self, after: int, limit: int) -> list[int]:
         """Contents that have entries, ascending after ``after``."""
@@ -135,23 +148,31 @@ class SearchWriter:
         self.db.execute("INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?, ?, ?)", row)
 
     def _put(self, entry: Entry) -> None:
-        if self.db.execute("SELECT 1 FROM head_docsize WHERE id = ?", (entry.body_id,)).fetchone():
-            self._remove(entry.body_id)
         db, body_id = self.db, entry.body_id
+        if db.execute("SELECT 1 FROM head_docsize WHERE id = ?", (body_id,)).fetchone():
+            self._remove(body_id)
         if entry.why:
             db.execute("INSERT OR REPLACE INTO unread VALUES (?, ?)", (body_id, entry.why))
-        if not (entry.head or entry.body or entry.attached):
+        if not (entry.head or entry.body or entry.names):
             return
-        head, body, attached = folded(entry.head), folded(entry.body), folded(entry.attached)
-        if attached:
-            db.execute("INSERT INTO attached VALUES (?, ?)", (body_id, pack_attached(attached)))
-            body = f"{body}{SEPARATOR}{attached}"
+        head, body = folded(entry.head), folded(entry.body)
         db.execute("INSERT INTO head (rowid, text) VALUES (?, ?)", (body_id, head + _END))
         db.execute("INSERT INTO body (rowid, text) VALUES (?, ?)", (body_id, body + _END))
         db.execute("INSERT INTO word (rowid, text) VALUES (?, ?)", (body_id, f"{head}{SEPARATOR}{body}"))
+        if entry.due:
+            db.execute("INSERT OR IGNORE INTO due VALUES (?)", (body_id,))
+        elif entry.names:
+            self._put_attached(body_id, entry.names)
+
+    def _put_attached(self, body_id: int, text: str) -> None:
+        attached = folded(text)
+        self.db.execute("INSERT OR REPLACE INTO attached VALUES (?, ?)", (body_id, pack_attached(attached)))
+        self.db.execute("INSERT INTO body (rowid, text) VALUES (?, ?)", (-body_id, attached + _END))
+        self.db.execute("INSERT INTO word (rowid, text) VALUES (?, ?)", (-body_id, attached))
 
     def _remove(self, body_id: int) -> None:
-        for table in ("head", "body", "word"):
-            self.db.execute(f"DELETE FROM {table} WHERE rowid = ?", (body_id,))  # noqa: S608 - our own words
-        self.db.execute("DELETE FROM attached WHERE body_id = ?", (body_id,))
-        self.db.execute("DELETE FROM unread WHERE body_id = ?", (body_id,))
+        for row, tables in ((body_id, ("head", "body", "word")), (-body_id, ("body", "word"))):
+            for table in tables:
+                self.db.execute(f"DELETE FROM {table} WHERE rowid = ?", (row,))  # noqa: S608 - our own words
+        for table in ("attached", "unread", "due"):
+            self.db.execute(f"DELETE FROM {table} WHERE body_id = ?", (body_id,))  # noqa: S608 - our own words

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import apsw
 
@@ -94,13 +94,16 @@ class SqliteTextIndex:
             size_bytes = sum(path.stat().st_size for path in self._path.parent.glob(self._path.name + "*"))
             with self._moment() as db:
                 low, high = db.execute("SELECT low, high FROM progress").fetchone() or (newest, newest)
-                sql = (
-                    "SELECT (SELECT count(*) FROM head_docsize), (SELECT count(*) FROM unread), (SELECT count(*) FROM attached)"
+                return IndexStatus(
+                    indexed=_count(db, "head_docsize"),
+                    waiting=max(newest - high, 0) + low,
+                    unread=_count(db, "unread"),
+                    documents=_count(db, "attached"),
+                    documents_waiting=_count(db, "due"),
+                    size_bytes=size_bytes,
                 )
-                ((indexed, unread, documents),) = db.execute(sql)
-            return IndexStatus(indexed, max(newest - high, 0) + low, unread, documents, size_bytes)
 
-        return await self._ask(ask, IndexStatus(0, 0, 0, 0, 0))
+        return await self._ask(ask, IndexStatus(0, 0, 0, 0, 0, 0))
 
     # --- in the thread
 
@@ -186,5 +189,10 @@ def _gather(db: apsw.Connection, table: str, question: str, into: set[int]) -> b
     """Adds what matches; False when it is too much to be worth having."""
     sql = f"SELECT rowid FROM {table} WHERE {table} MATCH ? LIMIT ?"  # noqa: S608 - our own words
     rows = db.execute(sql, (question, MAX_FOUND + 1)).fetchall()
-    into.update(body_id for (body_id,) in rows)
+    into.update(abs(body_id) for (body_id,) in cast(list[tuple[int]], rows))
     return len(rows) <= MAX_FOUND
+
+
+def _count(db: apsw.Connection, table: str) -> int:
+    rows: list[tuple[int]] = db.execute(f"SELECT count(*) FROM {table}").fetchall()  # noqa: S608 - our own words
+    return rows[0][0]

@@ -17,7 +17,7 @@ from posthouse.formats.mime.limits import DEFAULT, Limits
 from posthouse.formats.mime.parameters import Parameters, content_type, disposition, parameter
 from posthouse.model.summary import HeaderField, Part
 
-_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+\n?+(?:[ \t][^\n]*+\n?+)*+)")
+FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+\n?+(?:[ \t][^\n]*+\n?+)*+)")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 _DELIMITER_END = re.compile(rb"(--)?[ \t]*+\r?(?:\n|\Z)")
 _TEXT_PLAIN = ("text", "plain", (("charset", "us-ascii"),))
@@ -101,14 +101,14 @@ class _Indexer:
             position = content.find(b"\n", 0, limit) + 1
         allowed = min(self.limits.max_headers, self.fields_left)
         fields: list[HeaderField] = []
-        for match in iter(_FIELD.scanner(content, position, limit).match, None):  # type: ignore[attr-defined]
+        for match in iter(FIELD.scanner(content, position, limit).match, None):  # type: ignore[attr-defined]
             value_start, position = match.span(2)
             fields.append(HeaderField(match[1].decode().lower(), match.start(), value_start, position))
             if len(fields) >= allowed:
                 break
         self.fields_left -= len(fields)
         self.header_bytes_left -= position - start
-        too_many = len(fields) >= allowed and _FIELD.match(content, position, limit) is not None
+        too_many = len(fields) >= allowed and FIELD.match(content, position, limit) is not None
         if too_many or (limit < end and content.find(b"\n", position, limit) < 0):
             self.problems[words.TOO_MANY_FIELDS if too_many else words.HEADER_TOO_LARGE] = None
             blank = _BLANK_LINE.search(content, max(position - 1, start), end)

@@ -1,0 +1,145 @@
+"""What interfaces/mailstore.py promises of pieces of messages, of REPLACE and of URL secrets, held against both stores."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from posthouse.backends.sqlite.parcels import IN_FILE_BYTES
+from posthouse.base.errors import BadValue, NotFound
+from posthouse.interfaces.mailstore import HEAD_BYTES, MailStore
+from posthouse.model.mailbox import MailboxInfo, MessageRow, MessageSize, NewMessage
+from support.mail_backends import KINDS, MailBackends, letter, mail_backends, new, texts
+
+ACCOUNT = 7
+
+
+@pytest.fixture(params=KINDS)
+async def backends(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MailBackends]:
+    async with mail_backends(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def store(backends: MailBackends) -> MailStore:
+    return backends.store
+
+
+async def inbox(store: MailStore) -> MailboxInfo:
+    found = await store.mailbox(ACCOUNT, "INBOX")
+    assert found
+    return found
+
+
+async def filled(store: MailStore, *contents: bytes) -> int:
+    box = await inbox(store)
+    await store.append(box.mailbox_id, [NewMessage(content) for content in contents])
+    return box.mailbox_id
+
+
+async def test_sizes_are_those_of_all_messages_in_order(store: MailStore) -> None:
+    mailbox_id = await filled(store, letter("a"), letter("bb"), letter("c"))
+    await store.store_flags(mailbox_id, [1], "add", ["\\Deleted"])
+    await store.expunge(mailbox_id, None)
+    facts = await store.facts(mailbox_id, [2, 3])
+    assert list(await store.sizes(mailbox_id)) == [MessageSize(one.uid, one.body_id, one.size_bytes) for one in facts]
+    with pytest.raises(NotFound):
+        await store.sizes(mailbox_id + 1000)
+
+
+async def test_sizes_of_a_large_mailbox(store: MailStore) -> None:
+    mailbox_id = await filled(store, *[letter("same")] * 1200)
+    sizes = await store.sizes(mailbox_id)
+    assert [one.uid for one in sizes] == list(range(1, 1201))
+    assert {one.size_bytes for one in sizes} == {len(letter("same"))}
+
+
+@pytest.mark.parametrize("size_bytes", [10, HEAD_BYTES - 1, HEAD_BYTES, HEAD_BYTES + 1, 40_000, IN_FILE_BYTES + 5])
+async def test_heads_are_the_beginnings_of_messages_of_any_size(store: MailStore, size_bytes: int) -> None:
+    content = b"Subject: x\r\n\r\n".ljust(size_bytes, b"y")
+    mailbox_id = await filled(store, letter("a"), content)
+    assert list(await store.heads(mailbox_id, [1, 2, 9])) == [(1, letter("a")), (2, content[:HEAD_BYTES])]
+    assert list(await store.heads(mailbox_id, [])) == []
+
+
+async def test_previews_are_those_made_at_acceptance(store: MailStore) -> None:
+    mailbox_id = await filled(store, b"Subject: x\r\n\r\nHello \r\n there", b"Subject: y\r\n\r\n")
+    assert list(await store.previews(mailbox_id, [1, 2, 3])) == [(1, "Hello there"), (2, "")]
+
+
+async def test_replace_adds_and_removes_as_one_change(backends: MailBackends) -> None:
+    store = backends.store
+    mailbox_id = await filled(store, letter("old"), letter("other"))
+    before = await inbox(store)
+    uid_validity, uid = await store.replace(mailbox_id, 1, mailbox_id, NewMessage(letter("new"), ("\\Draft", "word"), 5.0))
+    after = await inbox(store)
+    assert (uid_validity, uid) == (before.uid_validity, 3)
+    assert await texts(store, mailbox_id) == [letter("other"), letter("new")]
+    assert (after.exists, after.uid_next, after.keywords, after.unseen) == (2, 4, ("word",), 2)
+    assert after.size_bytes == len(letter("other")) + len(letter("new"))
+    changes = await store.changes(mailbox_id, before.mod_seq)
+    assert changes.vanished == (1,) and [row.uid for row in changes.rows] == [3]
+    assert after.mod_seq == changes.mod_seq > before.mod_seq
+    assert any(notice.mailbox_id == mailbox_id for notice in backends.told[-1].mailboxes)
+    (fact,) = await store.facts(mailbox_id, [3])
+    assert fact.received_at == 5.0
+
+
+async def test_replace_into_another_mailbox(store: MailStore) -> None:
+    mailbox_id = await filled(store, letter("old"))
+    drafts = await store.mailbox(ACCOUNT, "Drafts")
+    assert drafts
+    assert await store.replace(mailbox_id, 1, drafts.mailbox_id, new("new")) == (drafts.uid_validity, 1)
+    assert await texts(store, mailbox_id) == []
+    assert await texts(store, drafts.mailbox_id) == [letter("new")]
+
+
+async def test_a_replace_that_cannot_be_changes_nothing(store: MailStore) -> None:
+    mailbox_id = await filled(store, letter("old"))
+    before = await store.rows(mailbox_id)
+    with pytest.raises(NotFound):
+        await store.replace(mailbox_id, 9, mailbox_id, new("new"))
+    with pytest.raises(NotFound):
+        await store.replace(mailbox_id, 1, mailbox_id + 1000, new("new"))
+    with pytest.raises(BadValue):
+        await store.replace(mailbox_id, 1, mailbox_id, NewMessage(letter("new"), ("no flag",)))
+    assert await store.rows(mailbox_id) == before
+    assert [MessageRow(row.uid, row.flags, row.mod_seq) for row in before[1]] == list(before[1])
+
+
+async def test_url_secrets_are_made_once_and_forgotten_when_told(store: MailStore) -> None:
+    mailbox_id = (await inbox(store)).mailbox_id
+    sent = await store.mailbox(ACCOUNT, "Sent")
+    assert sent and await store.url_key(ACCOUNT, mailbox_id) is None
+    secret = await store.make_url_key(ACCOUNT, mailbox_id)
+    assert len(secret) >= 32
+    assert await store.make_url_key(ACCOUNT, mailbox_id) == secret == await store.url_key(ACCOUNT, mailbox_id)
+    other = await store.make_url_key(ACCOUNT, sent.mailbox_id)
+    guest = await store.make_url_key(8, mailbox_id)
+    assert len({secret, other, guest}) == 3
+    await store.drop_url_keys(ACCOUNT, mailbox_id)
+    assert await store.url_key(ACCOUNT, mailbox_id) is None
+    assert await store.url_key(ACCOUNT, sent.mailbox_id) == other
+    assert await store.make_url_key(ACCOUNT, mailbox_id) != secret
+    await store.drop_url_keys(ACCOUNT)
+    assert await store.url_key(ACCOUNT, mailbox_id) is await store.url_key(ACCOUNT, sent.mailbox_id) is None
+    assert await store.url_key(8, mailbox_id) == guest
+    with pytest.raises(NotFound):
+        await store.make_url_key(ACCOUNT, mailbox_id + 1000)
+
+
+async def test_url_secrets_go_with_their_mailbox(store: MailStore) -> None:
+    made = await store.create(ACCOUNT, "x")
+    await store.make_url_key(ACCOUNT, made.mailbox_id)
+    await store.delete(ACCOUNT, "x")
+    assert await store.url_key(ACCOUNT, made.mailbox_id) is None
+
+
+async def test_a_changed_subscription_is_told_to_the_node(backends: MailBackends) -> None:
+    await backends.store.mailboxes(ACCOUNT)
+    backends.told.clear()
+    await backends.store.subscribe(ACCOUNT, "Trash", on=False)
+    (notice,) = [notice for committed in backends.told for notice in committed.mailboxes]
+    assert (notice.mailbox_id, notice.account_id) == (0, ACCOUNT)
