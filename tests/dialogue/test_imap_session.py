@@ -42,6 +42,7 @@ async def test_a_session_goes_through_its_states(world: World) -> None:
         S: * OK [UIDNEXT 1] ...
         S: * OK [HIGHESTMODSEQ 1] ...
         S: * OK [MAILBOXID (...)] ...
+        S: * OK [URLMECH INTERNAL] ...
         S: a6 OK [READ-WRITE] SELECT completed
         C: a7 UNSELECT
         S: a7 OK ...
@@ -57,15 +58,18 @@ async def test_a_session_goes_through_its_states(world: World) -> None:
     assert client.transport.closed
 
 
-async def test_plain_passwords_are_refused_off_loopback(world: World) -> None:
+@pytest.mark.spec_part("TLS-1", "INB-3")
+async def test_nobody_logs_in_by_clear_text_off_loopback(world: World) -> None:
     secret = base64.b64encode(f"\0{LOGIN}\0{PASSWORD}".encode()).decode()
     await world.play(
         f"""
-        S: * OK [CAPABILITY ...LOGINDISABLED AUTH=SCRAM-SHA-256] ...
+        S: * OK [CAPABILITY ...LOGINDISABLED] ...
         C: a1 LOGIN {LOGIN} {PASSWORD}
         S: a1 NO [PRIVACYREQUIRED] ...
         C: a2 AUTHENTICATE PLAIN {secret}
         S: a2 NO [PRIVACYREQUIRED] ...
+        C: a3 AUTHENTICATE SCRAM-SHA-256
+        S: a3 NO [PRIVACYREQUIRED] ...
         """,
         world.connect("192.0.2.1"),
     )
@@ -274,7 +278,7 @@ async def test_scram_needs_no_password_on_the_wire(password: str, ending: str) -
     fields = [base64.b64encode(salt), b"4096", *map(base64.b64encode, keys)]
     world = World()
     await world.start(scram=b"$".join(fields).decode())
-    client = world.connect("192.0.2.1")
+    client = world.connect()
     await client.next_line()
     machine = choose_client(["SCRAM-SHA-256"], LOGIN, password, plaintext=False)
     assert machine is not None

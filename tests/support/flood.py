@@ -10,11 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import partial
 from typing import TypeVar
-
-import uvloop
 
 from support.async_clients import Imap, Lost, Reply, Smtp, append_uid
 from support.books import QUEUE, Books, Entry, Flags, Place, Seen
@@ -36,16 +34,9 @@ SETTLE_S = 0.3
 Result = TypeVar("Result")
 
 
-def run(main: Awaitable[Result]) -> Result:
-    """A coroutine to its end, on a loop that does not slow the load down."""
-
-    async def whole() -> Result:
-        result = await main
-        await asyncio.sleep(0.01)  # closed connections leave the loop before it ends
-        return result
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(whole())
+def run(main: Coroutine[None, None, Result]) -> Result:
+    """A coroutine to its end."""
+    return asyncio.run(main)
 
 
 def message(token: str, recipient: str) -> bytes:
@@ -291,10 +282,10 @@ def changed(flags: Flags, action: str, words: Flags) -> Flags:
 # Getting ready, and looking afterwards
 
 
-def prepare(node: Node) -> Books:
+def prepare(node: Node, smart_host_port: int = 9) -> Books:
     """The flood's users and mailboxes on a running node; mail for elsewhere goes to a port where nobody listens."""
     node.add_user(THIRD)
-    node.run("setting", "set", "route.smart_host", "127.0.0.1:9")
+    node.run("setting", "set", "route.smart_host", f"127.0.0.1:{smart_host_port}")
     books = Books()
     run(_fill(node, books))
     return books

@@ -15,7 +15,8 @@ MAILBOXES = (
     "INBOX", "Sent", "Drafts", "Trash", "Archive", "Junk Mail", "Archive/2024", "Archive/2025", "Archive/2025/Q1",
     "Archive/2025/Q2", "Lists", "Lists/python-dev", "Lists/exim-users", "Lists/a b c", "Projects", "Projects/Tower",
     "Projects/Tower/Plans", "Projects/Tower/Plans/Final (2)", "Projects/Bridge", "B&APw-cher", "B&APw-cher/Romane",
-    "&ZeVnLIqe-", "Receipts", "Receipts/2023", "Receipts/2024", "under_score", "with-dash", "with+plus", "Family", "Family/Trips",
+    "&ZeVnLIqe-", "Receipts", "Receipts/2023", "Receipts/2024", "under_score", "with-dash", "with+plus", "Family",
+    "Family/Trips",
 )  # fmt: skip
 """Thirty names, as clients keep them on disk (modified UTF-7)."""
 
@@ -44,7 +45,8 @@ def message(number: int, chance: random.Random) -> bytes:
             f"--=b{number}\nContent-Type: application/octet-stream\n\n{lines}\n--=b{number}--\n"
         ).encode()
     if number % 5 == 1:
-        return f"{head}Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nFrom {words}\n.\n..\n\n\n".encode()
+        head += "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n"
+        return f"{head}\nFrom {words}\n.\n..\n\n\n".encode()
     return f"{head}\n{words}\n".encode()
 
 

@@ -14,6 +14,7 @@ from posthouse.backends.memory.configuration import MemoryConfiguration
 from posthouse.backends.memory.directory import MemoryDirectory
 from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.backends.memory.routes import MemoryRoutes
+from posthouse.backends.memory.scripts import MemoryScripts
 from posthouse.backends.memory.sink import MemorySink
 from posthouse.backends.memory.spool import MemorySpool
 from posthouse.backends.memory.traces import MemoryTraceLog
@@ -62,6 +63,7 @@ def make_context() -> Context:
     store = MemoryMailStore(clock=clock)
     spool = MemorySpool(clock=clock)
     routes = MemoryRoutes()
+    scripts = MemoryScripts()
     return Context(
         clock=clock,
         ids=Ids(clock),
@@ -69,6 +71,8 @@ def make_context() -> Context:
         directory_writer=directory,
         routes=routes,
         routes_writer=routes,
+        scripts=scripts,
+        scripts_writer=scripts,
         configuration=MemoryConfiguration(),
         store=store,
         spool=spool,

@@ -73,6 +73,7 @@ virtual_gid_maps = static:{_uid("postfix")}
 virtual_minimum_uid = 1
 smtpd_recipient_restrictions = check_recipient_access regexp:{self._etc}/access, permit_mynetworks, reject_unauth_destination
 smtpd_tls_security_level = may
+smtpd_tls_received_header = yes
 smtpd_tls_cert_file = {self._etc}/cert.pem
 smtpd_tls_key_file = {self._etc}/key.pem
 smtp_tls_security_level = may

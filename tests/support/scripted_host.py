@@ -162,6 +162,8 @@ class _Talk:
         said = self._host.says(step, self._number, argument)
         if said is None:
             said = USUAL.get(step, "250 2.0.0 ok")
+            if step == "DATA" and not self._recipients:
+                said = "554 5.5.1 no valid recipients"
             if step == "EHLO":
                 names = ["mx.faraway.test", *self._host.extensions]
                 if self._host.context is not None and not self._tls:

@@ -11,6 +11,7 @@ import smtplib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -234,6 +235,30 @@ def test_tls_1_2_and_1_3_are_spoken_and_nothing_older(node: Node, service: str, 
     assert greeted(version, version)
     with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
         greeted(ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
+
+
+def seconds_to_log_in(node: Node, user: str, password: str, client: str) -> float:
+    """How long the answer to a login over submission takes, on a connection of its own."""
+    with ProxiedSmtp(node.ports["submission"], proxy_v1(client)) as smtp:
+        smtp.starttls(context=trusting_tls())
+        smtp.ehlo()
+        smtp.user, smtp.password = user, password
+        start = time.monotonic()
+        try:
+            assert smtp.auth("PLAIN", smtp.auth_plain)[0] == 235
+        except smtplib.SMTPAuthenticationError as refused:
+            assert refused.smtp_code == 535
+            assert password == "wrong"
+        return time.monotonic() - start
+
+
+@pytest.mark.spec_part("INB-3")
+def test_guessing_is_slowed_for_the_guesser_and_not_for_the_owner(node: Node) -> None:
+    node.add_user("target@example.test")
+    taken = [seconds_to_log_in(node, "target@example.test", "wrong", "192.0.2.66") for _ in range(5)]
+    assert taken[0] >= 0.1
+    assert taken[4] >= 0.8, "the delay doubles, over whichever worker the connection comes"
+    assert seconds_to_log_in(node, "target@example.test", PASSWORD, "192.0.2.67") < 0.6
 
 
 def relays(node: Node, client: str, *, login: bool = False, recipient: str = "someone@far.test") -> bool:

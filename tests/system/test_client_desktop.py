@@ -126,7 +126,8 @@ def test_thunderbird_logs_in_and_synchronises(node: Node, user: str) -> None:
 
         assert "COPYUID" in wire.good('UID COPY 1:2 "Trash"').end
         wire.good(r"UID STORE 1:2 +FLAGS (\Deleted \Seen)")
-        assert wire.good("EXPUNGE").of("EXPUNGE") == [b"1 EXPUNGE", b"1 EXPUNGE"]
+        assert len(wire.good("EXPUNGE").of("EXPUNGE")) == 2
+        assert wire.good("UID SEARCH ALL").lines == [b"* SEARCH 3 4 5 6"]
         assert "COPYUID" in b"".join(wire.good('UID MOVE 4 "Archive"').lines).decode()
         wire.send(f'zz1 APPEND "Sent" (\\Seen) {{{len(REPLY)}+}}\r\n'.encode() + REPLY + b"\r\n")
         assert "APPENDUID" in wire.finish("zz1").end
@@ -146,7 +147,7 @@ def test_apple_mail_logs_in_and_resynchronises(node: Node, user: str) -> None:
         authenticate(wire, user)
         wire.good("CAPABILITY")
         wire.good(
-            'ID ("name" "Mac OS X Mail" "version" "16.0 (3731)" "os" "Mac OS X" "os-version" "13.6 (22G120)" "vendor" "Apple Inc.")'
+            'ID ("name" "Mac OS X Mail" "version" "16.0 (3731)" "os" "Mac OS X" "os-version" "13.6" "vendor" "Apple Inc.")'
         )
         assert wire.good("ENABLE CONDSTORE QRESYNC").of("ENABLED")
         assert len(wire.good('LIST "" "*"').of("LIST")) == 6

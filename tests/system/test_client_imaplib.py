@@ -7,12 +7,12 @@ import imaplib
 import itertools
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from support.clients import ImapWire, trusting_tls
-from support.node import PASSWORD, Node, running, until
+from support.node import PASSWORD, Node, running
 
 SECOND = 1.0
 _numbers = itertools.count(1)
@@ -47,7 +47,7 @@ def client(node: Node, user: str) -> Iterator[imaplib.IMAP4]:
         yield connected
 
 
-def ok(answer: tuple[str, list[object]]) -> list[bytes]:
+def ok(answer: tuple[str, Sequence[object]]) -> list[bytes]:
     """The data of a good answer."""
     assert answer[0] == "OK", answer
     return [line for line in answer[1] if isinstance(line, bytes)]
@@ -105,13 +105,14 @@ def test_search_finds_by_every_usual_key(client: imaplib.IMAP4) -> None:
     second = append(client, content=b"From: omar@example.org\r\nSubject: plain\r\n\r\nnothing here\r\n").encode()
     ok(client.select())
     for keys in (("SUBJECT", '"aus Ulm"'), ("FROM", '"lena"'), ("BODY", '"needle"'), ("TEXT", '"NEEDLE"'), ("FLAGGED",),
-                 ("LARGER", "200"), ("HEADER", "Message-ID", '"one@"'), ("SENTON", "23-Nov-2026"), ("NOT", "SUBJECT", '"plain"'),
+                 ("LARGER", "200"), ("HEADER", "Message-ID", '"one@"'), ("SENTON", "23-Nov-2026"),
+                 ("NOT", "SUBJECT", '"plain"'),
                  ("OR", "FLAGGED", "BODY", '"zzz"'), ("UID", first.decode()), ("TO", '"jane"', "UNSEEN")):  # fmt: skip
         assert found(client, *keys) == [first], keys
     assert found(client, "ALL") == [first, second]
     assert found(client, "SINCE", "01-Jan-2020") == [first, second]
     assert found(client, "DELETED") == []
-    client.literal = "Grüße".encode()
+    client.literal = "Grüße".encode()  # type: ignore[assignment]
     assert found(client, "CHARSET", "UTF-8", "SUBJECT") == [first]
 
 
@@ -174,8 +175,8 @@ def test_a_tree_of_mailboxes_is_made_renamed_subscribed_and_deleted(client: imap
 @pytest.mark.spec_part("IMP-1")
 def test_namespace_id_and_capabilities(client: imaplib.IMAP4) -> None:
     assert ok(client.namespace()) == [b'(("" "/")) NIL NIL']
-    imaplib.Commands["ID"] = ("NONAUTH", "AUTH", "SELECTED")  # type: ignore[attr-defined]
-    assert client._simple_command("ID", '("name" "imaplib" "version" "3.11")')[0] == "OK"  # type: ignore[attr-defined]
+    imaplib.Commands["ID"] = ("NONAUTH", "AUTH", "SELECTED")
+    assert client._simple_command("ID", '("name" "imaplib" "version" "3.11")')[0] == "OK"
     assert b'"posthouse"' in client.response("ID")[1][0].lower()
     *_, words = ok(client.capability())
     offered = set(words.decode().split())

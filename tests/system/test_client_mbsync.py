@@ -74,6 +74,7 @@ class Copy:
         return maildirs.contents(self.tree)
 
 
+@pytest.mark.timeout(300)
 def test_two_copies_stay_the_same_through_the_node(node: Node, tmp_path: Path) -> None:
     first, second = Copy(node, tmp_path / "first"), Copy(node, tmp_path / "second")
     maildirs.fill(first.tree, MESSAGES)

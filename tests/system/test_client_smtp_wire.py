@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from scramp import ScramClient
+from scramp import ScramClient  # type: ignore[import-untyped]
 
 from support.clients import ImapWire, SmtpWire, message_of, subjects
 from support.node import PASSWORD, Node, running
@@ -144,7 +144,7 @@ def test_a_large_message_in_small_pieces_and_the_next_command_in_its_last_one(no
 
 @pytest.mark.spec_part("INB-9")
 def test_errors_end_the_connection_after_a_while(node: Node, wire: SmtpWire) -> None:
-    codes = []
+    codes: list[str] = []
     while not codes or codes[-1] != "421":
         codes.append(wire.ask("MAKE COFFEE")[:3])
         assert len(codes) <= 30

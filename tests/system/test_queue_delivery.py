@@ -5,6 +5,8 @@ Rows OUT-6, RTE-1, RTE-5, INB-9. `far` is a second node; `node` finds it by a re
 
 from __future__ import annotations
 
+import itertools
+import smtplib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,8 @@ from support.knot import Knot
 from support.node import Node, running, until
 from support.scripted_host import ScriptedHost, in_background, server_context
 from support.sending import JANE, inbox, queue, reports, submit, until_queue_is_empty, with_subject
+
+pytestmark = pytest.mark.xdist_group("queue-delivery")
 
 OMAR = "omar@faraway.test"
 RECORDS = {
@@ -42,7 +46,7 @@ class Net:
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
     folder = tmp_path_factory.mktemp("outbound")
-    far = Node(folder / "far", services=("smtp", "lmtp", "imap"), workers=1, name="mx.faraway.test")
+    far = Node(folder / "far", services=("smtp", "lmtp", "pop3"), workers=1, name="mx.faraway.test")
     with Knot(folder / "knot", RECORDS) as knot, far, running(folder / "node", workers=1, extra=knot.toml) as node:
         far.run("domain", "add", "faraway.test")
         far.add_user(OMAR)
@@ -57,6 +61,14 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
         for key, value in settings.items():
             node.run("setting", "set", f"queue.{key}", str(value))
         yield Net(node, far, far.ports["smtp"])
+
+
+@pytest.fixture(autouse=True)
+def empty_queue(net: Net) -> Iterator[None]:
+    """A test that fails leaves nothing to the next."""
+    yield
+    if left := [str(row["queue_id"]) for row in queue(net.node)]:
+        net.node.run("queue", "delete", *left)
 
 
 @contextmanager
@@ -106,18 +118,58 @@ def test_a_routed_domain_goes_to_its_host_by_the_protocol_and_tls_that_the_route
     until_queue_is_empty(net.node)
 
 
-@pytest.mark.spec_part("RTE-1")
-def test_the_smart_host_gets_all_that_is_elsewhere_and_one_user_may_have_a_route(net: Net) -> None:
-    smart, single = ScriptedHost(), ScriptedHost()
-    with in_background(smart, single), changed(net.node, "route.smart_host", f"127.0.0.1:{smart.port}"):
-        with routed(net.node, "vip@anywhere.test", f"127.0.0.1:{single.port}"):
-            submit(net.node, "smart", "x@anywhere.test", "vip@anywhere.test", "y@nowhere.test")
-            until_queue_is_empty(net.node)
-    assert sorted(line for heard in smart.heard for line in heard.recipients) == [
-        "RCPT TO:<x@anywhere.test>",
-        "RCPT TO:<y@nowhere.test>",
-    ]
-    assert [heard.recipients for heard in single.heard] == [["RCPT TO:<vip@anywhere.test>"]]
+def whom(host: ScriptedHost) -> list[str]:
+    """All recipients of the messages that a host took."""
+    return sorted(line[9:-1] for heard in host.heard for line in heard.recipients)
+
+
+@pytest.mark.spec("RTE-1")
+def test_domains_single_users_catch_all_and_the_smart_host_each_lead_to_their_host(net: Net) -> None:
+    smart, single, domain, mailboxes = (
+        ScriptedHost(),
+        ScriptedHost(),
+        ScriptedHost(context=server_context()),
+        ScriptedHost(lmtp=True),
+    )
+    with (
+        in_background(smart, single, domain, mailboxes),
+        changed(net.node, "route.smart_host", f"127.0.0.1:{smart.port}"),
+        routed(net.node, "vip@anywhere.test", f"127.0.0.1:{single.port}"),
+        routed(net.node, "behind.test", f"127.0.0.1:{domain.port}/required"),
+        routed(net.node, "store.test", f"lmtp://127.0.0.1:{mailboxes.port}/off"),
+    ):
+        net.node.run("domain", "add", "caught.test", "--catch-all", JANE)
+        everyone = [
+            "x@anywhere.test",
+            "vip@anywhere.test",
+            "y@nowhere.test",
+            "a@behind.test",
+            "b@store.test",
+            "any@caught.test",
+        ]
+        submit(net.node, "to all sides", *everyone)
+        until_queue_is_empty(net.node)
+    assert with_subject(net.node, "to all sides")
+    assert whom(smart) == ["x@anywhere.test", "y@nowhere.test"]
+    assert [whom(single), whom(domain), whom(mailboxes)] == [["vip@anywhere.test"], ["a@behind.test"], ["b@store.test"]]
+    assert (domain.heard[0].tls, mailboxes.commands[0]) == (True, "LHLO mx.example.test")
+
+
+@pytest.mark.spec("RTE-5")
+def test_mail_goes_to_a_store_by_lmtp_by_smtp_or_straight_in(net: Net) -> None:
+    net.far.add_user("mei@faraway.test")
+    with (
+        routed(net.node, OMAR, f"lmtp://127.0.0.1:{net.far.ports['lmtp']}"),
+        routed(net.node, "faraway.test", f"127.0.0.1:{net.far.ports['smtp']}"),
+    ):
+        trace_id = submit(net.node, "three ways", OMAR, "mei@faraway.test", JANE)
+        by_lmtp = with_subject(net.far, "three ways", OMAR)["Received"]
+        by_smtp = with_subject(net.far, "three ways", "mei@faraway.test")["Received"]
+        straight = with_subject(net.node, "three ways")
+    assert "with LMTPS" in by_lmtp
+    assert "with ESMTPS" in by_smtp
+    assert len(straight.get_all("Received", [])) == 1
+    assert trace_id in straight["Received"]
 
 
 @pytest.mark.spec_part("RTE-1")
@@ -177,6 +229,38 @@ def test_a_refused_recipient_is_told_in_a_dsn_and_the_others_get_the_message(net
     assert fields["Remote-MTA"] == "dns; mx.faraway.test[127.0.0.1]"
     assert fields["Diagnostic-Code"].startswith("smtp; 550 5.1.1 No such user here")
     until_queue_is_empty(net.node)
+
+
+@pytest.mark.spec("INB-9")
+def test_what_is_refused_is_refused_in_the_session_and_only_accepted_mail_is_bounced(net: Net) -> None:
+    before = len(inbox(net.node))
+    with net.node.smtp() as client:
+        client.ehlo("client.test")
+        refusals = [
+            _tried(client, "nobody@example.test", b"Subject: x\r\n\r\nx\r\n"),
+            _tried(client, "stranger@elsewhere.test", b"Subject: x\r\n\r\nx\r\n"),
+            _tried(client, JANE, b"Subject: bare\r\n\r\nx\ny\r\n"),
+            _tried(client, JANE, b"".join(b"Received: x\r\n" for _ in range(60)) + b"\r\nx\r\n"),
+        ]
+    assert [code // 100 for code in refusals] == [5, 5, 5, 5]
+    assert queue(net.node) == []
+    assert len(inbox(net.node)) == before
+    submit(net.node, "accepted first", "nobody@faraway.test")
+    assert until(lambda: reports(net.node, "accepted first"))
+    assert len(inbox(net.node)) == before + 1
+
+
+def _tried(client: smtplib.SMTP, recipient: str, content: bytes) -> int:
+    """The code that refuses one message from jane, or the one that takes it."""
+    client.mail(JANE)
+    code, _ = client.rcpt(recipient)
+    if code == 250:
+        client.putcmd("data")
+        assert client.getreply()[0] == 354
+        client.send(content + b".\r\n")
+        code, _ = client.getreply()
+    client.rset()
+    return code
 
 
 @pytest.mark.spec_part("OUT-6")
@@ -248,32 +332,36 @@ def _count(host: ScriptedHost, verb: str) -> int:
 def test_list_show_hold_release_retry_delete_and_redirect(net: Net) -> None:
     node = net.node
     host = ScriptedHost(always("RCPT", "450 4.2.1 busy"))
-    with in_background(host), changed(node, "queue.first_retry_s", "600"), changed(node, "queue.max_retry_s", "600"):
-        with routed(node, "ops.test", f"127.0.0.1:{host.port}"):
-            trace_id = submit(node, "operated", "a@ops.test", "b@ops.test")
-            [row] = until(lambda: [row for row in queue(node) if row["attempts"] == 1])
-            assert (row["queue_id"], row["state"], row["last_reply"]) == (trace_id, "waiting", "450 4.2.1 busy")
-            shown = node.json("queue", "show", trace_id, "--header")
-            assert [each["relay"] for each in shown["recipients"]] == ["127.0.0.1", "127.0.0.1"]
-            assert "Subject: operated" in shown["header"]
-            node.run("queue", "retry", trace_id)
-            until(lambda: _count(host, "RCPT") == 4)
-            node.run("queue", "hold", trace_id)
-            node.run("queue", "retry")
-            assert queue(node)[0]["state"] == "held"
-            host.says = lambda step, connection, argument: "450 no" if "b@" in argument else None
-            node.run("queue", "release", trace_id)
-            until(lambda: host.heard)
-            assert host.heard[0].recipients == ["RCPT TO:<a@ops.test>"]
-            until(lambda: queue(node)[0]["recipients"] == ["b@ops.test"])
-            node.run("queue", "redirect", trace_id, JANE)
-            assert with_subject(node, "operated")["Return-Path"] == f"<{JANE}>"
-            assert queue(node) == []
-            other = submit(node, "dropped", "b@ops.test")
-            until(lambda: [row for row in queue(node) if row["attempts"] == 1])
-            node.run("queue", "delete", other)
-            assert queue(node) == []
-            assert node.run("queue", "show", other, check=False).returncode != 0
+    with (
+        in_background(host),
+        changed(node, "queue.first_retry_s", "600"),
+        changed(node, "queue.max_retry_s", "600"),
+        routed(node, "ops.test", f"127.0.0.1:{host.port}"),
+    ):
+        trace_id = submit(node, "operated", "a@ops.test", "b@ops.test")
+        [row] = until(lambda: [row for row in queue(node) if row["attempts"] == 1])
+        assert (row["queue_id"], row["state"], row["last_reply"]) == (trace_id, "waiting", "450 4.2.1 busy")
+        shown = node.json("queue", "show", trace_id, "--header")
+        assert [each["relay"] for each in shown["recipients"]] == ["127.0.0.1", "127.0.0.1"]
+        assert "Subject: operated" in shown["header"]
+        node.run("queue", "retry", trace_id)
+        until(lambda: _count(host, "RCPT") == 4)
+        node.run("queue", "hold", trace_id)
+        node.run("queue", "retry")
+        assert queue(node)[0]["state"] == "held"
+        host.says = lambda step, connection, argument: "450 no" if "b@" in argument else None
+        node.run("queue", "release", trace_id)
+        until(lambda: host.heard)
+        assert host.heard[0].recipients == ["RCPT TO:<a@ops.test>"]
+        until(lambda: queue(node)[0]["recipients"] == ["b@ops.test"])
+        node.run("queue", "redirect", trace_id, JANE)
+        assert with_subject(node, "operated")["Return-Path"] == f"<{JANE}>"
+        assert queue(node) == []
+        other = submit(node, "dropped", "b@ops.test")
+        until(lambda: [row for row in queue(node) if row["attempts"] == 1])
+        node.run("queue", "delete", other)
+        assert queue(node) == []
+        assert node.run("queue", "show", other, check=False).returncode != 0
 
 
 @pytest.mark.spec_part("OUT-6")
@@ -291,3 +379,23 @@ def test_a_stalling_destination_of_twenty_holds_up_only_itself(net: Net) -> None
         assert all(host.most_open <= 10 for host in hosts)
         assert sum(host.connections for host in others) < 190, "connections are used again"
         net.node.run("queue", "delete", *ids)
+
+
+@pytest.mark.spec_part("OUT-6")
+def test_deliveries_to_one_destination_are_spaced_out_where_a_rate_is_set(net: Net) -> None:
+    times: list[float] = []
+    host = ScriptedHost(lambda step, connection, argument: times.append(time.monotonic()) if step == "END" else None)
+    other = ScriptedHost()
+    with (
+        in_background(host, other),
+        changed(net.node, "queue.rate_per_destination", "100"),
+        routed(net.node, "paced.test", f"127.0.0.1:{host.port}"),
+        routed(net.node, "other.test", f"127.0.0.1:{other.port}"),
+    ):
+        for _ in range(3):
+            submit(net.node, "paced", "x@paced.test")
+        submit(net.node, "not held up", "x@other.test")
+        until(lambda: other.heard)
+        assert len(times) < 3
+        until_queue_is_empty(net.node)
+    assert all(later - sooner > 0.5 for sooner, later in itertools.pairwise(times))

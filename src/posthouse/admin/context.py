@@ -18,8 +18,10 @@ from posthouse.interfaces.directory import Directory, DirectoryWriter
 from posthouse.interfaces.hasher import Hasher
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.routes import Routes, RoutesWriter
+from posthouse.interfaces.scripts import Scripts, ScriptsWriter
 from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.spool import Spool
+from posthouse.interfaces.textindex import TextIndex
 from posthouse.interfaces.traces import TraceLog
 from posthouse.model.account import Account, Role
 
@@ -39,6 +41,7 @@ class Context:
     """``who`` is an account's address, or the system user of the shell; ``via`` is shell, protocol, api, or a test's word.
 
     ``domain`` is the current domain of a protocol session: bare names belong to it, lists show only it; "" means none.
+    ``clear_index`` throws the full-text index away, so that it is made anew; both are None where there is no index.
     """
 
     clock: Clock
@@ -47,6 +50,8 @@ class Context:
     directory_writer: DirectoryWriter
     routes: Routes
     routes_writer: RoutesWriter
+    scripts: Scripts
+    scripts_writer: ScriptsWriter
     configuration: Configuration
     store: MailStore
     spool: Spool
@@ -60,6 +65,8 @@ class Context:
     role: Role = "administrator"
     via: str = "shell"
     domain: str = ""
+    text_index: TextIndex | None = None
+    clear_index: Callable[[], None] | None = None
 
     def asked_by(self, who: str, role: Role, via: str, domain: str = "") -> Context:
         """The same services for one caller."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from posthouse.model.trace import TraceRecord, TraceStep
 from posthouse.pipeline.onward import Onward
 
 _PAGE = 500
+_TOGETHER = 100
 _MAX_HEADER = 65_536
 
 
@@ -280,12 +282,14 @@ async def _set_all(
     context: Context, queue_ids: Sequence[str], state: State, *, next_attempt_at: float = 0.0, strict: bool = True
 ) -> Touched:
     messages = recipients = 0
-    for queue_id in queue_ids:
-        changed = await context.spool.set_state(queue_id.upper(), state, next_attempt_at=next_attempt_at)
-        if not changed and strict:
-            raise _no_message(queue_id)
-        messages += bool(changed)
-        recipients += changed
+    for at in range(0, len(queue_ids), _TOGETHER):
+        some = queue_ids[at : at + _TOGETHER]
+        changes = (context.spool.set_state(queue_id.upper(), state, next_attempt_at=next_attempt_at) for queue_id in some)
+        changed = await asyncio.gather(*changes)
+        if strict and 0 in changed:
+            raise _no_message(some[changed.index(0)])
+        messages += sum(map(bool, changed))
+        recipients += sum(changed)
     return Touched(messages, recipients)
 
 

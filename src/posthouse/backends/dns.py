@@ -1,11 +1,15 @@
 """DNS by dnspython: asynchronous, cached for the records' TTL, bounded in time and number (interfaces/resolver.py).
 
 One question that several sessions ask at once goes out once. Names from strangers are checked before they are asked for.
+Answers that are at hand are given without a task; when all servers are silent, questions fail at once for some seconds
+instead of holding up every session for the whole budget.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from collections.abc import Sequence
 from typing import cast
 
@@ -19,6 +23,7 @@ import dns.resolver
 import dns.reversename
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.PTR import PTR
+from dns.rdtypes.ANY.SOA import SOA
 from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
@@ -30,7 +35,19 @@ CACHE_ENTRIES = 20_000
 BUDGET_S = 10.0
 TRY_S = 3.0
 MAX_RUNNING = 256
+MAX_KEPT_S = 3600.0
+SILENCES = 5
+SILENCE_S = 5.0
 DNS_PORT = 53
+
+_NO_SUCH_NAME = (
+    dns.resolver.NXDOMAIN,
+    dns.name.LabelTooLong,
+    dns.name.NameTooLong,
+    dns.name.EmptyLabel,
+    dns.name.BadEscape,
+    UnicodeError,
+)
 
 
 class DnsResolver:
@@ -41,6 +58,9 @@ class DnsResolver:
         self._budget_s = budget_s
         self._resolver: dns.asyncresolver.Resolver | None = None
         self._running: dict[tuple[str, str], asyncio.Task[dns.resolver.Answer | None]] = {}
+        self._kept: dict[tuple[str, str], tuple[float, dns.resolver.Answer | None]] = {}
+        self._silences = 0
+        self._silent_until = 0.0
 
     async def mx(self, domain: str) -> Sequence[Mx]:
         records = [cast(MX, record) for record in await self._ask(domain, "MX")]
@@ -50,6 +70,12 @@ class DnsResolver:
     async def addresses(self, host: str) -> Sequence[str]:
         six, four = await asyncio.gather(self._ask(host, "AAAA"), self._ask(host, "A"))
         return [cast(A | AAAA, record).address for record in (*six, *four)]
+
+    async def a(self, host: str) -> Sequence[str]:
+        return [cast(A, record).address for record in await self._ask(host, "A")]
+
+    async def aaaa(self, host: str) -> Sequence[str]:
+        return [cast(AAAA, record).address for record in await self._ask(host, "AAAA")]
 
     async def txt(self, name: str) -> Sequence[str]:
         records = [cast(TXT, record) for record in await self._ask(name, "TXT")]
@@ -74,8 +100,13 @@ class DnsResolver:
         if not name.strip("."):
             return None  # the root is nobody's mail domain
         key = (name.lower(), kind)
+        kept = self._kept.get(key)
+        if kept is not None and kept[0] > time.time():
+            return kept[1]
         task = self._running.get(key)
         if task is None:
+            if self._silences >= SILENCES and time.monotonic() < self._silent_until:
+                raise Temporary("DNS lookup failed", enhanced="4.4.3", cause="no name server has answered for some seconds")
             if len(self._running) >= MAX_RUNNING:
                 raise Temporary("Too many DNS questions at once", enhanced="4.4.3", cause="resolver overloaded")
             task = asyncio.create_task(self._resolve(name, kind))
@@ -85,18 +116,36 @@ class DnsResolver:
 
     async def _resolve(self, name: str, kind: str) -> dns.resolver.Answer | None:
         try:
-            return await self._engine().resolve(name, kind, raise_on_no_answer=False, lifetime=self._budget_s, search=False)
-        except (dns.resolver.NXDOMAIN, dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, UnicodeError):
+            answer = await self._engine().resolve(name, kind, raise_on_no_answer=False, lifetime=self._budget_s, search=False)
+        except _NO_SUCH_NAME as error:
+            self._silences = 0
+            self._keep(name, kind, None, _absent_until(error))
             return None
         except (dns.exception.DNSException, OSError) as error:
+            if isinstance(error, (dns.exception.Timeout, OSError)):
+                self._note_silence()
             raise Temporary("DNS lookup failed", enhanced="4.4.3", cause=f"{name} {kind}: {error}") from error
+        self._silences = 0
+        self._keep(name, kind, answer, answer.expiration)
+        return answer
+
+    def _note_silence(self) -> None:
+        """One more question in a row that no server answered. Past some, one probe in ``SILENCE_S`` goes out."""
+        self._silences += 1
+        self._silent_until = time.monotonic() + SILENCE_S
+
+    def _keep(self, name: str, kind: str, answer: dns.resolver.Answer | None, until: float) -> None:
+        """Keeps an answer until then; when there are too many, the oldest tenth goes."""
+        if len(self._kept) >= CACHE_ENTRIES:
+            for key in list(itertools.islice(self._kept, CACHE_ENTRIES // 10)):
+                del self._kept[key]
+        self._kept[(name.lower(), kind)] = (min(until, time.time() + MAX_KEPT_S), answer)
 
     def _engine(self) -> dns.asyncresolver.Resolver:
         if self._resolver is None:
             resolver = dns.asyncresolver.Resolver(configure=not self._nameservers)
             if self._nameservers:
                 resolver.nameservers = [_nameserver(entry) for entry in self._nameservers]
-            resolver.cache = dns.resolver.LRUCache(CACHE_ENTRIES)
             resolver.timeout = TRY_S
             self._resolver = resolver
         return self._resolver
@@ -111,6 +160,19 @@ def _nameserver(entry: str) -> dns.nameserver.Do53Nameserver:
     if not dns.inet.is_address(host):
         raise ValueError(f"a name server is address or address:port, not {entry!r}")
     return dns.nameserver.Do53Nameserver(host, int(port))
+
+
+def _absent_until(error: BaseException) -> float:
+    """Until when a name does not exist: by the SOA record of the answer (RFC 2308 §5); at once for what cannot be a name."""
+    if not isinstance(error, dns.resolver.NXDOMAIN):
+        return 0.0
+    times = [
+        min(rrset.ttl, cast(SOA, rrset[0]).minimum)
+        for response in error.responses().values()
+        for rrset in response.authority
+        if rrset.rdtype == dns.rdatatype.SOA
+    ]
+    return time.time() + min(times) if times else 0.0
 
 
 def _text(name: dns.name.Name) -> str:

@@ -28,13 +28,11 @@ def _serve(config_path: Path) -> int:
     held = data_folder.lock(config.data)
     raise_descriptor_limit()
     opened = sockets.open_all(config.listen)
-    for service in sorted(sockets.NOT_SERVED_YET & config.listen.keys()):
-        log.get("supervisor").warning("not-served-yet", service=service)
     if config.user:
         data_folder.drop_privileges(config.user)
     certificates.make_self_signed(config.data, config.name)
     # The heavy modules come in here, before the first fork, so that all processes share them.
-    from posthouse.roles import processes, steward, supervisor, worker
+    from posthouse.roles import indexer, processes, steward, supervisor, worker
 
     if config.listen.keys() & {"http", "https"}:
         import posthouse.servers.health  # noqa: F401
@@ -43,6 +41,7 @@ def _serve(config_path: Path) -> int:
         config=config,
         sockets=opened,
         steward=partial(steward.run, config),
+        indexer=partial(indexer.run, config),
         worker=partial(worker.run, config, opened),
         held=(held,),
     )

@@ -1,1 +1,1 @@
-"""What is in a message (CON): filters in Sieve, word lists, and the scanners. A domain room: interfaces, formats and model only."""
+"""What is in a message (CON): filters in Sieve, word lists, scanners. A domain room: knows interfaces, formats, model only."""

@@ -25,6 +25,14 @@ class Resolver(Protocol):
         """AAAA and A records as text."""
         ...
 
+    async def a(self, host: str) -> Sequence[str]:
+        """A records as text; no AAAA record is asked for."""
+        ...
+
+    async def aaaa(self, host: str) -> Sequence[str]:
+        """AAAA records as text; no A record is asked for."""
+        ...
+
     async def txt(self, name: str) -> Sequence[str]: ...
 
     async def ptr(self, address: str) -> Sequence[str]:

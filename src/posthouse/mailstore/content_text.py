@@ -42,6 +42,16 @@ class ContentText:
         wanted = text.casefold()
         return any(self._part_has(part, wanted) for part in parts.walk(self.root)) or wanted in self._attached
 
+    def field_text(self, name: str) -> str:
+        """All fields ``name`` (lower case) of the top header, a line each."""
+        fields = [field for field in self.root.headers if field.name == name]
+        return "\n".join([headers.decoded_value(self._content, field, parts.MAX_FIELD_CHARS) for field in fields])
+
+    def whole(self, *, with_header: bool) -> str:
+        """All that is looked through, a piece a line."""
+        lines = list(parts.header_lines(self._content, self.root)) if with_header else []
+        return "\n".join([*lines, *parts.body_pieces(self._content, self.root), self._attached])
+
     def _part_has(self, part: Part, wanted: str) -> bool:
         inner = parts.embedded(part)
         if inner is not None:

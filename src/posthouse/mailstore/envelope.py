@@ -119,6 +119,23 @@ def sent_day(envelope: bytes) -> date | None:
         return None
 
 
+def sent_text(envelope: bytes) -> str:
+    """The Date field's value, "" if there is none."""
+    match = _TOKEN.match(envelope, 1)
+    return text_of(_unquoted(match[2])) if match is not None and match[2] is not None else ""
+
+
+def first_address(envelope: bytes, name: str) -> tuple[str, str, str]:
+    """(decoded name, local part, domain) of the first address of ``from``, ``to``, ``cc`` or ``bcc``; "" for what is not
+    there; of a group its name as local part."""
+    addresses = parse(envelope)[_ADDRESS_FIELDS[name]]
+    first = addresses[0] if isinstance(addresses, list) and addresses else None
+    if not isinstance(first, list) or len(first) < 4:
+        return "", "", ""
+    shown, _, local, domain = [decoded(part) if isinstance(part, bytes) else "" for part in first[:4]]
+    return shown, local, domain
+
+
 def decoded(raw: bytes) -> str:
     """A string of the envelope as text, encoded words decoded."""
     return decode_words(text_of(raw))

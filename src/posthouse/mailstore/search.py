@@ -2,6 +2,7 @@
 
 Three tiers: the view (flags, numbers, UIDs, mod-sequences) without any I/O; the unchanging facts (dates, size, ENVELOPE) in
 batches; the content, message by message. Conjunctions narrow the candidates tier by tier; alternatives look at what is left.
+Before facts or contents are looked at, the full-text index rules out what it can (``narrow``).
 Between batches and messages the loop gets a turn, so a long search does not hold up other sessions.
 """
 
@@ -9,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from posthouse.base.errors import NotFound
-from posthouse.interfaces.mailstore import MailReader
+from posthouse.formats.text import near
 from posthouse.mailstore import envelope
 from posthouse.mailstore.content_text import ContentText
+from posthouse.mailstore.narrow import narrowed
+from posthouse.mailstore.search_scope import Scope as Scope
 from posthouse.mailstore.view import MailboxView
 from posthouse.model.flags import known_bits
 from posthouse.model.mailbox import MessageFacts
@@ -24,21 +26,10 @@ from posthouse.protocols.imap.search_keys import SearchKey
 
 _VIEW, _FACTS, _CONTENT = 0, 1, 2
 _BATCH = 256
+_LARGE_BYTES = 65_536  # from here on a message is looked through in a thread
 _ENVELOPE_FIELDS = frozenset({"subject", "from", "to", "cc", "bcc"})
 # A text with one of these may span what ENVELOPE has apart; the field itself must be read then.
 _ADDRESS_SYNTAX = frozenset('"<>(),:;\\@')
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a search runs over. ``saved``: UIDs of the last SEARCH RETURN (SAVE), ``now`` in seconds since 1970."""
-
-    store: MailReader
-    mailbox_id: int
-    view: MailboxView
-    keywords: tuple[str, ...]
-    now: float
-    saved: frozenset[int] = frozenset()
 
 
 async def search(key: SearchKey, scope: Scope) -> Sequence[int]:
@@ -54,13 +45,13 @@ async def _select(key: SearchKey, candidates: Sequence[int], scope: Scope) -> Se
         return _by_view(key, candidates, scope)
     if isinstance(key, keys.And):
         return await _select_all(key, candidates, scope)
-    if lowest == highest == _CONTENT:
-        return await _by_content(key, candidates, scope)
-    if lowest == highest == _FACTS:
-        return await _by_facts(key, candidates, scope)
     if isinstance(key, keys.Not):
         out = set(await _select(key.key, candidates, scope))
         return [at for at in candidates if at not in out]
+    if lowest == highest == _CONTENT:
+        return await _by_content(key, await narrowed(key, candidates, scope), scope)
+    if lowest == highest == _FACTS:
+        return await _by_facts(key, await narrowed(key, candidates, scope), scope)
     if isinstance(key, keys.Or):
         first, second = sorted((key.left, key.right), key=_tiers)
         left = set(await _select(first, candidates, scope))
@@ -74,7 +65,10 @@ async def _select_all(key: keys.And, candidates: Sequence[int], scope: Scope) ->
     passes: dict[tuple[int, int], list[SearchKey]] = {}
     for operand in key.keys:
         passes.setdefault(_tiers(operand), []).append(operand)
+    asked = False
     for (lowest, highest), operands in sorted(passes.items(), key=lambda item: (item[0][1], item[0][0])):
+        if highest > _VIEW and not asked:
+            candidates, asked = await narrowed(key, candidates, scope), True
         if lowest == highest == _CONTENT:
             candidates = await _by_content(keys.And(tuple(operands)), candidates, scope)
         elif lowest == highest == _FACTS:
@@ -150,14 +144,22 @@ async def _by_facts(key: SearchKey, candidates: Sequence[int], scope: Scope) -> 
 async def _by_content(key: SearchKey, candidates: Sequence[int], scope: Scope) -> Sequence[int]:
     async def batch(facts: Sequence[MessageFacts]) -> list[int]:
         found: list[int] = []
+        index = scope.index
+        documents = await index.with_documents([one.body_id for one in facts]) if index is not None else frozenset()
         for one in facts:
             try:
-                text = ContentText(await scope.store.content(one.body_id))
+                content = await scope.store.content(one.body_id)
             except NotFound:
                 continue
-            if _content_matches(key, text):
+            attached = await index.document_text(one.body_id) if index is not None and one.body_id in documents else ""
+            text = ContentText(content, attached)
+            if len(content) < _LARGE_BYTES:
+                matches = _content_matches(key, one.uid, text, scope)
+                await asyncio.sleep(0)
+            else:
+                matches = await asyncio.to_thread(_content_matches, key, one.uid, text, scope)
+            if matches:
                 found.append(one.uid)
-            await asyncio.sleep(0)
         return found
 
     return await _batches(batch, candidates, scope)
@@ -173,6 +175,7 @@ async def _batches(
         chunk = candidates[start : start + _BATCH]
         facts = await scope.store.facts(scope.mailbox_id, [view.uids[at] for at in chunk])
         out += [view.index(uid) for uid in await batch(facts)]
+        scope.progress(start + len(chunk), len(candidates))
         await asyncio.sleep(0)
     return out
 
@@ -195,14 +198,16 @@ def _facts_match(key: SearchKey, facts: MessageFacts, scope: Scope) -> bool:
         case keys.ObjectIdKey():
             return key.field == "email" and facts.object_id == key.object_id
         case keys.HeaderKey():
-            return _envelope_matches(key, facts.envelope)
+            return _envelope_matches(key, facts, scope)
     raise TypeError(f"not a search key: {key!r}")
 
 
-def _envelope_matches(key: keys.HeaderKey, octets: bytes) -> bool:
-    if _ADDRESS_SYNTAX.isdisjoint(key.text) and not envelope.may_have(octets, key.text):
+def _envelope_matches(key: keys.HeaderKey, facts: MessageFacts, scope: Scope) -> bool:
+    if key.fuzzy:
+        return scope.note(facts.uid, near.score(envelope.field_text(facts.envelope, key.name), key.text))
+    if _ADDRESS_SYNTAX.isdisjoint(key.text) and not envelope.may_have(facts.envelope, key.text):
         return False
-    return key.text.casefold() in envelope.field_text(octets, key.name).casefold()
+    return key.text.casefold() in envelope.field_text(facts.envelope, key.name).casefold()
 
 
 def _day_matches(key: keys.DateKey, facts: MessageFacts) -> bool:
@@ -218,16 +223,20 @@ def _day_matches(key: keys.DateKey, facts: MessageFacts) -> bool:
     return day < key.day if key.op == "before" else day >= key.day
 
 
-def _content_matches(key: SearchKey, text: ContentText) -> bool:
+def _content_matches(key: SearchKey, uid: int, text: ContentText, scope: Scope) -> bool:
     match key:
         case keys.And():
-            return all(_content_matches(one, text) for one in key.keys)
+            return all(_content_matches(one, uid, text, scope) for one in key.keys)
         case keys.Or():
-            return _content_matches(key.left, text) or _content_matches(key.right, text)
+            return _content_matches(key.left, uid, text, scope) or _content_matches(key.right, uid, text, scope)
         case keys.Not():
-            return not _content_matches(key.key, text)
+            return not _content_matches(key.key, uid, text, scope)
         case keys.HeaderKey():
+            if key.fuzzy and key.text:
+                return scope.note(uid, near.score(text.field_text(key.name), key.text))
             return text.field_has(key.name, key.text)
         case keys.TextKey():
+            if key.fuzzy and key.text:
+                return scope.note(uid, near.score(text.whole(with_header=key.where == "text"), key.text))
             return text.body_has(key.text) or (key.where == "text" and text.header_has(key.text))
     raise TypeError(f"not a search key: {key!r}")

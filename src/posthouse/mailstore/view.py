@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from posthouse.model.mailbox import DELETED, Changes, MessageRow
+from posthouse.model.mailbox import DELETED, SEEN, Changes, MessageRow
 
 # From so many removed rows on, the columns are rebuilt in one pass instead of one memmove for each.
 _REBUILD_FROM = 64
@@ -63,6 +63,10 @@ class MailboxView:
         """The index of ``uid``, -1 if there is no such message."""
         at = bisect_left(self.uids, uid)
         return at if at < len(self.uids) and self.uids[at] == uid else -1
+
+    def first_unseen(self) -> int:
+        """The number of the first message without \\Seen, 0 if all have it."""
+        return next((at for at, bits in enumerate(self.flags, 1) if not bits & SEEN), 0)
 
     def span(self, first_uid: int, last_uid: int) -> range:
         """Indexes of the messages with ``first_uid <= UID <= last_uid``."""

@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from posthouse.base.errors import NotFound
 from posthouse.interfaces.mailstore import MailReader
 from posthouse.mailstore.view import Delta, MailboxView
-from posthouse.model.mailbox import Changes
+from posthouse.model.mailbox import Changes, MailboxInfo
 
 MAX_ROWS = 4_000_000
 _KEPT_DELTAS = 64
@@ -118,6 +118,16 @@ class MailboxViews:
         gone = {uid for step in steps for uid in step.gone}
         changed = {uid for step in steps for uid in step.changed} - gone
         return Delta(old.mod_seq, new.mod_seq, _known(old, gone), _known(old, changed))
+
+    def first_unseen(self, info: MailboxInfo) -> int:
+        """The number of the first message without \\Seen in the mailbox as ``info`` shows it; 0 if there is none, or if it
+        cannot be told without reading the mailbox."""
+        if info.unseen == info.exists:
+            return min(info.exists, 1)
+        entry = self._entries.get(info.mailbox_id)
+        if not info.unseen or entry is None or entry.view is None or entry.view.mod_seq != info.mod_seq:
+            return 0
+        return entry.view.first_unseen()
 
     def forget(self, mailbox_id: int) -> None:
         """Drops a mailbox that was deleted."""

@@ -6,7 +6,9 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Literal
 
-Service = Literal["smtp", "lmtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "admin", "admins"]
+Service = Literal[
+    "smtp", "lmtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve", "admin", "admins"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

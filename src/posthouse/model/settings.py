@@ -104,12 +104,15 @@ class QueueSettings:
     max_retry_s: float = setting(14_400.0, "Longest interval between retries.", unit="s", at_least=1)
     concurrency: int = setting(100, "Deliveries at a time.", at_least=1, at_most=5000)
     concurrency_per_destination: int = setting(10, "Connections to one destination at a time.", at_least=1)
+    rate_per_destination: int = setting(0, "Deliveries to one destination in a minute; 0: no limit.", at_least=0)
     messages_per_connection: int = setting(100, "Messages sent over one connection.", at_least=1)
     connection_keep_s: float = setting(5.0, "How long an idle connection is kept for the next message.", unit="s", at_least=0)
     tls: str = setting("opportunistic", "TLS to other servers.", choices=("opportunistic", "required", "off"))
     port: int = setting(25, "Port of other servers.", at_least=1, at_most=65535)
     connect_timeout_s: float = setting(30.0, "Time to connect.", unit="s", at_least=1)
-    command_timeout_s: float = setting(300.0, "Time for a reply.", unit="s", at_least=1)
+    command_timeout_s: float = setting(
+        300.0, "Time for a reply; twice that for the verdict on a message.", unit="s", at_least=1
+    )
     allow_loopback: bool = setting(False, "Deliver to MX hosts that resolve to loopback addresses; for tests and demos.")
     double_bounce: str = setting("", "Address that bounces of bounces go to; empty: they are dropped and logged.", form=ADDRESS)
 
@@ -145,6 +148,20 @@ class PopSettings:
     idle_timeout_s: float = setting(600.0, "Silence of a client (RFC 1939: at least 10 minutes).", unit="s", at_least=10)
     login_timeout_s: float = setting(180.0, "Time to log in.", unit="s", at_least=5)
     max_connections: int = setting(5_000, "Open connections in one worker.", at_least=10)
+
+
+@dataclass(frozen=True, slots=True)
+class SieveSettings:
+    """Filters and ManageSieve (CON-3)."""
+
+    max_redirects: int = setting(5, "Messages that one run of a script may send elsewhere.", at_least=0, at_most=100)
+    max_run_s: float = setting(0.5, "Time that one run of a script may take.", unit="s", at_least=0.01, at_most=10)
+    user_scripts: bool = setting(True, "Run the scripts of users; those of the system and of domains always run.")
+    idle_timeout_s: float = setting(
+        1800.0, "Silence of a ManageSieve client (RFC 5804 §1.4: at least 30 minutes).", unit="s", at_least=60
+    )
+    login_timeout_s: float = setting(60.0, "Time to log in to ManageSieve.", unit="s", at_least=5)
+    max_connections: int = setting(1_000, "Open ManageSieve connections in one worker.", at_least=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +205,7 @@ class Settings:
     queue: QueueSettings = field(default_factory=QueueSettings)
     imap: ImapSettings = field(default_factory=ImapSettings)
     pop: PopSettings = field(default_factory=PopSettings)
+    sieve: SieveSettings = field(default_factory=SieveSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
@@ -213,6 +231,7 @@ GROUPS: dict[str, type] = {
     "queue": QueueSettings,
     "imap": ImapSettings,
     "pop": PopSettings,
+    "sieve": SieveSettings,
     "store": StoreSettings,
     "search": SearchSettings,
     "tls": TlsSettings,

@@ -54,7 +54,7 @@ class Result:
 
 
 async def attempt(tools: Tools, job: Job) -> Result:
-    """Raises MailError when the spool cannot be read; then nothing has happened."""
+    """Raises MailError when the spool cannot be read: Permanent if the message's content is gone. Then nothing has happened."""
     job = await _still_standing(tools, job)
     if not job.message.recipients:
         return Result()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from posthouse.base import log
-from posthouse.base.errors import MailError
+from posthouse.base.errors import MailError, Temporary
 from posthouse.model.queued import QueuedMessage, QueuedRecipient
 from posthouse.queue.attempt import Result, Tools, attempt
 from posthouse.queue.lines import Job, Lines
@@ -39,13 +39,14 @@ class QueueRunner:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._lines = Lines(tools.settings)
+        self._lines = Lines(tools.settings, tools.clock.steady)
         self._woken = asyncio.Event()
         self._under_way: set[int] = set()
         self._tasks: set[asyncio.Task[Result]] = set()
         self._cursor = (0.0, 0)
         self._full = False
         self._next_look = 0.0
+        self._resume: asyncio.TimerHandle | None = None
         self._draining = False
 
     def wake(self) -> None:
@@ -75,6 +76,8 @@ class QueueRunner:
         self._draining = True
         self._woken.set()
         self._lines.clear()
+        if self._resume is not None:
+            self._resume.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_s)
         tasks = list(self._tasks)
@@ -129,11 +132,19 @@ class QueueRunner:
             task = asyncio.create_task(self._attempt(job))
             self._tasks.add(task)
             task.add_done_callback(lambda task, job=job: self._ended(job, task))  # type: ignore[misc]
+        resumes_at = self._lines.resumes_at
+        if resumes_at is not None and self._resume is None:
+            wait_s = max(resumes_at - self._tools.clock.steady(), GAP_S)
+            self._resume = asyncio.get_running_loop().call_later(wait_s, self._go_on)
+
+    def _go_on(self) -> None:
+        self._resume = None
+        self._start()
 
     async def _attempt(self, job: Job) -> Result:
         try:
             return await attempt(self._tools, job)
-        except MailError as error:
+        except Temporary as error:
             _log.warning("attempt not made", queue_id=job.message.queue_id, cause=error.cause or error.public)
             await self._tools.sleep(1)
             return Result(again_at=self._tools.clock.now())

@@ -45,10 +45,9 @@ class Targets:
     async def find(self, domain: str, next_hop: str) -> Sequence[Target]:
         """The targets to try, in order. Raises NoMail; Temporary if DNS does not answer or leads nowhere now."""
         if next_hop:
-            return await self._of_hop(NextHop.parse(next_hop))
+            return await self._of_hop(_parsed(next_hop))
         if domain.startswith("["):
-            address = domain[1:-1].removeprefix("IPv6:")
-            return [target for target in (self._target(domain, address),) if self._allowed(target)] or self._nowhere(domain)
+            return self._of_literal(domain)
         records = list(await self._resolver.mx(domain))
         if not records:
             return await self._of_domain_itself(domain)
@@ -67,6 +66,15 @@ class Targets:
         if not addresses:
             raise Temporary(f"The next hop {hop.host} has no address", code=451, enhanced="4.4.4")
         return [Target(hop.host, address, port, hop.protocol, tls) for address in addresses[:MAX_TARGETS]]
+
+    def _of_literal(self, domain: str) -> Sequence[Target]:
+        """An address in brackets (RFC 5321 §4.1.3)."""
+        address = domain[1:-1]
+        if address[:5].lower() == "ipv6:":
+            address = address[5:]
+        if not _is_ip(address):
+            raise NoMail(f"{domain} is not an IP address", code=550, enhanced="5.1.2")
+        return self._only_allowed(domain, [self._target(domain, address)])
 
     async def _of_domain_itself(self, domain: str) -> Sequence[Target]:
         """No MX: the domain's own addresses (RFC 5321 §5.1, implicit MX)."""
@@ -116,6 +124,14 @@ class Targets:
 
     def _nowhere(self, domain: str) -> Sequence[Target]:
         raise Permanent(f"The mail hosts of {domain} have no usable address", code=550, enhanced="5.4.4")
+
+
+def _parsed(next_hop: str) -> NextHop:
+    """The smart host is a free text, and may be put right while the message waits."""
+    try:
+        return NextHop.parse(next_hop)
+    except ValueError as error:
+        raise Temporary(f"The next hop {next_hop!r} is not understood", code=451, enhanced="4.3.5", cause=str(error)) from error
 
 
 def _is_ip(text: str) -> bool:

@@ -35,8 +35,15 @@ from posthouse.backends.sqlite.gate_client import GateClient
 from posthouse.backends.sqlite.local_gate import LocalGate
 from posthouse.backends.sqlite.mailstore import SqliteMailStore
 from posthouse.backends.sqlite.routes import SqliteRoutes, SqliteRoutesWriter
+from posthouse.backends.sqlite.scripts import SqliteScripts
+from posthouse.backends.sqlite.scripts_writer import CALL as SCRIPTS_CALL
+from posthouse.backends.sqlite.scripts_writer import RemoteScriptsWriter, SqliteScriptsWriter
+from posthouse.backends.sqlite.scripts_writer import handler as scripts_handler
+from posthouse.backends.sqlite.search_indexer import Indexer
+from posthouse.backends.sqlite.search_schema import remove_files
 from posthouse.backends.sqlite.sink import SqliteSink
 from posthouse.backends.sqlite.spool import SqliteSpool
+from posthouse.backends.sqlite.textindex import SqliteTextIndex
 from posthouse.backends.sqlite.trace_writer import TraceWriter
 from posthouse.backends.sqlite.traces import LocalTraceLog, RemoteTraceLog
 from posthouse.backends.sqlite.writer import MailWriterThread
@@ -45,6 +52,7 @@ from posthouse.base.ids import Ids
 from posthouse.directory.authenticate import Authenticator
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.bus import Bus
+from posthouse.mailstore import envelope
 from posthouse.model.settings import QueueSettings, Settings
 from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.onward import Onward
@@ -74,6 +82,7 @@ class Files:
     directory: Path
     traces: Path
     mail: Path
+    search: Path
     gate: Path
     control: Path
 
@@ -81,7 +90,14 @@ class Files:
     def under(cls, data: Path) -> Files:
         """Where they are."""
         run = data / "run"
-        return cls(data / "directory.db", data / "traces.db", data / "mail.db", _short(run) / "gate.sock", run / "control.sock")
+        return cls(
+            directory=data / "directory.db",
+            traces=data / "traces.db",
+            mail=data / "mail.db",
+            search=data / "search.db",
+            gate=_short(run) / "gate.sock",
+            control=run / "control.sock",
+        )
 
 
 def _short(folder: Path) -> Path:
@@ -160,8 +176,22 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         counters=counters,
         driver=Driver(stages(parts), settings=live.settings, clock=clock, ids=ids, traces=traces, node_name=config.name),
         control_path=str(files.control),
+        text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
+        scripts=stack.enter_context(closing(SqliteScripts(files.directory))),
+        scripts_writer=RemoteScriptsWriter(gate.call),
     )
     return Worker(services, live.contexts, stack)
+
+
+@asynccontextmanager
+async def indexer(config: NodeConfig) -> AsyncIterator[tuple[Indexer, Live]]:
+    """What makes the full-text index, with the settings it goes by (``load`` them); the steward is up already."""
+    files = Files.under(config.data)
+    with closing(SqliteConfigurationReader(files.directory)) as configuration:
+        live = Live(config.data, configuration.load)
+        made = Indexer(files.mail, files.search, envelope.texts, settings=lambda: live.settings().search)
+        with closing(made):
+            yield made, live
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +218,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     await live.start(bus)
     ids = Ids(SystemClock())
     node = BusNodeControl(bus, ids, config.name, config.data, live.settings)
-    context = _context(files, writers, bus, live, node, stack)
+    context = _context(files, writers, bus, live, node, stack, partial(bus.publish, "search-clear", {}))
     _start_queue(config, context, live, stack)
     control = ControlServer(context, files.control)
     await control.start()
@@ -248,7 +278,7 @@ async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
         live = Live(config.data, configuration.load)
         await live.load()
         node = OfflineNodeControl(config.name, config.data, live.settings)
-        yield _context(files, writers, bus, live, node, stack)
+        yield _context(files, writers, bus, live, node, stack, partial(remove_files, files.search))
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,14 +305,23 @@ async def _open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: 
     mail = MailWriterThread(files.mail, committed)
     mail.start()
     if gate:
-        server = GateServer(files.gate, mail, tells={"trace": traces.write})
+        calls = {SCRIPTS_CALL: scripts_handler(SqliteScriptsWriter(directory))}
+        server = GateServer(files.gate, mail, calls=calls, tells={"trace": traces.write})
         await server.start()
         stack.push_async_callback(server.stop)  # after the writing thread, so that its last answers still leave
     stack.callback(mail.stop)
     return _Writers(directory, traces, mail)
 
 
-def _context(files: Files, writers: _Writers, bus: Bus, live: Live, node: NodeControl, stack: AsyncExitStack) -> Context:
+def _context(
+    files: Files,
+    writers: _Writers,
+    bus: Bus,
+    live: Live,
+    node: NodeControl,
+    stack: AsyncExitStack,
+    clear_index: Callable[[], None],
+) -> Context:
     clock = SystemClock()
     ids = Ids(clock)
     directory = SqliteDirectory(files.directory)
@@ -307,6 +346,8 @@ def _context(files: Files, writers: _Writers, bus: Bus, live: Live, node: NodeCo
         directory_writer=SqliteDirectoryWriter(writers.directory),
         routes=routes,
         routes_writer=SqliteRoutesWriter(writers.directory),
+        scripts=stack.enter_context(closing(SqliteScripts(files.directory))),
+        scripts_writer=SqliteScriptsWriter(writers.directory),
         configuration=configuration,
         store=store,
         spool=spool,
@@ -316,4 +357,6 @@ def _context(files: Files, writers: _Writers, bus: Bus, live: Live, node: NodeCo
         bus=bus,
         node=node,
         checker=partial(_problems, files.mail),
+        text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
+        clear_index=clear_index,
     )

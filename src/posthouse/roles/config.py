@@ -81,8 +81,8 @@ class NodeConfig(msgspec.Struct, frozen=True):
 
     @property
     def bus_processes(self) -> int:
-        """How many processes share the bus: the steward and the workers."""
-        return self.workers + 1
+        """How many processes share the bus: the steward, the indexer and the workers."""
+        return self.workers + 2
 
 
 def load(path: Path) -> NodeConfig:

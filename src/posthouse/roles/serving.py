@@ -10,6 +10,7 @@ from posthouse.pipeline.network import over_limits
 from posthouse.servers.adminline import AdminServer
 from posthouse.servers.imap.server import ImapServer
 from posthouse.servers.listener import Gate, Server
+from posthouse.servers.managesieve import ManageSieveServer
 from posthouse.servers.pop import PopServer
 from posthouse.servers.services import Services
 from posthouse.servers.smtp import SmtpServer
@@ -25,6 +26,7 @@ SERVERS: Mapping[str, MakeServer] = {
     "imaps": ImapServer,
     "pop3": PopServer,
     "pop3s": PopServer,
+    "managesieve": ManageSieveServer,
     "admin": AdminServer,
     "admins": AdminServer,
 }

@@ -8,15 +8,12 @@ from collections.abc import Mapping
 from posthouse.roles.config import Address, ConfigError
 
 BACKLOG = 1024
-NOT_SERVED_YET = frozenset({"managesieve"})
 
 
 def open_all(listen: Mapping[str, Address]) -> dict[str, socket.socket]:
     """One socket per service, in order, listening already. Raises ConfigError naming the service that cannot be bound."""
     opened: dict[str, socket.socket] = {}
     for service, address in listen.items():
-        if service in NOT_SERVED_YET:
-            continue
         try:
             opened[service] = _open(address)
         except OSError as error:

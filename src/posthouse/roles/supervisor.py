@@ -23,6 +23,7 @@ from posthouse.roles.processes import Child, spawn
 from posthouse.roles.sockets import bound
 
 STEWARD = "steward"
+INDEXER = "indexer"
 DRAIN_S = 20.0
 KILL_AFTER_S = DRAIN_S + 15.0
 QUICK_DEATH_S = 5.0
@@ -37,12 +38,13 @@ Run = Callable[[str, socket.socket], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the supervisor keeps running. ``steward`` and ``worker`` run in the children. ``held``: descriptors that children
-    must not keep (the data folder's lock)."""
+    """What the supervisor keeps running: ``steward``, ``indexer`` and ``worker`` run in the children. ``held``: descriptors
+    that children must not keep (the data folder's lock)."""
 
     config: NodeConfig
     sockets: Mapping[str, socket.socket]
     steward: Run
+    indexer: Run
     worker: Run
     held: tuple[int, ...] = ()
 
@@ -107,10 +109,10 @@ class Supervisor:
     # Children
 
     def _start(self, name: str) -> None:
-        run = self._plan.steward if name == STEWARD else self._plan.worker
+        run = {STEWARD: self._plan.steward, INDEXER: self._plan.indexer}.get(name, self._plan.worker)
         close: list[socket.socket | int] = [*self._hub.sockets(), self._wake, self._wake_far, self._selector.fileno()]
         close += self._plan.held
-        if name == STEWARD:
+        if name in (STEWARD, INDEXER):
             close += self._plan.sockets.values()
         pid, sock = spawn(name, lambda end: run(name, end), close)
         child = Child(name, pid, time.time(), time.monotonic(), restarts=self._restarts.get(name, 0))
@@ -174,10 +176,10 @@ class Supervisor:
             return
         child.ready = True
         if name == STEWARD:
-            for number in range(1, self._plan.config.workers + 1):
-                worker = f"worker-{number}"
-                if worker not in self._children and worker not in self._starts_due:
-                    self._start(worker)
+            workers = [f"worker-{number}" for number in range(1, self._plan.config.workers + 1)]
+            for other in (*workers, INDEXER):
+                if other not in self._children and other not in self._starts_due:
+                    self._start(other)
         whole = len(self._children) == self._plan.config.bus_processes
         if whole and not self._said_ready and all(one.ready for one in self._children.values()):
             self._said_ready = True

@@ -34,7 +34,8 @@ _log = log.get("listener")
 _SMTP_BUSY = b"421 4.3.2 Too many connections, try again later\r\n"
 _IMAP_BUSY = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
 _POP_BUSY = b"-ERR [SYS/TEMP] Too many connections, try again later\r\n"
-_BUSY = {"imap": _IMAP_BUSY, "pop3": _POP_BUSY, "admin": b"* BYE Too many connections\r\n"}
+_SIEVE_BUSY = b'BYE (TRYLATER) "Too many connections, try again later"\r\n'
+_BUSY = {"imap": _IMAP_BUSY, "pop3": _POP_BUSY, "managesieve": _SIEVE_BUSY, "admin": b"* BYE Too many connections\r\n"}
 
 
 class Server(Protocol):
@@ -196,6 +197,8 @@ def max_connections(service: Service, settings: Settings) -> int:
         return settings.imap.max_connections
     if service in ("pop3", "pop3s"):
         return settings.pop.max_connections
+    if service == "managesieve":
+        return settings.sieve.max_connections
     if service in ("admin", "admins"):
         return ADMIN_MAX_CONNECTIONS
     return settings.smtp.max_connections

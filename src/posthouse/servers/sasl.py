@@ -13,12 +13,14 @@ from posthouse.model.session import Session
 from posthouse.protocols.sasl import Challenge, CheckPassword, Done, NeedScram, SaslServer, ScramServer
 
 MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
-CLEAR_SAFE = ("SCRAM-SHA-256",)
-"""Mechanisms that do not show the password to whoever listens."""
 
 
 class ExchangeRefused(Exception):
-    """The client's messages do not fit the mechanism, or it wants to act as somebody else. The text may be told."""
+    """The client's messages do not fit the mechanism. The text may be told."""
+
+
+class ActsForAnother(ExchangeRefused):
+    """The client wants to act as somebody else."""
 
 
 async def exchange(
@@ -41,12 +43,17 @@ async def exchange(
             login, account = step.login, secret.account
             step = machine.secret(secret.salt, secret.iterations, secret.stored_key, secret.server_key)
         elif isinstance(step, CheckPassword):
-            if step.authzid and step.authzid.lower() != step.login.lower():
-                raise ExchangeRefused("Acting as somebody else is not allowed")
+            _same_identity(step.authzid, step.login)
             return await authenticator.password(step.login, step.password, session)
         elif isinstance(step, Done):
+            _same_identity(step.authzid, step.login)
             return await authenticator.scram_done(login, account, session, ok=True)
         else:
             if step.login:
                 return await authenticator.scram_done(step.login, account, session, ok=False)
             raise ExchangeRefused(step.text)
+
+
+def _same_identity(authzid: str, login: str) -> None:
+    if authzid and authzid.lower() != login.lower():
+        raise ActsForAnother("Acting as somebody else is not allowed")

@@ -13,7 +13,9 @@ from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.counters import Counters
 from posthouse.interfaces.directory import Directory
 from posthouse.interfaces.mailstore import MailStore
+from posthouse.interfaces.scripts import Scripts, ScriptsWriter
 from posthouse.interfaces.sink import Sink
+from posthouse.interfaces.textindex import TextIndex
 from posthouse.interfaces.traces import TraceLog
 from posthouse.model.settings import Settings
 from posthouse.pipeline.driver import Driver
@@ -24,7 +26,8 @@ class Services:
     """``settings()`` gives the current snapshot; ``tls_context()`` the current server context (None: no TLS here).
 
     ``driver`` walks messages along the path (``pipeline.path.stages``); mail servers use it, the others need not.
-    ``control_path`` is the steward's control socket, where operations run; "" if there is none.
+    ``control_path`` is the steward's control socket, where operations run; "" if there is none. ``text_index`` None: searches
+    look at every message. ``scripts`` None: ManageSieve has nothing to manage.
     """
 
     node_name: str
@@ -41,3 +44,6 @@ class Services:
     counters: Counters
     driver: Driver
     control_path: str = ""
+    text_index: TextIndex | None = None
+    scripts: Scripts | None = None
+    scripts_writer: ScriptsWriter | None = None

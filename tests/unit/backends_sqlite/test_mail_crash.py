@@ -72,7 +72,6 @@ async def test_every_acknowledged_unit_survives_kill_9_exactly_once(tmp_path: Pa
                     flagged.add(count)
             except Temporary:
                 unknown.append(content)
-                return
 
     for turn in range(ROUNDS):
         stop = asyncio.Event()
@@ -82,9 +81,9 @@ async def test_every_acknowledged_unit_survives_kill_9_exactly_once(tmp_path: Pa
             await asyncio.sleep(0)
         child.send_signal(signal.SIGKILL)
         stop.set()
-        await asyncio.gather(*clients)
         child.wait()
         child = steward(tmp_path)
+        await asyncio.gather(*clients)
     child.kill()
     child.wait()
     await gate.close()

@@ -90,6 +90,21 @@ async def test_an_attempt_that_breaks_is_left_alone_for_a_while_and_holds_up_nob
     assert (await states(house, bad), await states(house, good)) == (["waiting"], [])
 
 
+async def test_a_message_whose_content_is_gone_is_left_alone_for_a_while() -> None:
+    house = House()
+    queue_id = await enqueue(house, far())
+    house.spool._bodies.clear()
+    courier = ScriptedCourier(says(250))
+    runner = make(house, courier)
+    for _ in range(3):
+        await runner._schedule()
+        while runner._tasks:
+            await asyncio.gather(*list(runner._tasks), return_exceptions=True)
+    assert courier.sent == []
+    assert len(runner._under_way) == 1
+    assert await states(house, queue_id) == ["waiting"]
+
+
 def refuses(*, never: bool) -> ScriptedCourier:
     def script(target: Target, parcel: Parcel) -> Sequence[Answer]:
         raise Unreachable("greeted with 521 5.3.2 no mail" if never else "connection refused", never=never)

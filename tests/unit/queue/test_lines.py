@@ -11,7 +11,7 @@ MESSAGE = QueuedMessage("Q", "T", Sender(None), 1, 1, 0.0, 1.0, ())
 
 
 def lines(**settings: int) -> Lines:
-    return Lines(lambda: QueueSettings(**settings))  # type: ignore[arg-type]
+    return Lines(lambda: QueueSettings(**settings), lambda: 0.0)  # type: ignore[arg-type]
 
 
 def job(domain: str) -> Job:
@@ -72,3 +72,24 @@ def test_a_full_line_refuses_and_asks_for_more_when_it_is_nearly_empty() -> None
         asked.append(waiting.ended(found, reached=True))
     assert asked.count(True) == 1
     assert asked.index(True) < PER_DESTINATION - 1
+
+
+def test_a_rate_spaces_out_the_deliveries_to_each_destination() -> None:
+    now = [1000.0]
+    waiting = Lines(lambda: QueueSettings(rate_per_destination=30), lambda: now[0])
+    for domain in "aaab":
+        waiting.put(job(domain))
+    assert started(waiting) == ["a", "b"]
+    assert waiting.resumes_at == 1002.0
+    now[0] = 1001.9
+    waiting.ended(job("a"), reached=True)
+    waiting.ended(job("b"), reached=True)
+    assert started(waiting) == []
+    now[0] = 1002.0
+    assert started(waiting) == ["a"]
+    waiting.ended(job("a"), reached=True)
+    waiting.put(job("b"))
+    assert started(waiting) == ["b"]
+    now[0] = 1004.0
+    assert started(waiting) == ["a"]
+    assert waiting.resumes_at == 1006.0

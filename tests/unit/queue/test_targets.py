@@ -43,6 +43,7 @@ def targets(**settings: object) -> Targets:
         ("half.test", "", ["192.0.2.2"]),
         ("backup.test", "", ["192.0.2.2"]),
         ("[192.0.2.9]", "", ["192.0.2.9"]),
+        ("[IPv6:2001:db8::9]", "", ["2001:db8::9"]),
         ("two.test", "plain.test:2525", ["192.0.2.3"]),
         ("two.test", "127.0.0.1:2525", ["127.0.0.1"]),
     ],
@@ -65,6 +66,7 @@ async def test_a_next_hop_says_port_protocol_and_tls() -> None:
         ("self.test", Permanent, "5.4.6"),
         ("evil.test", Permanent, "5.4.4"),
         ("[127.0.0.1]", Permanent, "5.4.4"),
+        ("[IPv6:nonsense]", NoMail, "5.1.2"),
         ("broken.test", Temporary, "4.4.3"),
     ],
 )
@@ -72,6 +74,11 @@ async def test_what_leads_nowhere_says_why(domain: str, kind: type[MailError], e
     with pytest.raises(kind) as failure:
         await targets().find(domain, "")
     assert failure.value.enhanced == enhanced
+
+
+async def test_a_next_hop_that_is_not_understood_may_be_put_right_later() -> None:
+    with pytest.raises(Temporary, match="not understood"):
+        await targets().find("two.test", "no such host!")
 
 
 async def test_loopback_may_be_allowed() -> None:

@@ -27,6 +27,12 @@ class MemoryResolver:
     async def addresses(self, host: str) -> Sequence[str]:
         return [*self._get(host, "AAAA"), *self._get(host, "A")]
 
+    async def a(self, host: str) -> Sequence[str]:
+        return self._get(host, "A")
+
+    async def aaaa(self, host: str) -> Sequence[str]:
+        return self._get(host, "AAAA")
+
     async def txt(self, name: str) -> Sequence[str]:
         return self._get(name, "TXT")
 

@@ -34,23 +34,27 @@ class BlobFiles:
         """Makes the content durable. Raises NoSpace, Temporary; then there is no such file (or the whole old one)."""
         path = self.path(digest)
         try:
-            if path.exists() and path.stat().st_size == len(content):
+            if self.has(digest, len(content)):
                 os.utime(path)
-                return
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-            try:
-                _write_synced(temporary, content)
-                temporary.rename(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+            else:
+                self._write_new(path, content)
+            # Also for a file that was there: who put it there may not have come so far, or died before.
             for folder in (path.parent, self._folder, self._folder.parent):
                 _sync_folder(folder)
         except OSError as error:
             if error.errno in _FULL:
                 raise NoSpace(str(error)) from error
             raise Temporary("The message could not be stored", cause=str(error)) from error
+
+    def _write_new(self, path: Path, content: bytes) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+        try:
+            _write_synced(temporary, content)
+            temporary.rename(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
     def has(self, digest: bytes, size_bytes: int) -> bool:
         """Whether the whole content is there."""

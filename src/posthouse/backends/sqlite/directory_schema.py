@@ -1,4 +1,4 @@
-"""The tables of ``directory.db``: domains, accounts, aliases, routes, settings with their history, audit, the node's secret.
+"""The tables of ``directory.db``: domains, accounts, aliases, routes, scripts, settings with history, audit, the node's secret.
 
 Account and domain numbers come from AUTOINCREMENT: a number is never used again, since the mail store names accounts by
 it. ``key`` is ``Address.key``. Append to MIGRATIONS; never change what is in it.
@@ -47,6 +47,40 @@ CREATE TABLE alias_target (
 CREATE TABLE route (
     target TEXT PRIMARY KEY,
     next_hop TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE script (
+    script_id INTEGER PRIMARY KEY,
+    scope TEXT NOT NULL,
+    owner_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    text TEXT NOT NULL,
+    active INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    changed_at REAL NOT NULL,
+    UNIQUE (scope, owner_id, name)
+) STRICT;
+
+CREATE TABLE script_memory (
+    account_id INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    expires_at REAL NOT NULL,
+    PRIMARY KEY (account_id, kind, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX script_memory_by_end ON script_memory (expires_at);
+
+CREATE TRIGGER account_has_gone AFTER DELETE ON account BEGIN
+    DELETE FROM script WHERE scope = 'user' AND owner_id = OLD.account_id;
+    DELETE FROM script_memory WHERE account_id = OLD.account_id;
+END;
+CREATE TRIGGER domain_has_gone AFTER DELETE ON domain BEGIN
+    DELETE FROM script WHERE scope = 'domain' AND owner_id = OLD.domain_id;
+END;
+
+CREATE TABLE word_list (
+    name TEXT PRIMARY KEY,
+    text TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE setting (

@@ -159,7 +159,8 @@ class SqliteMailStore:
 
     async def rename(self, account_id: int, name: str, new_name: str) -> None:
         depth = self._settings().max_mailbox_depth
-        await self._gate.call("rename", [account_id, _existing(name), normal_name(new_name, depth), depth])
+        new = normal_name(new_name, depth)
+        await self._gate.call("rename", [account_id, _existing(name), new, depth])
 
     async def subscribe(self, account_id: int, name: str, *, on: bool) -> None:
         await self._gate.call("subscribe", [account_id, normal_name(name), on, 2 * self._settings().max_mailboxes])

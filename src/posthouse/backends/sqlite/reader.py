@@ -162,10 +162,11 @@ class MailReading:
 
     def _head(self, body_id: int) -> bytes:
         try:
-            with self.open().blob_open("main", "content", "octets", body_id, False) as blob:  # noqa: FBT003 - apsw's own
-                return blob.read(HEAD_BYTES)
+            with self.open().blob_open("main", "content", "octets", body_id, False) as blob:
+                octets: bytes = blob.read(HEAD_BYTES)
         except apsw.Error as error:
             raise mail_error(error) from error
+        return octets
 
     def previews(self, mailbox_id: int, uids: Sequence[int]) -> list[tuple[int, str]]:
         """(UID, preview) of the messages that exist."""

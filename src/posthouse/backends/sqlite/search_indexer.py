@@ -101,7 +101,7 @@ class Indexer:
         newest = self._newest()
         progress = self._writer.progress()
         if progress is None:
-            progress = Progress(newest, newest)
+            progress = Progress(newest, newest, self._digest(newest))
             self._writer.begin(progress)
         bodies, after = self._next(progress)
         INDEX_WAITING.set(max(newest - progress.high, 0) + progress.low)
@@ -145,8 +145,12 @@ class Indexer:
     def _fits(self, progress: Progress) -> bool:
         """Whether the index is of this store, and not of one that was put back from a copy."""
         ((last,),) = self._mail.all("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'body'", ())
-        rows = self._mail.all("SELECT digest FROM body WHERE body_id = ?", (progress.high,))
-        return int(last) >= progress.high and (not rows or not progress.mark or rows[0][0] == progress.mark)
+        digest = self._digest(progress.high)
+        return int(last) >= progress.high and (not digest or not progress.mark or digest == progress.mark)
+
+    def _digest(self, body_id: int) -> bytes:
+        rows = self._mail.all("SELECT digest FROM body WHERE body_id = ?", (body_id,))
+        return bytes(rows[0][0]) if rows else b""
 
     def _next(self, progress: Progress) -> tuple[list[_Body], Progress]:
         """The next batch, and the progress once it is done."""

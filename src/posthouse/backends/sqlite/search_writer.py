@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import apsw
 
@@ -110,8 +111,8 @@ class SearchWriter:
     def due(self) -> int:
         """The newest content whose documents are to be read; 0 if there is none."""
         with mail_errors():
-            rows: list[tuple[int]] = self.db.execute("SELECT coalesce(max(body_id), 0) FROM due").fetchall()
-            return rows[0][0]
+            row = self.db.execute("SELECT coalesce(max(body_id), 0) FROM due").fetchone()
+            return cast(int, row[0]) if row else 0
 
     def put_documents(self, body_id: int, text: str) -> None:
         """Names and text of a content's documents; nothing is due for it any more."""

@@ -194,5 +194,5 @@ def _gather(db: apsw.Connection, table: str, question: str, into: set[int]) -> b
 
 
 def _count(db: apsw.Connection, table: str) -> int:
-    rows: list[tuple[int]] = db.execute(f"SELECT count(*) FROM {table}").fetchall()  # noqa: S608 - our own words
-    return rows[0][0]
+    row = db.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - our own words
+    return cast(int, row[0]) if row else 0

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from posthouse.backends.sqlite import units_accept, units_mailbox, units_message, units_queue, units_replace, units_urlkey, upkeep
+from posthouse.backends.sqlite import (
+    units_accept,
+    units_mailbox,
+    units_message,
+    units_queue,
+    units_replace,
+    units_urlkey,
+    upkeep,
+)
 from posthouse.backends.sqlite.work import Unit
 
 UNITS: dict[str, Unit] = {

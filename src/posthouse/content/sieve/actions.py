@@ -142,7 +142,7 @@ class DeliverNow(Action):
 
 @dataclass(frozen=True, slots=True)
 class Remember:
-    """To be kept once the message is accepted: the key of a ``duplicate`` test or of a vacation answer, until ``expires_at``."""
+    """To be kept until ``expires_at`` once the message is accepted: the key of a ``duplicate`` test or of a vacation answer."""
 
     kind: Literal["duplicate", "vacation"]
     key: str
@@ -182,9 +182,9 @@ class AddFooter:
 
 @dataclass(frozen=True, slots=True)
 class ReplacePart:
-    """Another body for the part of this section ("" is the whole message) (RFC 5703 §6). ``mime``: ``text`` has its own MIME header.
+    """Another body for the part of this section, "" for the whole message (RFC 5703 §5).
 
-    ``subject`` and ``sender`` "": as they were; they count only for the whole message.
+    ``mime``: ``text`` has its own MIME header. ``subject`` and ``sender`` "": as they were; they count for the whole message.
     """
 
     section: str

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from posthouse.content.patterns import PatternError
 from posthouse.content.sieve.capabilities import Scope, supports
 from posthouse.content.sieve.comparators import ASCII_CASEMAP, BUILT_IN, COMPARATORS, NUMERIC
+from posthouse.content.sieve.conditions import conditional
 from posthouse.content.sieve.errors import ScriptError
 from posthouse.content.sieve.matching import RELATIONS, Manner, Matcher, MatchType, make_matcher
-from posthouse.content.sieve.registry import COMMANDS, TESTS
+from posthouse.content.sieve.registry import commands as registered_commands
+from posthouse.content.sieve.registry import tests as registered_tests
 from posthouse.content.sieve.specs import Bound, CommandSpec, Spec, TestSpec, bind
 from posthouse.content.sieve.state import Op, Signal, State, TestOp
 from posthouse.content.sieve.syntax import Command, Place, Strings, Test
@@ -26,13 +28,16 @@ MAX_SHOWN = 120
 
 
 class Compiler:
-    """One script's. ``requires`` grows with ``require`` and with ``ihave`` that holds."""
+    """One script's. ``requires`` grows with ``require`` and with ``ihave`` that holds; ``shared`` holds the names declared by
+    ``global``; ``loops`` the names of the ``foreverypart``s around ("" without name)."""
 
     def __init__(self, source: str, scope: Scope, *, traced: bool) -> None:
         self.source = source
         self.scope: Scope = scope
         self.requires: set[str] = set()
-        self._traced = traced
+        self.shared: set[str] = set()
+        self.loops: list[str] = []
+        self.traced = traced
         self._commands_seen = 0
 
     # What makers of commands and tests use
@@ -55,7 +60,7 @@ class Compiler:
         try:
             if "encoded-character" in self.requires:
                 value = decode_characters(value)
-            return Text(value, variables="variables" in self.requires)
+            return Text(value, shared=self.shared) if "variables" in self.requires else Text(value)
         except ValueError as error:
             raise ScriptError(str(error), place.line, place.column) from None
 
@@ -72,7 +77,7 @@ class Compiler:
         relation = ""
         for name in ("is", "contains", "matches", "regex", "value", "count"):
             if name in bound.tags:
-                match_type = name  # type: ignore[assignment]
+                match_type = name
         chosen = bound.tag_strings("comparator")
         comparator = self.constant(chosen, "a comparator") if chosen else ASCII_CASEMAP
         if comparator not in COMPARATORS or (comparator not in BUILT_IN and not self.required(f"comparator-{comparator}")):
@@ -102,8 +107,6 @@ class Compiler:
 
     def block(self, commands: Sequence[Command], *, top: bool = False) -> Op:
         """Commands in order, with their ifs put together."""
-        from posthouse.content.sieve.commands.control import conditional
-
         made: list[Op] = []
         index = 0
         while index < len(commands):
@@ -126,26 +129,24 @@ class Compiler:
         return _sequence(made)
 
     def _command(self, command: Command) -> Op:
-        found = COMMANDS().get(command.name)
+        found = registered_commands().get(command.name)
         spec = self._allowed(found, command, "command")
         assert isinstance(spec, CommandSpec)
         op = spec.make(bind(spec.spec, command, self.required), self)
-        return self._traced_command(op, command) if self._traced and command.name not in _QUIET else op
+        return self._traced_command(op, command) if self.traced and command.name not in _QUIET else op
 
     def test(self, test: Test) -> TestOp:
         """One test. Raises ScriptError."""
-        found = TESTS().get(test.name)
+        found = registered_tests().get(test.name)
         spec = self._allowed(found, test, "test")
         assert isinstance(spec, TestSpec)
         op = spec.make(bind(spec.spec, test, self.required), self)
-        return self._traced_test(op, test) if self._traced else op
+        return self._traced_test(op, test) if self.traced else op
 
-    def _allowed(
-        self, found: CommandSpec | TestSpec | None, node: Command | Test, what: str
-    ) -> CommandSpec | TestSpec:
+    def _allowed(self, found: CommandSpec | TestSpec | None, node: Command | Test, what: str) -> CommandSpec | TestSpec:
         place = node.place
         if found is None or not self._may(found.spec):
-            other = (TESTS() if what == "command" else COMMANDS()).get(node.name)
+            other = (registered_tests() if what == "command" else registered_commands()).get(node.name)
             if found is not None:
                 hint = f'{node.name} needs require "{found.spec.extension[0]}"'
             elif other is not None and self._may(other.spec):

@@ -74,13 +74,6 @@ class InAddressBook:
 
 
 @dataclass(frozen=True, slots=True)
-class IsLocalDomain:
-    """Whether the domain is one of this site. Answer: bool."""
-
-    domain: str
-
-
-@dataclass(frozen=True, slots=True)
 class WordListNamed:
     """The word list of this name. Answer: ``wordlists.WordList`` or None."""
 
@@ -96,8 +89,8 @@ class IncludedScript:
 
 
 Question = (
-    MailboxExists | SpecialUseExists | MailboxIdExists | Remembered | Listed | InGroup | InAddressBook | IsLocalDomain
-    | WordListNamed | IncludedScript
+    MailboxExists | SpecialUseExists | MailboxIdExists | Remembered | Listed | InGroup | InAddressBook | WordListNamed
+    | IncludedScript
 )  # fmt: skip
 
 

@@ -148,7 +148,7 @@ class _Contains:
         fold, keys, many = self._fold, self._keys, self._many
         for value in found:
             folded = fold(value)
-            if many.found_in(folded.encode("utf-8", "replace")) if many else any([key in folded for key in keys]):
+            if many.found_in(folded.encode("utf-8", "replace")) if many else any(key in folded for key in keys):
                 state.hit = value
                 return True
         return False
@@ -179,7 +179,7 @@ class _Matches(_ByText):
         self._many = AnyOf([pattern.expression for pattern in self._patterns], ignore_case=False) if many else None
 
     def strings(self, state: State, found: Sequence[str]) -> bool:
-        return any([self._one(state, value) for value in found]) if not self._captures else self._first(state, found)
+        return any(self._one(state, value) for value in found) if not self._captures else self._first(state, found)
 
     def _one(self, state: State, value: str) -> bool:
         folded = self._fold(value)

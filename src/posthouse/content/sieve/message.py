@@ -77,6 +77,7 @@ class MessageView:
         self.size_bytes = len(content)
         self._inspector = inspector
         self._fields: dict[str, tuple[str, ...]] = {}
+        self._raw_fields: dict[str, tuple[str, ...]] = {}
         self._part_fields: dict[tuple[str, str], tuple[str, ...]] = {}
         self._bodies: dict[str, BodyText | None] = {}
         self._raw: BodyText | None = None
@@ -88,6 +89,13 @@ class MessageView:
         found = self._fields.get(name)
         if found is None:
             found = self._fields[name] = self._values(self.root, name)
+        return found
+
+    def raw_fields(self, name: str) -> tuple[str, ...]:
+        """The same unfolded only, for address lists: decoded words in names may hold commas."""
+        found = self._raw_fields.get(name)
+        if found is None:
+            found = self._raw_fields[name] = tuple(headers.values_of(self.content, self.root, name))
         return found
 
     def part_fields(self, part: Part, name: str) -> tuple[str, ...]:

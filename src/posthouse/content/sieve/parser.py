@@ -77,13 +77,13 @@ class _Parser:
         arguments, tests, parenthesised = self._arguments(depth)
         place = self._place(name)
         if self._taken(";"):
-            return Command(name.text, place, arguments, tests, parenthesised)
+            return Command(name.text, place, arguments, tests, parenthesised, end=self._last.end)
         if not self._taken("{"):
             raise self._unexpected("';' or '{'" if tests or not arguments else "an argument, ';' or '{'")
         block = self._commands(self._deeper(depth))
         if not self._taken("}"):
             raise self._unexpected("a command or '}'")
-        return Command(name.text, place, arguments, tests, parenthesised, block)
+        return Command(name.text, place, arguments, tests, parenthesised, block, self._last.end)
 
     def _arguments(self, depth: int) -> tuple[tuple[Argument, ...], tuple[Test, ...], bool]:
         arguments: list[Argument] = []

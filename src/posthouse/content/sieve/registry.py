@@ -14,14 +14,14 @@ _TEST_MODULES = ("logic", "addresses", "fields", "bodies", "dates", "places", "s
 
 
 @cache
-def COMMANDS() -> dict[str, CommandSpec]:  # noqa: N802 - reads as the constant that it is
+def commands() -> dict[str, CommandSpec]:
     """Actions and controls."""
     modules = [importlib.import_module(f"posthouse.content.sieve.commands.{name}") for name in _COMMAND_MODULES]
     return {each.spec.name: each for module in modules for each in module.COMMANDS}
 
 
 @cache
-def TESTS() -> dict[str, TestSpec]:  # noqa: N802 - reads as the constant that it is
+def tests() -> dict[str, TestSpec]:
     """Tests."""
     modules = [importlib.import_module(f"posthouse.content.sieve.tests.{name}") for name in _TEST_MODULES]
     return {each.spec.name: each for module in modules for each in module.TESTS}

@@ -33,8 +33,9 @@ class TagSpec:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """``positional`` in order; with ``optional_first`` the first may be left out, with ``optional_last`` the last. ``inner``: how
-    many tests it takes. ``block``: a command with a block. ``extension``: one of these words must be required ("": none)."""
+    """``positional`` in order; with ``optional_first`` the first may be left out, with ``optional_last`` the last.
+
+    ``inner``: how many tests it takes. ``block``: a command with a block. ``extension``: one of these must be required."""
 
     name: str
     positional: tuple[ValueKind, ...] = ()
@@ -114,6 +115,33 @@ class Bound:
         return ScriptError(problem, at.line, at.column)
 
 
+MATCH_TAGS = (
+    TagSpec("is", group="match"),
+    TagSpec("contains", group="match"),
+    TagSpec("matches", group="match"),
+    TagSpec("regex", extension="regex", group="match"),
+    TagSpec("value", "string", "relational", "match"),
+    TagSpec("count", "string", "relational", "match"),
+    TagSpec("comparator", "string"),
+)
+INDEX_TAGS = (TagSpec("index", "number", "index"), TagSpec("last", extension="index"))
+MIME_TAGS = (
+    TagSpec("mime", extension="mime"),
+    TagSpec("anychild", extension="mime"),
+    TagSpec("type", extension="mime", group="mime part"),
+    TagSpec("subtype", extension="mime", group="mime part"),
+    TagSpec("contenttype", extension="mime", group="mime part"),
+    TagSpec("param", "strings", "mime", "mime part"),
+)
+ADDRESS_PART_TAGS = (
+    TagSpec("all", group="address part"),
+    TagSpec("localpart", group="address part"),
+    TagSpec("domain", group="address part"),
+    TagSpec("user", extension="subaddress", group="address part"),
+    TagSpec("detail", extension="subaddress", group="address part"),
+)
+
+
 def bind(spec: Spec, node: Command | Test, required: Callable[[str], bool]) -> Bound:
     """Raises ScriptError."""
     bound = Bound(node.name, node.place, [], {}, node.tests, getattr(node, "block", None) or ())
@@ -141,7 +169,8 @@ def _claim(bound: Bound, tag: TagSpec, argument: Tag, groups: dict[str, str]) ->
         raise bound.error(f":{tag.name} is given twice", argument.place)
     if tag.group and tag.group in groups:
         raise bound.error(f":{tag.name} does not go with :{groups[tag.group]}", argument.place)
-    groups[tag.group] = tag.name
+    if tag.group:
+        groups[tag.group] = tag.name
     bound.tag_places[tag.name] = argument.place
 
 

@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 STOP = "stop"
 RETURN = "return"
 BREAK = "break"
-"""What a command may answer instead of None: the run ends, the included script ends, or a ``foreverypart`` ends (with its name)."""
+"""What a command may answer instead of None: the run ends, an included script ends, a ``foreverypart`` (of a name) ends."""
 
 Signal = str
 Op = Callable[["State"], Signal | None]
@@ -61,7 +61,8 @@ class EditedHeader:
 
 class State:
     """``part`` is the current part within ``foreverypart``. ``match`` holds ``${0}`` and on. ``hit`` is the value that the last
-    successful test matched, for the trace. ``flags`` is the internal flags variable, None until used."""
+    successful test matched, for the trace. ``score`` is the spam score as the script changes it. ``flags`` is the internal
+    variable of imap4flags, None until it was used. ``frames`` are the included scripts that are under way."""
 
     __slots__ = (
         "_deadline",
@@ -84,6 +85,7 @@ class State:
         "part",
         "redirects",
         "remember",
+        "score",
         "trace",
         "variables",
     )
@@ -91,6 +93,7 @@ class State:
     def __init__(self, facts: Facts, limits: Limits) -> None:
         self.facts = facts
         self.message = facts.message
+        self.score = facts.score
         self.limits = limits
         self.answers = facts.answers
         self.actions: list[Action] = []

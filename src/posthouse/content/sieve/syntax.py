@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,15 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """An action or a control; ``block`` is None when it ends in a semicolon."""
+    """An action or a control; ``block`` is None when it ends in a semicolon.
+
+    ``place`` ends before the semicolon or the block, ``end`` is the offset behind all of it.
+    """
 
     name: str
     place: Place
     arguments: tuple[Argument, ...] = ()
     tests: tuple[Test, ...] = ()
     parenthesised: bool = False
-    block: tuple[Command, ...] | None = field(default=None)
+    block: tuple[Command, ...] | None = None
+    end: int = 0

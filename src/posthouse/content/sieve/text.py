@@ -6,7 +6,7 @@ A ``Text`` is made once, at compile time; those without variables cost nothing w
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from posthouse.content.sieve.errors import RunError
 from posthouse.content.sieve.state import State
@@ -21,12 +21,13 @@ class Text:
 
     __slots__ = ("_pieces", "constant")
 
-    def __init__(self, source: str, *, variables: bool = False) -> None:
-        """Raises ValueError for a variable that cannot be."""
+    def __init__(self, source: str, *, shared: Collection[str] | None = None) -> None:
+        """``shared``: names of variables that mean the global ones; None: there are no variables. Raises ValueError for a
+        variable that cannot be."""
         self._pieces: tuple[tuple[str, str | int], ...] = ()
         self.constant: str | None = source
-        if variables and "${" in source:
-            self._pieces = tuple(_split(source))
+        if shared is not None and "${" in source:
+            self._pieces = tuple(_split(source, shared))
             if any(kind != "text" for kind, _ in self._pieces):
                 self.constant = None
 
@@ -40,7 +41,7 @@ class Text:
         return text
 
 
-def _split(source: str) -> list[tuple[str, str | int]]:
+def _split(source: str, shared: Collection[str]) -> list[tuple[str, str | int]]:
     pieces: list[tuple[str, str | int]] = []
     position = 0
     for match in _VARIABLE.finditer(source):
@@ -55,7 +56,7 @@ def _split(source: str) -> list[tuple[str, str | int]]:
         namespace, _, bare = name.rpartition(".")
         if namespace not in ("", "global"):
             raise ValueError(f"there is no namespace {namespace!r}")
-        pieces.append(("global" if namespace else "local", bare))
+        pieces.append(("global" if namespace or bare in shared else "local", bare))
     pieces.append(("text", source[position:]))
     return pieces
 

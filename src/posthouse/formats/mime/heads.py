@@ -6,52 +6,52 @@ answered; the caller then takes the whole message. RFC 9051 §6.4.5.1 (HEADER, H
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection
 
 from posthouse.formats.mime.tree import FIELD
 
 
 def chosen_fields(head: bytes, names: Collection[bytes], *, exclude: bool = False) -> bytes | None:
     """The fields of these ``names`` (lower case), or with ``exclude`` all others, and the blank line; None: see above."""
-    pieces: list[bytes] = []
-    end = 0
-    for name, field, end in _fields(head):
-        if (name in names) is not exclude:
-            pieces.append(field)
-    if head.find(b"\n", end) < 0:
+    fields, end = _fields(head)
+    if not _ends(head, end):
         return None
+    pieces = [field[0] for field in fields if (field[1].lower() in names) is not exclude]
     pieces.append(b"\r\n")
     return b"".join(pieces)
 
 
 def whole_header(head: bytes) -> bytes | None:
     """The header with its blank line, as it stands in the message; None: see above."""
-    end = _start(head)
-    for _, _, end in _fields(head):
-        pass
-    if head.find(b"\n", end) < 0:
+    _, end = _fields(head)
+    if not _ends(head, end):
         return None
     if head.startswith(b"\r\n", end):
         return head[: end + 2]
     return head[: end + 1] if head.startswith(b"\n", end) else head[:end]
 
 
-def unfolded(head: bytes, names: Collection[bytes]) -> dict[bytes, bytes] | None:
-    """The first value of each of these fields (lower case), folds as single spaces; None: see above."""
+def first_values(head: bytes, names: Collection[bytes]) -> dict[bytes, bytes] | None:
+    """The first value of each of these fields (lower case), white space and folds as single spaces; None: see above."""
+    fields, end = _fields(head)
+    if not _ends(head, end):
+        return None
     out: dict[bytes, bytes] = {}
-    end = 0
-    for name, field, end in _fields(head):
+    for field in fields:
+        name = field[1].lower()
         if name in names and name not in out:
-            out[name] = b" ".join(field[field.index(b":") + 1 :].split())
-    return None if head.find(b"\n", end) < 0 else out
+            out[name] = b" ".join(field[2].split())
+    return out
 
 
-def _start(head: bytes) -> int:
-    """Past the line that mbox files put in front."""
-    return head.find(b"\n") + 1 if head.startswith((b"From ", b">From ")) else 0
+def _fields(head: bytes) -> tuple[list[re.Match[bytes]], int]:
+    """Matches of (field, name, value) and where the last ends. A line that mbox files put in front is passed over."""
+    start = head.find(b"\n") + 1 if head.startswith((b"From ", b">From ")) else 0
+    fields = list(iter(FIELD.scanner(head, start).match, None))  # type: ignore[attr-defined]
+    return fields, fields[-1].end() if fields else start
 
 
-def _fields(head: bytes) -> Iterator[tuple[bytes, bytes, int]]:
-    """(name in lower case, raw field, where it ends) of each field."""
-    for match in iter(FIELD.scanner(head, _start(head)).match, None):  # type: ignore[attr-defined]
-        yield match[1].lower(), match[0], match.end()
+def _ends(head: bytes, end: int) -> bool:
+    """Whether it is certain that the header ends there: the next line is here whole, and it is no field."""
+    return head.find(b"\n", end) >= 0

@@ -6,6 +6,7 @@ finds and stops at the limits; what is broken, encrypted or a bomb raises ``Unre
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from posthouse.formats import charsets
@@ -44,6 +45,14 @@ _BY_ENDING: dict[str, Kind] = {
     "rtf": "rtf",
     **dict.fromkeys(("txt", "csv", "md", "json", "xml", "yaml", "yml", "log", "ini", "conf", "sql", "toml"), "plain"),
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A document in the message, transfer encoding undone when asked for (``octets``)."""
+
+    kind: Kind
+    part: Part
 
 
 def kind_of(part: Part, name: str) -> Kind | None:

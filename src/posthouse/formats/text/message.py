@@ -11,19 +11,10 @@ from dataclasses import dataclass
 from posthouse.formats.mime import index
 from posthouse.formats.mime.parameters import parameter
 from posthouse.formats.text import documents, parts
-from posthouse.formats.text.html import visible_text
 from posthouse.formats.text.limits import DEFAULT, TextLimits
 from posthouse.model.summary import Part
 
 SEPARATOR = "\x1e"
-
-
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """A document in the message, transfer encoding undone when asked for (``documents.octets``)."""
-
-    kind: documents.Kind
-    part: Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +25,7 @@ class MessageText:
     head: str
     body: str
     names: tuple[str, ...]
-    attached: tuple[Attached, ...]
+    attached: tuple[documents.Attached, ...]
     whole: bool
 
 
@@ -43,34 +34,22 @@ def message_text(content: bytes, limits: TextLimits = DEFAULT) -> MessageText:
     root = index(content)
     taken = _Taken(limits.chars)
     head = taken.joined(parts.header_lines(content, root))
-    body = taken.joined(_body_pieces(content, root))
+    body = taken.joined(parts.body_pieces(content, root))
     names: list[str] = []
-    attached: list[Attached] = []
+    attached: list[documents.Attached] = []
     for part in parts.walk(root):
         name = file_name(part)
         if name and len(names) < limits.documents:
             names.append(name)
         kind = documents.kind_of(part, name)
         if kind is not None and len(attached) < limits.documents:
-            attached.append(Attached(kind, part))
+            attached.append(documents.Attached(kind, part))
     return MessageText(head, body, tuple(names), tuple(attached), taken.whole)
 
 
 def file_name(part: Part) -> str:
     """The name that an attachment goes by, "" if it has none."""
     return parameter(part.disposition_params, "filename") or parameter(part.params, "name")
-
-
-def _body_pieces(content: bytes, root: Part) -> Iterator[str]:
-    for part in parts.walk(root):
-        inner = parts.embedded(part)
-        if inner is not None:
-            yield from parts.header_lines(content, inner)
-        elif parts.has_text(part):
-            text = parts.text_of(parts.text_octets(content, part), part)
-            yield text
-            if parts.is_html(part):
-                yield visible_text(text)
 
 
 class _Taken:

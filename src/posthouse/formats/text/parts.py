@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from posthouse.formats import charsets, headers
 from posthouse.formats.mime import transfer
 from posthouse.formats.mime.parameters import parameter
+from posthouse.formats.text.html import visible_text
 from posthouse.model.summary import Part
 
 MAX_FIELD_CHARS = 65_536
@@ -61,3 +62,16 @@ def text_of(octets: bytes, part: Part) -> str:
 def is_html(part: Part) -> bool:
     """Whether its text is markup."""
     return part.type == "text" and part.subtype == "html"
+
+
+def body_pieces(content: bytes, root: Part) -> Iterator[str]:
+    """All texts of the body: text parts, HTML also as it is shown, the headers of attached messages."""
+    for part in walk(root):
+        inner = embedded(part)
+        if inner is not None:
+            yield from header_lines(content, inner)
+        elif has_text(part):
+            text = text_of(text_octets(content, part), part)
+            yield text
+            if is_html(part):
+                yield visible_text(text)

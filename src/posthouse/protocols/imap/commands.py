@@ -7,7 +7,7 @@ stands in ``fetch_items``, a SEARCH's tree in ``search_keys``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from posthouse.protocols.imap.fetch_items import FetchItem
@@ -187,15 +187,23 @@ class Status(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class UrlPart:
+    """A piece of a message that stands in another one: CATENATE's ``URL`` (RFC 4469)."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class AppendMessage:
     """``received_at`` in seconds since 1970, None if not given. ``binary``: came as literal8, NULs possible (RFC 3516);
-    ``utf8``: came as ``UTF8 (~{n})`` (RFC 6855)."""
+    ``utf8``: came as ``UTF8 (~{n})`` (RFC 6855). ``parts``: to be put together by CATENATE, ``content`` is empty then."""
 
     content: bytes
     flags: tuple[str, ...] = ()
     received_at: float | None = None
     binary: bool = False
     utf8: bool = False
+    parts: tuple[bytes | UrlPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +212,16 @@ class Append(Command):
 
     mailbox: str
     messages: tuple[AppendMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replace(Command):
+    """RFC 8508: ``message`` comes in place of message ``number`` (``STAR``: the last one)."""
+
+    number: int
+    uid: bool
+    mailbox: str
+    message: AppendMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,12 +272,14 @@ class FetchModifiers:
 
 @dataclass(frozen=True, slots=True)
 class Fetch(Command):
-    """``items`` without duplicates; UID is among them for UID FETCH and MODSEQ with CHANGEDSINCE, whether asked or not."""
+    """``items`` without duplicates; UID is among them for UID FETCH and MODSEQ with CHANGEDSINCE, whether asked or not;
+    ``uid_asked`` tells of UID."""
 
     sequence: SequenceSet
     uid: bool
     items: tuple[FetchItem, ...]
     modifiers: FetchModifiers = FetchModifiers()
+    uid_asked: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +294,7 @@ class Store(Command):
 
 @dataclass(frozen=True, slots=True)
 class SearchReturn:
-    """RETURN options (RFC 4731, RFC 5182, RFC 9394). ``RETURN ()`` means ``all``."""
+    """RETURN options (RFC 4731, RFC 5182, RFC 6203, RFC 9394). ``RETURN ()`` means ``all``."""
 
     min: bool = False
     max: bool = False
@@ -282,6 +302,7 @@ class SearchReturn:
     count: bool = False
     save: bool = False
     partial: tuple[int, int] | None = None
+    relevancy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

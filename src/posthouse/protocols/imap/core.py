@@ -21,6 +21,7 @@ from posthouse.protocols.imap.scanner import Malformed
 Event = Command | NeedContinuation | BadCommand | Line
 
 _ANNOUNCED = re.compile(rb"~?\{(\d+)(\+?)\}")
+_WITH_MESSAGES = (b"APPEND", b"REPLACE")
 _TAIL_BYTES = 64  # of a skipped line's end: room for the announcement of a literal
 _ENDLESS = 1 << 62
 
@@ -29,7 +30,7 @@ _ENDLESS = 1 << 62
 class Limits:
     """Bounds of what a client may send.
 
-    ``line_bytes``: a command without its literals. ``append_bytes``: all messages of one APPEND together.
+    ``line_bytes``: a command without its literals. ``append_bytes``: all messages of one APPEND or REPLACE together.
     ``literal_bytes``: the literals of any other command together. ``login_bytes``: line, and literals, before login.
     ``literals``: how many of them in a command. ``skip_bytes``: how much of a refused command is read past (of an APPEND
     of a user, as much as could have been accepted).
@@ -234,7 +235,7 @@ class ImapCore:
                 self._refuse(line, "Unknown command")
                 return
         limits = self.limits
-        append = self._name == b"APPEND" and self.authenticated
+        append = self._name in _WITH_MESSAGES and self.authenticated
         allowed = limits.append_bytes if append else limits.literal_bytes if self.authenticated else limits.login_bytes
         if self._literal_total + size > allowed:
             self._refuse(line, "Literal is too large", code="TOOBIG", status="NO" if append else "BAD")

@@ -9,8 +9,11 @@ from posthouse.protocols.imap.commands import Command
 from posthouse.protocols.imap.parse_fetch import FETCH_PARSERS, UID_FETCH_PARSERS
 from posthouse.protocols.imap.parse_mailbox import MAILBOX_PARSERS
 from posthouse.protocols.imap.parse_message import MESSAGE_PARSERS, UID_MESSAGE_PARSERS
+from posthouse.protocols.imap.parse_notify import NOTIFY_PARSERS
 from posthouse.protocols.imap.parse_search import SEARCH_PARSERS, UID_SEARCH_PARSERS
 from posthouse.protocols.imap.parse_session import SESSION_PARSERS
+from posthouse.protocols.imap.parse_sort import SORT_PARSERS, UID_SORT_PARSERS
+from posthouse.protocols.imap.parse_url import URL_PARSERS
 from posthouse.protocols.imap.scanner import Malformed, Scanner
 
 Parser = Callable[[Scanner], Command]
@@ -25,8 +28,16 @@ PARSERS: Mapping[bytes, Parser] = {
     **MESSAGE_PARSERS,
     **FETCH_PARSERS,
     **SEARCH_PARSERS,
+    **SORT_PARSERS,
+    **URL_PARSERS,
+    **NOTIFY_PARSERS,
 }
-UID_PARSERS: Mapping[bytes, Parser] = {**UID_MESSAGE_PARSERS, **UID_FETCH_PARSERS, **UID_SEARCH_PARSERS}
+UID_PARSERS: Mapping[bytes, Parser] = {
+    **UID_MESSAGE_PARSERS,
+    **UID_FETCH_PARSERS,
+    **UID_SEARCH_PARSERS,
+    **UID_SORT_PARSERS,
+}
 
 
 def tag_of(text: bytes) -> bytes:
@@ -36,9 +47,12 @@ def tag_of(text: bytes) -> bytes:
 
 
 def name_of(text: bytes) -> bytes:
-    """The command's name in upper case, empty if ``text`` does not begin like a command."""
+    """The command's name in upper case without a ``UID`` before it, empty if ``text`` does not begin like a command."""
     match = _HEAD.match(text)
-    return match[2].upper() if match else b""
+    if match is None:
+        return b""
+    name = match[2].upper()
+    return match[3].upper() if name == b"UID" and match[3] else name
 
 
 def parse(text: bytes, literals: Sequence[bytes] = (), *, utf8: bool = False) -> Command:

@@ -41,7 +41,7 @@ def fetch(scanner: Scanner, *, uid: bool = False) -> Fetch:
     sequence = scanner.sequence()
     scanner.space()
     if scanner.peek() == b"(":
-        items = list(scanner.listed(lambda: _item(scanner), at_most=MAX_ITEMS))
+        items = list(scanner.listed(lambda: fetch_item(scanner), at_most=MAX_ITEMS))
         if not items:
             raise Malformed("Fetch items are missing")
     else:
@@ -50,11 +50,12 @@ def fetch(scanner: Scanner, *, uid: bool = False) -> Fetch:
     if not scanner.at_end():
         scanner.space()
         modifiers = _modifiers(scanner, uid=uid)
+    uid_asked = Attribute.UID in items
     if uid:
         items.insert(0, Attribute.UID)
     if modifiers.changed_since is not None:
         items.append(Attribute.MODSEQ)
-    return Fetch(scanner.tag, sequence, uid, tuple(dict.fromkeys(items)), modifiers)
+    return Fetch(scanner.tag, sequence, uid, tuple(dict.fromkeys(items)), modifiers, uid_asked)
 
 
 def _single(scanner: Scanner) -> list[FetchItem]:
@@ -62,12 +63,13 @@ def _single(scanner: Scanner) -> list[FetchItem]:
     match = _NAME.match(scanner.text, scanner.pos)
     macro = _MACROS.get(match[0].upper()) if match else None
     if match is None or macro is None:
-        return [_item(scanner)]
+        return [fetch_item(scanner)]
     scanner.pos = match.end()
     return list(macro)
 
 
-def _item(scanner: Scanner) -> FetchItem:
+def fetch_item(scanner: Scanner) -> FetchItem:
+    """One data item."""
     match = _NAME.match(scanner.text, scanner.pos)
     if match is None:
         raise Malformed("Fetch item expected")

@@ -1,6 +1,7 @@
-"""Arguments of the commands that put, mark, copy and remove messages: APPEND, STORE, COPY, MOVE, EXPUNGE.
+"""Arguments of the commands that put, mark, copy and remove messages: APPEND, REPLACE, STORE, COPY, MOVE, EXPUNGE.
 
-RFC 9051 §6.3.12, §6.4; RFC 3502 (several messages), RFC 3516 (literal8), RFC 6855 (UTF8), RFC 7162 (UNCHANGEDSINCE).
+RFC 9051 §6.3.12, §6.4; RFC 3502 (several messages), RFC 3516 (literal8), RFC 4469 (CATENATE), RFC 6855 (UTF8), RFC 7162
+(UNCHANGEDSINCE), RFC 8508 (REPLACE).
 """
 
 from __future__ import annotations
@@ -9,10 +10,23 @@ from collections.abc import Callable, Mapping
 
 from posthouse.model.mailbox import SYSTEM_FLAGS
 from posthouse.protocols.imap import dates
-from posthouse.protocols.imap.commands import Append, AppendMessage, Command, Copy, Expunge, FlagAction, Move, Store
+from posthouse.protocols.imap.commands import (
+    Append,
+    AppendMessage,
+    Command,
+    Copy,
+    Expunge,
+    FlagAction,
+    Move,
+    Replace,
+    Store,
+    UrlPart,
+)
 from posthouse.protocols.imap.scanner import MAX_NUMBER64, Malformed, Scanner
+from posthouse.protocols.imap.sequence import STAR
 
 MAX_FLAGS = 100
+MAX_PARTS = 200
 _SYSTEM = {name[1:].lower().encode("ascii"): name for _, name in SYSTEM_FLAGS}
 _ACTIONS: Mapping[bytes, tuple[FlagAction, bool]] = {
     b"FLAGS": ("replace", False),
@@ -68,6 +82,9 @@ def _message(scanner: Scanner) -> AppendMessage:
         except ValueError:
             raise Malformed("Date and time are not valid") from None
         scanner.space()
+    if scanner.text[scanner.pos : scanner.pos + 9].upper() == b"CATENATE ":
+        scanner.pos += 9
+        return AppendMessage(b"", flags, received_at, parts=_catenated(scanner))
     utf8 = scanner.text[scanner.pos : scanner.pos + 4].upper() == b"UTF8"
     if utf8:
         scanner.pos += 4
@@ -79,6 +96,34 @@ def _message(scanner: Scanner) -> AppendMessage:
     if not content:
         raise Malformed("Message is empty", status="NO")
     return AppendMessage(content, flags, received_at, binary, utf8)
+
+
+def _catenated(scanner: Scanner) -> tuple[bytes | UrlPart, ...]:
+    """CATENATE's list of ``URL url`` and ``TEXT literal`` (RFC 4469 §5)."""
+
+    def part() -> bytes | UrlPart:
+        name = scanner.word()
+        scanner.space()
+        if name == b"URL":
+            return UrlPart(scanner.text_string(Scanner.astring))
+        if name == b"TEXT":
+            return scanner.literal()[0]
+        raise Malformed("URL or TEXT expected")
+
+    scanner.skip_spaces()
+    parts = scanner.listed(part, at_most=MAX_PARTS)
+    if not parts:
+        raise Malformed("Message is empty", status="NO")
+    return tuple(parts)
+
+
+def replace(scanner: Scanner, *, uid: bool = False) -> Replace:
+    scanner.space()
+    number = STAR if scanner.skip(b"*") else scanner.nonzero()
+    scanner.space()
+    mailbox = scanner.mailbox()
+    scanner.space()
+    return Replace(scanner.tag, number, uid, mailbox, _message(scanner))
 
 
 def store(scanner: Scanner, *, uid: bool = False) -> Store:
@@ -132,6 +177,7 @@ def uid_expunge(scanner: Scanner) -> Expunge:
 
 MESSAGE_PARSERS: Mapping[bytes, Callable[[Scanner], Command]] = {
     b"APPEND": append,
+    b"REPLACE": replace,
     b"STORE": store,
     b"COPY": copy,
     b"MOVE": move,
@@ -141,4 +187,5 @@ UID_MESSAGE_PARSERS: Mapping[bytes, Callable[[Scanner], Command]] = {
     b"COPY": lambda scanner: copy(scanner, uid=True),
     b"MOVE": lambda scanner: move(scanner, uid=True),
     b"EXPUNGE": uid_expunge,
+    b"REPLACE": lambda scanner: replace(scanner, uid=True),
 }

@@ -1,6 +1,7 @@
 """SEARCH's arguments: return options, character set, and the tree of keys, bounded in depth and size.
 
-RFC 9051 §6.4.4; RFC 4731 (ESEARCH), RFC 5032 (WITHIN), RFC 5182 (SAVE), RFC 7162 (MODSEQ), RFC 8474, RFC 8514, RFC 9394.
+RFC 9051 §6.4.4; RFC 4731 (ESEARCH), RFC 5032 (WITHIN), RFC 5182 (SAVE), RFC 6203 (FUZZY), RFC 7162 (MODSEQ), RFC 8474,
+RFC 8514, RFC 9394.
 """
 
 from __future__ import annotations
@@ -76,15 +77,15 @@ _ADDRESSED = frozenset((b"BCC", b"CC", b"FROM", b"SUBJECT", b"TO"))
 
 
 class _Tree:
-    """One SEARCH being read. ``budget`` counts down the keys that may still come."""
+    """One SEARCH being read. ``budget`` counts down the keys that may still come; ``inside_fuzzy`` is true below FUZZY."""
 
-    __slots__ = ("budget", "encoding", "mod_seq", "scanner")
+    __slots__ = ("budget", "encoding", "fuzzy", "inside_fuzzy", "mod_seq", "scanner")
 
     def __init__(self, scanner: Scanner, encoding: str) -> None:
         self.scanner = scanner
         self.encoding = encoding
         self.budget = MAX_KEYS
-        self.mod_seq = False
+        self.mod_seq = self.fuzzy = self.inside_fuzzy = False
 
     def keys(self, depth: int, *, closed: bool) -> SearchKey:
         """Keys up to the closing parenthesis, or the end."""
@@ -116,16 +117,25 @@ class _Tree:
         scanner.space()
         if name == b"NOT":
             return Not(self.key(depth + 1))
+        if name == b"FUZZY":
+            return self._fuzzy(depth)
         if name == b"OR":
             left = self.key(depth + 1)
             scanner.space()
             return Or(left, self.key(depth + 1))
         return self._with_argument(name)
 
+    def _fuzzy(self, depth: int) -> SearchKey:
+        """All texts in the key that follows (RFC 6203 §3)."""
+        before, self.fuzzy, self.inside_fuzzy = self.inside_fuzzy, True, True
+        key = self.key(depth + 1)
+        self.inside_fuzzy = before
+        return key
+
     def _with_argument(self, name: bytes) -> SearchKey:
         scanner = self.scanner
         if name in _ADDRESSED:
-            return HeaderKey(name.decode("ascii").lower(), self._text())
+            return HeaderKey(name.decode("ascii").lower(), self._text(), self.inside_fuzzy)
         if name in _DATES:
             field, op = _DATES[name]
             return self._date(field, op)
@@ -133,11 +143,11 @@ class _Tree:
             case b"HEADER":
                 field_name = scanner.astring().decode("latin-1").lower()
                 scanner.space()
-                return HeaderKey(field_name, self._text())
+                return HeaderKey(field_name, self._text(), self.inside_fuzzy)
             case b"BODY":
-                return TextKey("body", self._text())
+                return TextKey("body", self._text(), self.inside_fuzzy)
             case b"TEXT":
-                return TextKey("text", self._text())
+                return TextKey("text", self._text(), self.inside_fuzzy)
             case b"UID":
                 return UidKey(scanner.sequence())
         return self._with_value(name)
@@ -192,24 +202,33 @@ def search(scanner: Scanner, *, uid: bool = False) -> Search:
     returns: SearchReturn | None = None
     charset = "UTF-8" if scanner.utf8 else "US-ASCII"
     if scanner.text[scanner.pos : scanner.pos + 7].upper() in (b"RETURN ", b"RETURN("):
-        scanner.pos += 6
-        scanner.skip_spaces()
-        returns = _returns(scanner)
-        scanner.space()
+        returns = search_returns(scanner)
     if scanner.text[scanner.pos : scanner.pos + 8].upper() == b"CHARSET ":
         scanner.pos += 8
         scanner.skip_spaces()
         charset = scanner.astring().decode("latin-1").upper()
         scanner.space()
+    key, mod_seq, fuzzy = search_tree(scanner, charset)
+    if returns is not None and returns.relevancy and not fuzzy:
+        raise Malformed("RELEVANCY needs FUZZY")
+    return Search(scanner.tag, uid, charset, key, returns, mod_seq)
+
+
+def search_tree(scanner: Scanner, charset: str) -> tuple[SearchKey, bool, bool]:
+    """The keys up to the command's end, whether MODSEQ and whether FUZZY are among them; ``charset`` is that of texts, in
+    upper case."""
     encoding = CHARSETS.get(charset)
     if encoding is None:
         raise Malformed("Unknown character set", status="NO", code="BADCHARSET (US-ASCII UTF-8)")
     tree = _Tree(scanner, encoding)
     key = tree.keys(0, closed=False)
-    return Search(scanner.tag, uid, charset, key, returns, tree.mod_seq)
+    return key, tree.mod_seq, tree.fuzzy
 
 
-def _returns(scanner: Scanner) -> SearchReturn:
+def search_returns(scanner: Scanner) -> SearchReturn:
+    """``RETURN (options)`` and the space after it; RETURN has been seen."""
+    scanner.pos += len(b"RETURN")
+    scanner.skip_spaces()
     wanted: set[bytes] = set()
     partial: tuple[int, int] | None = None
 
@@ -219,12 +238,13 @@ def _returns(scanner: Scanner) -> SearchReturn:
         if name == b"PARTIAL":
             scanner.space()
             partial = partial_range(scanner)
-        elif name in (b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE"):
+        elif name in (b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE", b"RELEVANCY"):
             wanted.add(name)
         else:
             raise Malformed("Unknown SEARCH return option")
 
     scanner.listed(option, at_most=16)
+    scanner.space()
     if partial is not None and b"ALL" in wanted:
         raise Malformed("PARTIAL and ALL exclude each other")
     return SearchReturn(
@@ -234,6 +254,7 @@ def _returns(scanner: Scanner) -> SearchReturn:
         count=b"COUNT" in wanted,
         save=b"SAVE" in wanted,
         partial=partial,
+        relevancy=b"RELEVANCY" in wanted,
     )
 
 

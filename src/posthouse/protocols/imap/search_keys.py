@@ -43,18 +43,20 @@ class FlagKey:
 @dataclass(frozen=True, slots=True)
 class HeaderKey:
     """A header field (``name`` lower case) that has ``text`` in it, compared without regard to case; "" matches if the
-    field is there. BCC, CC, FROM, SUBJECT and TO come as this too."""
+    field is there. BCC, CC, FROM, SUBJECT and TO come as this too. ``fuzzy``: something near it will do (RFC 6203)."""
 
     name: str
     text: str
+    fuzzy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TextKey:
-    """``text`` in the body, or (``where`` "text") in header and body."""
+    """``text`` in the body, or (``where`` "text") in header and body. ``fuzzy``: something near it will do (RFC 6203)."""
 
     where: Literal["body", "text"]
     text: str
+    fuzzy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,22 @@ class Or:
 @dataclass(frozen=True, slots=True)
 class Not:
     key: SearchKey
+
+
+def numbers_used(key: SearchKey) -> bool:
+    """Whether message numbers stand somewhere in the tree (``$`` is none): UIDONLY forbids them (RFC 9586 §3)."""
+    waiting = [key]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, SequenceKey) and not one.sequence.saved:
+            return True
+        if isinstance(one, And):
+            waiting += one.keys
+        elif isinstance(one, Or):
+            waiting += (one.left, one.right)
+        elif isinstance(one, Not):
+            waiting.append(one.key)
+    return False
 
 
 SearchKey = (

@@ -1,14 +1,24 @@
-"""APPEND, one message or many (RFC 9051 §6.3.12, RFC 3502, RFC 4315, RFC 7889)."""
+"""APPEND, one message or many, and REPLACE (RFC 9051 §6.3.12; RFC 3502, RFC 3516, RFC 4315, RFC 4469, RFC 7889, RFC 8508).
+
+A message may come whole, as binary, or be put together from pieces, also of other messages. What comes as binary is kept in a
+form that every client can read: parts without transfer encoding become base64.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from posthouse.formats.mime.binary import without_binary
 from posthouse.model.mailbox import NewMessage
 from posthouse.protocols.imap import responses
-from posthouse.protocols.imap.commands import Append
+from posthouse.protocols.imap.commands import Append, AppendMessage, Replace
+from posthouse.protocols.imap.sequence import STAR
+from posthouse.servers.imap.message_limit import refuse_more
+from posthouse.servers.imap.numbers import NUMBERS_ARE_OFF
 from posthouse.servers.imap.refusal import Refused
 from posthouse.servers.imap.routes import Done
+from posthouse.servers.imap.targets import target
+from posthouse.servers.imap.url_content import part_of_url
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
@@ -16,14 +26,54 @@ if TYPE_CHECKING:
 
 async def append(session: ImapSession, command: Append) -> Done:
     """APPEND: all messages or none, durable before the answer."""
-    if not all(message.content for message in command.messages):
-        raise Refused("An empty message cannot be kept", status="BAD")
-    store = session.services.store
-    info = await store.mailbox(session.account_id, command.mailbox)
-    if info is None or not info.selectable:
-        raise Refused("There is no such mailbox", code="TRYCREATE")
-    messages = [NewMessage(one.content, one.flags, one.received_at) for one in command.messages]
-    uid_validity, uids = await store.append(info.mailbox_id, messages)
+    refuse_more(session, len(command.messages))
+    info = await target(session, command.mailbox)
+    messages = [await _new_message(session, one) for one in command.messages]
+    uid_validity, uids = await session.services.store.append(info.mailbox_id, messages)
     if session.selected is not None and session.selected.mailbox_id == info.mailbox_id:
         session.touched()
     return "APPEND completed", responses.append_uid(uid_validity, uids)
+
+
+async def replace(session: ImapSession, command: Replace) -> str:
+    """REPLACE: the new message is there and the old one gone, or nothing happened (RFC 8508 §3)."""
+    mailbox = session.mailbox()
+    if mailbox.read_only:
+        raise Refused("The mailbox is open read only", code="CANNOT")
+    if session.uid_only and not command.uid:
+        raise Refused(NUMBERS_ARE_OFF, code="UIDREQUIRED", status="BAD")
+    view = await mailbox.view()
+    at = view.index(command.number) if command.uid else command.number - 1
+    if command.number == STAR:
+        at = len(view) - 1
+    if not 0 <= at < len(view) or mailbox.is_ghost(view.uids[at]):
+        raise Refused("There is no such message", status="NO" if command.uid else "BAD")
+    info = await target(session, command.mailbox)
+    message = await _new_message(session, command.message)
+    uid_validity, uid = await session.services.store.replace(mailbox.mailbox_id, view.uids[at], info.mailbox_id, message)
+    session.write(responses.untagged("OK", "Replacement is there", responses.append_uid(uid_validity, [uid])))
+    session.touched()
+    return "REPLACE completed"
+
+
+async def _new_message(session: ImapSession, message: AppendMessage) -> NewMessage:
+    content = await _put_together(session, message) if message.parts else message.content
+    if not content:
+        raise Refused("An empty message cannot be kept", status="BAD")
+    if message.binary:
+        content = without_binary(content)
+    return NewMessage(content, message.flags, message.received_at)
+
+
+async def _put_together(session: ImapSession, message: AppendMessage) -> bytes:
+    """CATENATE's pieces as one message (RFC 4469 §3). Raises Refused (BADURL, TOOBIG)."""
+    limit = session.services.settings().imap.max_append_bytes
+    pieces: list[bytes] = []
+    size_bytes = 0
+    for part in message.parts:
+        piece = part if isinstance(part, bytes) else await part_of_url(session, part.url)
+        size_bytes += len(piece)
+        if size_bytes > limit:
+            raise Refused("The message is too large", code="TOOBIG")
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Capability
+from posthouse.servers.sasl import MECHANISMS
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
@@ -17,13 +18,13 @@ _BASE = "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID"
 _AFTER_LOGIN = (
     "NAMESPACE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS UNSELECT UIDPLUS MOVE IDLE ESEARCH "
     "SEARCHRES WITHIN CONDSTORE QRESYNC MULTIAPPEND BINARY STATUS=SIZE SAVEDATE OBJECTID PREVIEW PARTIAL UTF8=ACCEPT "
-    "UNAUTHENTICATE"
+    "UNAUTHENTICATE SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES CATENATE URLAUTH REPLACE NOTIFY UIDONLY "
+    "INPROGRESS SEARCH=FUZZY"
 )
-MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
 
 
 def clear_logins(session: ImapSession) -> bool:
-    """Whether passwords may be sent as things stand: over TLS, from this machine, or by setting (TLS-1)."""
+    """Whether anyone may log in as things stand: over TLS, from this machine, or by setting (TLS-1)."""
     return session.connection.tls is not None or session.peer.is_loopback or session.services.settings().auth.plaintext
 
 
@@ -33,6 +34,8 @@ def capability_words(session: ImapSession) -> list[str]:
     if session.account_id:
         settings = session.services.settings().imap
         words += [*_AFTER_LOGIN.split(), f"APPENDLIMIT={settings.max_append_bytes}"]
+        if settings.message_limit:
+            words.append(f"MESSAGELIMIT={settings.message_limit}")
         if settings.compress and not session.compressed:
             words.append("COMPRESS=DEFLATE")
     else:
@@ -41,7 +44,7 @@ def capability_words(session: ImapSession) -> list[str]:
         if clear_logins(session):
             words += [f"AUTH={name}" for name in MECHANISMS]
         else:
-            words += ["LOGINDISABLED", "AUTH=SCRAM-SHA-256"]
+            words.append("LOGINDISABLED")
     return words
 
 

@@ -23,7 +23,7 @@ async def tell(session: ImapSession, update: Update) -> None:
         return
     mailbox = session.mailbox()
     if update.expunged:
-        if session.qresync:
+        if session.qresync or session.uid_only:
             session.write(responses.vanished_line(update.gone_uids))
         else:
             session.write(responses.expunge_lines(update.expunged))
@@ -50,13 +50,16 @@ def tell_keywords(session: ImapSession) -> None:
 
 async def tell_flags(session: ImapSession, rows: Sequence[tuple[int, int, int, int]], keywords: tuple[str, ...]) -> None:
     """FETCH responses for (number, UID, flags, mod-sequence): with MODSEQ if CONDSTORE is on. Raises Disconnected."""
-    texts = flag_texts(keywords)
+    texts, word = flag_texts(keywords), session.fetch_word
+    if session.uid_only:
+        rows = [(uid, uid, bits, mod_seq) for _, uid, bits, mod_seq in rows]
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
+        named = [(n, word, b"" if session.uid_only else b"UID %d " % uid, texts[bits], m) for n, uid, bits, m in batch]
         if session.condstore:
-            lines = [b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n" % (n, uid, texts[bits], m) for n, uid, bits, m in batch]
+            lines = [b"* %d %b (%bFLAGS %b MODSEQ (%d))\r\n" % row for row in named]
         else:
-            lines = [b"* %d FETCH (UID %d FLAGS %b)\r\n" % (n, uid, texts[bits]) for n, uid, bits, _ in batch]
+            lines = [b"* %d %b (%bFLAGS %b)\r\n" % row[:4] for row in named]
         session.write(b"".join(lines))
         if start + _BATCH < len(rows):
             await session.drain()

@@ -6,6 +6,9 @@ Message numbers must not move under FETCH, STORE and SEARCH (RFC 9051 §7.5.1); 
 from __future__ import annotations
 
 from posthouse.protocols.imap import commands as c
+from posthouse.protocols.imap.parse_notify import Notify
+from posthouse.protocols.imap.parse_url import GenUrlAuth, ResetKey, UrlFetch
+from posthouse.protocols.imap.sort_commands import Sort, Thread
 from posthouse.servers.imap import (
     append,
     capabilities,
@@ -15,15 +18,18 @@ from posthouse.servers.imap import (
     list_mailboxes,
     login,
     mailboxes,
+    notify,
     search,
     select,
+    sort,
     status,
     store_flags,
+    urlauth,
 )
 from posthouse.servers.imap.routes import Routes, State, route
 
 
-def _by_uid(command: c.Fetch | c.Store | c.Search) -> bool:
+def _by_uid(command: c.Fetch | c.Store | c.Search | Sort | Thread) -> bool:
     return command.uid
 
 
@@ -57,6 +63,13 @@ ROUTES: Routes = {
     c.Fetch: route(fetch.fetch, State.SELECTED, before=_by_uid),
     c.Store: route(store_flags.store, State.SELECTED, before=_by_uid),
     c.Search: route(search.search, State.SELECTED, before=_by_uid),
+    Sort: route(sort.sort, State.SELECTED, before=_by_uid),
+    Thread: route(sort.thread, State.SELECTED, before=_by_uid),
+    c.Replace: route(append.replace, State.SELECTED),
+    GenUrlAuth: route(urlauth.gen_url_auth, State.AUTHENTICATED),
+    UrlFetch: route(urlauth.url_fetch, State.AUTHENTICATED),
+    ResetKey: route(urlauth.reset_key, State.AUTHENTICATED),
+    Notify: route(notify.notify, State.AUTHENTICATED),
     c.Copy: route(expunge_copy.copy, State.SELECTED),
     c.Move: route(expunge_copy.move, State.SELECTED),
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from posthouse.model.mailbox import MailboxInfo
+from posthouse.mailstore.view import MailboxView
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Copy, Expunge, Move
-from posthouse.protocols.imap.sequence import SequenceSet
+from posthouse.servers.imap.message_limit import newest, refuse_more
 from posthouse.servers.imap.numbers import chosen
 from posthouse.servers.imap.refusal import Refused
 from posthouse.servers.imap.routes import Done
+from posthouse.servers.imap.targets import target
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
@@ -23,51 +24,49 @@ async def expunge(session: ImapSession, command: Expunge) -> Done:
     if mailbox.read_only:
         raise Refused("The mailbox is open read only", code="CANNOT")
     uids: Sequence[int] | None = None
+    limited = b""
     if command.uids is not None:
         view, indexes = await chosen(session, command.uids, uid=True)
+        indexes, limited = newest(session, view, indexes)
         uids = [view.uids[at] for at in indexes]
     if uids is None or uids:
         await session.services.store.expunge(mailbox.mailbox_id, uids)
-    if not session.condstore:
-        return "EXPUNGE completed"
+    if not session.condstore or limited:
+        return "EXPUNGE completed", limited
     await session.catch_up(expunge=True)
     return "EXPUNGE completed", b"HIGHESTMODSEQ %d" % mailbox.info.mod_seq
 
 
 async def copy(session: ImapSession, command: Copy) -> Done:
     """COPY: all messages or none."""
-    uids = await _uids(session, command.sequence, uid=command.uid)
-    target = await _target(session, command.mailbox)
-    copied = await session.services.store.copy(session.mailbox().mailbox_id, uids, target.mailbox_id)
+    view, indexes = await chosen(session, command.sequence, uid=command.uid)
+    refuse_more(session, len(indexes))
+    uids = _uids(session, view, indexes)
+    box = await target(session, command.mailbox)
+    copied = await session.services.store.copy(session.mailbox().mailbox_id, uids, box.mailbox_id)
     if not copied.source_uids:
         return "COPY completed; there was nothing to copy"
     return "COPY completed", responses.copy_uid(copied.uid_validity, copied.source_uids, copied.target_uids)
 
 
-async def move(session: ImapSession, command: Move) -> str:
+async def move(session: ImapSession, command: Move) -> Done:
     """MOVE: COPYUID in an untagged OK before the EXPUNGEs, as RFC 6851 §4.3 wants it."""
     mailbox = session.mailbox()
     if mailbox.read_only:
         raise Refused("The mailbox is open read only", code="CANNOT")
-    uids = await _uids(session, command.sequence, uid=command.uid)
-    target = await _target(session, command.mailbox)
-    copied = await session.services.store.copy(mailbox.mailbox_id, uids, target.mailbox_id, move=True)
+    view, indexes = await chosen(session, command.sequence, uid=command.uid)
+    indexes, limited = newest(session, view, indexes)
+    uids = _uids(session, view, indexes)
+    box = await target(session, command.mailbox)
+    copied = await session.services.store.copy(mailbox.mailbox_id, uids, box.mailbox_id, move=True)
     if copied.source_uids:
         code = responses.copy_uid(copied.uid_validity, copied.source_uids, copied.target_uids)
         session.write(responses.untagged("OK", "Moved", code))
-    return "MOVE completed"
+    return "MOVE completed", limited
 
 
-async def _uids(session: ImapSession, numbers: SequenceSet, *, uid: bool) -> Sequence[int]:
-    view, indexes = await chosen(session, numbers, uid=uid)
+def _uids(session: ImapSession, view: MailboxView, indexes: Sequence[int]) -> Sequence[int]:
     uids = [view.uids[at] for at in indexes]
     if any(session.mailbox().is_ghost(one) for one in uids):
         raise Refused("Some of the messages no longer exist", code="EXPUNGEISSUED")
     return uids
-
-
-async def _target(session: ImapSession, name: str) -> MailboxInfo:
-    info = await session.services.store.mailbox(session.account_id, name)
-    if info is None or not info.selectable:
-        raise Refused("There is no such mailbox", code="TRYCREATE")
-    return info

@@ -35,7 +35,7 @@ async def fetch(session: ImapSession, command: Fetch) -> Done:
         raise Refused("VANISHED needs UID FETCH and QRESYNC", status="BAD")
     if Attribute.MODSEQ in items:
         session.condstore = True
-    if session.uid_only and not command.uid_asked:
+    if session.uid_only and command.uid and not command.uid_asked:
         items.remove(Attribute.UID)
     view, indexes = await chosen(session, command.sequence, uid=command.uid)
     if modifiers.vanished and modifiers.changed_since is not None:

@@ -39,7 +39,7 @@ async def render(item: BodySection | Preview, message: Message) -> bytes | None:
     if isinstance(item, Preview):
         return fetch_answers.preview_item(preview(opened.content, opened.root))
     try:
-        octets = _octets(item, opened)
+        octets = section_octets(item, opened)
     except sections.UnknownEncoding:
         raise Refused("The part's encoding is not known", code="UNKNOWN-CTE") from None
     if item.size_only:
@@ -49,7 +49,7 @@ async def render(item: BodySection | Preview, message: Message) -> bytes | None:
     return fetch_answers.section_item(item, octets)
 
 
-def _octets(item: BodySection, opened: OpenedMessage) -> bytes | None:
+def section_octets(item: BodySection, opened: OpenedMessage) -> bytes | None:
     """The section before PARTIAL is applied; None if there is no such part."""
     if item.binary:
         part = sections.part_at(opened.root, item.part)

@@ -33,6 +33,8 @@ async def enable(session: ImapSession, command: Enable) -> str:
             session.condstore = session.qresync = True
         elif name == "IMAP4REV2":
             session.rev2 = True
+        elif name == "UIDONLY":
+            session.uid_only = True
         elif name != "UTF8=ACCEPT":
             continue
         if name in ("IMAP4REV2", "UTF8=ACCEPT"):

@@ -1,7 +1,7 @@
 """STARTTLS, LOGIN, AUTHENTICATE, UNAUTHENTICATE, LOGOUT (RFC 9051 §6.2, RFC 4959, RFC 8437).
 
-Passwords in clear text are refused off loopback (TLS-1); SCRAM never shows one. The mechanisms are machines in
-``protocols.sasl``; the authenticator slows and counts failures, and after some the connection ends.
+In clear text off loopback nobody can log in, by whatever mechanism (TLS-1). The exchange is ``servers.sasl``'s; the
+authenticator slows and counts failures, and after some the connection ends.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from posthouse.directory.authenticate import LoginFailed
 from posthouse.model.account import Account
-from posthouse.protocols import sasl
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Authenticate, Login, Logout, StartTls, Unauthenticate
-from posthouse.servers.imap.capabilities import MECHANISMS, capability_code, clear_logins
+from posthouse.protocols.sasl import server_machine
+from posthouse.servers.imap.capabilities import capability_code, clear_logins
 from posthouse.servers.imap.refusal import Disconnected, Goodbye, Refused
 from posthouse.servers.imap.routes import Done
+from posthouse.servers.sasl import MECHANISMS, ActsForAnother, ExchangeRefused, exchange
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
@@ -48,7 +49,7 @@ async def finish_start_tls(session: ImapSession) -> None:
 async def login(session: ImapSession, command: Login) -> Done:
     """LOGIN with a password."""
     if not clear_logins(session):
-        raise Refused("Passwords need TLS here", code="PRIVACYREQUIRED")
+        raise Refused("Logging in needs TLS here", code="PRIVACYREQUIRED")
     try:
         account = await session.services.authenticator.password(command.user, command.password, session.peer)
     except LoginFailed:
@@ -61,8 +62,8 @@ async def authenticate(session: ImapSession, command: Authenticate) -> Done:
     """AUTHENTICATE with one of ``MECHANISMS``."""
     if command.mechanism not in MECHANISMS:
         raise Refused("No such mechanism", code="CANNOT")
-    if command.mechanism != "SCRAM-SHA-256" and not clear_logins(session):
-        raise Refused("Passwords need TLS here", code="PRIVACYREQUIRED")
+    if not clear_logins(session):
+        raise Refused("Logging in needs TLS here", code="PRIVACYREQUIRED")
     try:
         account = await _exchange(session, command)
     except LoginFailed:
@@ -72,35 +73,20 @@ async def authenticate(session: ImapSession, command: Authenticate) -> Done:
 
 
 async def _exchange(session: ImapSession, command: Authenticate) -> Account:
-    authenticator = session.services.authenticator
-    machine = sasl.server_machine(command.mechanism)
+    machine = server_machine(command.mechanism)
     if machine is None:
         raise Refused("No such mechanism", code="CANNOT")
-    known: Account | None = None
-    step = machine.start(command.initial)
-    while True:
-        match step:
-            case sasl.Challenge():
-                step = machine.step(await _respond(session, step.data))
-            case sasl.NeedScram() if isinstance(machine, sasl.ScramServer):
-                secret = await authenticator.scram_secret(step.login)
-                known = secret.account
-                step = machine.secret(secret.salt, secret.iterations, secret.stored_key, secret.server_key)
-            case sasl.CheckPassword():
-                _same_identity(step.authzid, step.login)
-                return await authenticator.password(step.login, step.password, session.peer)
-            case sasl.Done():
-                _same_identity(step.authzid, step.login)
-                return await authenticator.scram_done(step.login, known, session.peer, ok=True)
-            case sasl.Failed() if step.login:
-                return await authenticator.scram_done(step.login, known, session.peer, ok=False)
-            case _:
-                raise Refused("The exchange failed", status="BAD")
 
+    async def respond(challenge: bytes) -> bytes:
+        return await _respond(session, challenge)
 
-def _same_identity(authzid: str, login: str) -> None:
-    if authzid not in ("", login):
-        raise Refused("Logging in for another is not allowed", code="AUTHORIZATIONFAILED")
+    authenticator = session.services.authenticator
+    try:
+        return await exchange(machine, command.initial, authenticator=authenticator, session=session.peer, respond=respond)
+    except ActsForAnother as refused:
+        raise Refused(str(refused), code="AUTHORIZATIONFAILED") from None
+    except ExchangeRefused as refused:
+        raise Refused(str(refused), status="BAD") from None
 
 
 async def _respond(session: ImapSession, challenge: bytes) -> bytes:

@@ -1,42 +1,128 @@
-"""Change notices to sessions: one subscription on the bus for each process, handed on by mailbox (IMP-2).
+"""Change notices to sessions: one subscription on the bus for each process, handed on by mailbox and by account (IMP-2).
 
-A notice is only a hint; what changed is read from the store, and every command looks by itself.
+A notice is only a hint; what changed is read from the store, and every command looks by itself. Since notices can be lost, each
+watched mailbox is also looked at by and by, and all of them when the bus says that something was dropped.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+import asyncio
+from typing import Protocol, TypeVar
 
+from posthouse.base import log
+from posthouse.base.errors import MailError
 from posthouse.interfaces.bus import Bus, Payload
+from posthouse.interfaces.mailstore import MailReader
+
+ROUND_S = 45.0
+TICK_S = 1.0
+_AT_ONCE = 50
+
+_log = log.get("imap")
+Member = TypeVar("Member")
 
 
 class Watcher(Protocol):
     """A session with a selected mailbox."""
 
     def notice(self, mod_seq: int) -> None:
-        """The mailbox has reached ``mod_seq`` (0: it was deleted). Must return at once."""
+        """The mailbox has reached ``mod_seq`` (0: it was deleted). Must return at once; old news may come."""
+        ...
+
+
+class AccountWatcher(Protocol):
+    """A session that wants to know of all of an account's mailboxes (NOTIFY)."""
+
+    def account_notice(self, mailbox_id: int) -> None:
+        """Something happened to this mailbox (0: to the account's names, or nobody knows). Must return at once."""
         ...
 
 
 class Notices:
-    """Who watches which mailbox."""
+    """Who watches which mailbox. ``round_s`` is how long it takes at most until a lost notice is made up for."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, store: MailReader, round_s: float = ROUND_S) -> None:
+        self._store = store
+        self._round_s = round_s
         self._watchers: dict[int, set[Watcher]] = {}
-        self.unsubscribe = bus.subscribe("mailbox", self._heard)
+        self._account_watchers: dict[int, set[AccountWatcher]] = {}
+        self._to_check: list[int] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self._unsubscribe = (bus.subscribe("mailbox", self._heard), bus.subscribe("lost", self._lost))
 
     def watch(self, mailbox_id: int, watcher: Watcher) -> None:
         self._watchers.setdefault(mailbox_id, set()).add(watcher)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def unwatch(self, mailbox_id: int, watcher: Watcher) -> None:
-        watchers = self._watchers.get(mailbox_id)
-        if watchers is not None:
-            watchers.discard(watcher)
-            if not watchers:
-                del self._watchers[mailbox_id]
+        _discard(self._watchers, mailbox_id, watcher)
+
+    def watch_account(self, account_id: int, watcher: AccountWatcher) -> None:
+        self._account_watchers.setdefault(account_id, set()).add(watcher)
+
+    def unwatch_account(self, account_id: int, watcher: AccountWatcher) -> None:
+        _discard(self._account_watchers, account_id, watcher)
+
+    def unsubscribe(self) -> None:
+        """Leaves the bus."""
+        for leave in self._unsubscribe:
+            leave()
+
+    async def check(self, mailbox_ids: list[int]) -> None:
+        """Looks at mailboxes as if there had been a notice of each."""
+        for number, mailbox_id in enumerate(mailbox_ids, 1):
+            try:
+                info = await self._store.mailbox_by_id(mailbox_id)
+            except MailError as error:
+                _log.warning("could not look at a mailbox", cause=error.cause or str(error))
+                return
+            self._tell(mailbox_id, info.mod_seq if info is not None else 0)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _heard(self, payload: Payload) -> None:
-        mailbox_id, mod_seq = payload.get("mailbox_id"), payload.get("mod_seq")
+        mailbox_id, account_id, mod_seq = payload.get("mailbox_id"), payload.get("account_id"), payload.get("mod_seq")
         if isinstance(mailbox_id, int):
-            for watcher in tuple(self._watchers.get(mailbox_id, ())):
-                watcher.notice(mod_seq if isinstance(mod_seq, int) else 0)
+            self._tell(mailbox_id, mod_seq if isinstance(mod_seq, int) else 0)
+            if isinstance(account_id, int):
+                for watcher in tuple(self._account_watchers.get(account_id, ())):
+                    watcher.account_notice(mailbox_id)
+
+    def _tell(self, mailbox_id: int, mod_seq: int) -> None:
+        for watcher in tuple(self._watchers.get(mailbox_id, ())):
+            watcher.notice(mod_seq)
+
+    def _lost(self, _payload: Payload) -> None:
+        for watchers in tuple(self._account_watchers.values()):
+            for watcher in tuple(watchers):
+                watcher.account_notice(0)
+        self._to_check = []
+        self._check_soon(list(self._watchers))
+
+    def _tick(self) -> None:
+        """Some of the watched mailboxes, so that all have had their turn after a round."""
+        self._timer = None
+        if not self._watchers:
+            return
+        if not self._to_check:
+            self._to_check = list(self._watchers)
+        count = int(len(self._watchers) * TICK_S / self._round_s) + 1
+        due, self._to_check = self._to_check[-count:], self._to_check[:-count]
+        self._check_soon([mailbox_id for mailbox_id in due if mailbox_id in self._watchers])
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _check_soon(self, mailbox_ids: list[int]) -> None:
+        if self._checking is not None and not self._checking.done():
+            self._to_check += mailbox_ids
+            return
+        self._checking = asyncio.get_running_loop().create_task(self.check(mailbox_ids))
+
+
+def _discard(table: dict[int, set[Member]], key: int, member: Member) -> None:
+    members = table.get(key)
+    if members is not None:
+        members.discard(member)
+        if not members:
+            del table[key]

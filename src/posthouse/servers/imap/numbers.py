@@ -6,11 +6,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from posthouse.mailstore.view import MailboxView
+from posthouse.protocols.imap.search_keys import SearchKey, numbers_used
 from posthouse.protocols.imap.sequence import STAR, SequenceSet
 from posthouse.servers.imap.refusal import Refused
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
+
+
+NUMBERS_ARE_OFF = "Message numbers are off"
+
+
+def refuse_numbers(session: ImapSession, key: SearchKey, *, uid: bool) -> None:
+    """Raises Refused if UIDONLY is on and a search gives or uses message numbers (RFC 9586 §3)."""
+    if session.uid_only and (not uid or numbers_used(key)):
+        raise Refused(NUMBERS_ARE_OFF, code="UIDREQUIRED", status="BAD")
 
 
 async def chosen(session: ImapSession, numbers: SequenceSet, *, uid: bool) -> tuple[MailboxView, Sequence[int]]:
@@ -19,6 +29,8 @@ async def chosen(session: ImapSession, numbers: SequenceSet, *, uid: bool) -> tu
     UIDs that do not exist are left out; a message number that does not exist is refused (BAD) only when the client named it
     alone or as a range's beginning: clients guess at ranges' ends, and ask for ``1:*`` of an empty mailbox.
     """
+    if session.uid_only and not (uid or numbers.saved):
+        raise Refused(NUMBERS_ARE_OFF, code="UIDREQUIRED", status="BAD")
     mailbox = session.mailbox()
     view = await mailbox.view()
     if numbers.saved:

@@ -9,6 +9,8 @@ from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Qresync
 from posthouse.protocols.imap.sequence import SequenceSet
 from posthouse.servers.imap.changes import tell_flags
+from posthouse.servers.imap.numbers import NUMBERS_ARE_OFF
+from posthouse.servers.imap.refusal import Refused
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 async def tell(session: ImapSession, known: Qresync) -> None:
     """VANISHED (EARLIER) and FETCH for all that is newer than what the client knows; nothing if UIDVALIDITY differs."""
     mailbox = session.mailbox()
+    if known.matches is not None and session.uid_only:
+        raise Refused(NUMBERS_ARE_OFF, code="UIDREQUIRED", status="BAD")
     if known.uid_validity != mailbox.info.uid_validity:
         return
     await tell_vanished(session, known.mod_seq, known.known_uids)

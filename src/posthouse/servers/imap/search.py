@@ -1,4 +1,5 @@
-"""SEARCH and UID SEARCH: the old response, ESEARCH, and the saved result (RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 9394)."""
+"""SEARCH and UID SEARCH: the old response, ESEARCH, and the saved result (RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 6203,
+RFC 9394)."""
 
 from __future__ import annotations
 
@@ -10,58 +11,82 @@ from posthouse.mailstore.search import search as evaluate
 from posthouse.mailstore.view import MailboxView
 from posthouse.protocols.imap import responses, sequence
 from posthouse.protocols.imap.commands import Search, SearchReturn
+from posthouse.protocols.imap.search_keys import And, UidKey
+from posthouse.protocols.imap.sequence import STAR, SequenceSet
+from posthouse.servers.imap.message_limit import newest
+from posthouse.servers.imap.numbers import refuse_numbers
+from posthouse.servers.imap.routes import Done
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
 
 
-async def search(session: ImapSession, command: Search) -> str:
+async def search(session: ImapSession, command: Search) -> Done:
     """SEARCH."""
+    refuse_numbers(session, command.key, uid=command.uid)
     mailbox = session.mailbox()
     if command.has_mod_seq:
         session.condstore = True
     if command.returns is not None and command.returns.save:
         session.saved = ()
     view = await mailbox.view()
-    scope = Scope(
-        store=session.services.store,
+    scope = scope_of(session, view)
+    newest_ones, limited = newest(session, view, range(len(view)))
+    key = And((UidKey(SequenceSet(((view.uids[newest_ones[0]], STAR),))), command.key)) if limited else command.key
+    found = await evaluate(key, scope)
+    numbers = [view.uids[at] for at in found] if command.uid else [at + 1 for at in found]
+    if command.returns is None and not session.rev2:
+        session.write(responses.search_line(numbers, highest(view, found) if command.has_mod_seq else None))
+        return "SEARCH completed", limited
+    returns = command.returns or SearchReturn(all=True)
+    if returns.save:
+        session.saved = tuple(view.uids[at] for at in kept(returns, found))
+    if returns != SearchReturn(save=True):
+        shown = results(returns, numbers)
+        if returns.relevancy and found:
+            shown.append(relevancies(scope, kept(returns, found)))
+        if command.has_mod_seq and found:
+            shown.append(("MODSEQ", highest(view, kept(returns, found))))
+        session.write(responses.esearch_line(command.tag, shown, uid=command.uid))
+    return "SEARCH completed", limited
+
+
+def scope_of(session: ImapSession, view: MailboxView) -> Scope:
+    """What the selected mailbox's searches run over, as of ``view``."""
+    mailbox, services = session.mailbox(), session.services
+    return Scope(
+        store=services.store,
         mailbox_id=mailbox.mailbox_id,
         view=view,
         keywords=mailbox.keywords,
-        now=session.services.clock.now(),
+        now=services.clock.now(),
         saved=frozenset(session.saved),
+        index=services.text_index,
+        progress=session.progress,
     )
-    found = await evaluate(command.key, scope)
-    numbers = [view.uids[at] for at in found] if command.uid else [at + 1 for at in found]
-    if command.returns is None and not session.rev2:
-        session.write(responses.search_line(numbers, _highest(view, found) if command.has_mod_seq else None))
-        return "SEARCH completed"
-    returns = command.returns or SearchReturn(all=True)
-    if returns.save:
-        session.saved = tuple(view.uids[at] for at in _kept(returns, found))
-    if returns != SearchReturn(save=True):
-        results = _results(returns, numbers)
-        if command.has_mod_seq and found:
-            results.append(("MODSEQ", _highest(view, _kept(returns, found))))
-        session.write(responses.esearch_line(command.tag, results, uid=command.uid))
-    return "SEARCH completed"
 
 
-def _results(returns: SearchReturn, numbers: Sequence[int]) -> list[tuple[str, bytes | int]]:
-    results: list[tuple[str, bytes | int]] = []
+def results(returns: SearchReturn, numbers: Sequence[int]) -> list[tuple[str, bytes | int]]:
+    """What ESEARCH tells of ``numbers``, which are in their order, but for MODSEQ and RELEVANCY (RFC 4731, RFC 9394)."""
+    out: list[tuple[str, bytes | int]] = []
     if returns.min and numbers:
-        results.append(("MIN", numbers[0]))
+        out.append(("MIN", numbers[0]))
     if returns.max and numbers:
-        results.append(("MAX", numbers[-1]))
+        out.append(("MAX", numbers[-1]))
     if returns.all and numbers:
-        results.append(("ALL", sequence.to_text(numbers)))
+        out.append(("ALL", sequence.to_text(numbers)))
     if returns.count:
-        results.append(("COUNT", len(numbers)))
+        out.append(("COUNT", len(numbers)))
     if returns.partial is not None:
         page = _page(returns.partial, numbers)
         text = sequence.to_text(page) if page else b"NIL"
-        results.append(("PARTIAL", b"(%d:%d %b)" % (*returns.partial, text)))
-    return results
+        out.append(("PARTIAL", b"(%d:%d %b)" % (*returns.partial, text)))
+    return out
+
+
+def relevancies(scope: Scope, indexes: Sequence[int]) -> tuple[str, bytes]:
+    """The scores of these messages in their order, for ESEARCH (RFC 6203 §4)."""
+    return "RELEVANCY", b"(%b)" % b" ".join([b"%d" % scope.relevancy(scope.view.uids[at]) for at in indexes])
 
 
 def _page(partial: tuple[int, int], numbers: Sequence[int]) -> Sequence[int]:
@@ -72,7 +97,7 @@ def _page(partial: tuple[int, int], numbers: Sequence[int]) -> Sequence[int]:
     return numbers[first - 1 : last]
 
 
-def _kept(returns: SearchReturn, found: Sequence[int]) -> Sequence[int]:
+def kept(returns: SearchReturn, found: Sequence[int]) -> Sequence[int]:
     """What SAVE saves: with only MIN or MAX or both, these; with PARTIAL, the page (RFC 5182 §2.4, RFC 9394 §3.2)."""
     if returns.all or returns.count or not found:
         return found
@@ -84,5 +109,6 @@ def _kept(returns: SearchReturn, found: Sequence[int]) -> Sequence[int]:
     return ends or found
 
 
-def _highest(view: MailboxView, indexes: Sequence[int]) -> int:
+def highest(view: MailboxView, indexes: Sequence[int]) -> int:
+    """The highest mod-sequence of these messages."""
     return max((view.mod_seqs[at] for at in indexes), default=0)

@@ -1,7 +1,7 @@
 """SELECT, EXAMINE, CLOSE, UNSELECT (RFC 9051 §6.3.2, §6.3.3, §6.4.1; RFC 3691, RFC 7162, RFC 8474).
 
-Opening a mailbox reads its facts only; the view of its messages is loaded by the first command that needs it. That is why the
-first unseen message's number (rev1's UNSEEN code) is not told.
+Opening a mailbox reads its facts only; the view of its messages is loaded by the first command that needs it. So the first
+unseen message's number (rev1's UNSEEN code) is told when the facts say it, or when another session has the view already.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ async def select(session: ImapSession, command: Select) -> Done:
     changes.tell_keywords(session)
     session.write(
         b"* %d EXISTS\r\n%b* OK [UIDVALIDITY %d] UIDs valid\r\n* OK [UIDNEXT %d] Predicted next UID\r\n"
-        b"* OK [HIGHESTMODSEQ %d] Highest\r\n* OK [MAILBOXID (%b)] Ok\r\n"
+        b"* OK [HIGHESTMODSEQ %d] Highest\r\n* OK [MAILBOXID (%b)] Ok\r\n* OK [URLMECH INTERNAL] Ok\r\n"
         % (
             info.exists,
             b"" if session.rev2 else responses.recent_line(),
@@ -46,6 +46,8 @@ async def select(session: ImapSession, command: Select) -> Done:
             info.object_id.encode("ascii"),
         )
     )
+    if not (session.rev2 or session.uid_only) and (unseen := session.shared.views.first_unseen(info)):
+        session.write(responses.untagged("OK", "First unseen", b"UNSEEN %d" % unseen))
     if session.rev2:
         session.write(plain_list_line(info, utf8=True))
     if command.qresync is not None:

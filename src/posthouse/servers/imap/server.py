@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
+from posthouse.mailstore.header_texts import HeaderTexts
 from posthouse.mailstore.opened import OpenedMessages
 from posthouse.mailstore.views import MailboxViews
 from posthouse.model.session import Service
@@ -25,7 +26,8 @@ def shared_of(services: Services) -> Shared:
     shared = _shared.get(services)
     if shared is None:
         store = services.store
-        shared = _shared[services] = Shared(MailboxViews(store), Notices(services.bus), OpenedMessages(store))
+        notices = Notices(services.bus, store)
+        shared = _shared[services] = Shared(MailboxViews(store), notices, OpenedMessages(store), HeaderTexts(store))
     return shared
 
 

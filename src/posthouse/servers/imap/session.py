@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from posthouse.base import log
 from posthouse.base.errors import MailError
 from posthouse.base.metrics import COMMANDS
+from posthouse.mailstore.header_texts import HeaderTexts
 from posthouse.mailstore.opened import OpenedMessages
 from posthouse.mailstore.selected import SelectedMailbox
 from posthouse.mailstore.views import MailboxViews
@@ -26,14 +27,17 @@ from posthouse.protocols.imap.events import BadCommand, Line, NeedContinuation
 from posthouse.servers.connection import Connection
 from posthouse.servers.imap import capabilities, changes
 from posthouse.servers.imap.notices import Notices
+from posthouse.servers.imap.notify import Watch
 from posthouse.servers.imap.refusal import Disconnected, Goodbye, Refused
 from posthouse.servers.imap.routes import Routes
+from posthouse.servers.imap.teller import Teller
 from posthouse.servers.services import Services
 
 MAX_BAD_IN_A_ROW = 20
 MAX_BAD_BEFORE_LOGIN = 10
 # So many commands that came in one piece are carried out before other sessions get their turn.
 COMMANDS_PER_TURN = 8
+PROGRESS_EVERY_S = 10.0
 
 _log = log.get("imap")
 
@@ -45,6 +49,7 @@ class Shared:
     views: MailboxViews
     notices: Notices
     opened: OpenedMessages
+    headers: HeaderTexts
 
 
 class ImapSession:
@@ -53,19 +58,19 @@ class ImapSession:
     __slots__ = (
         "__weakref__",
         "_bad",
-        "_dirty",
         "_end_text",
         "_ending",
         "_in_a_row",
+        "_progress_at_s",
         "_routes",
-        "_telling",
-        "_waiting",
+        "_tag",
+        "_teller",
         "compressed",
         "condstore",
         "connection",
         "core",
         "failures",
-        "idling",
+        "notify",
         "peer",
         "qresync",
         "rev2",
@@ -73,6 +78,7 @@ class ImapSession:
         "selected",
         "services",
         "shared",
+        "uid_only",
         "utf8",
     )
 
@@ -93,17 +99,17 @@ class ImapSession:
         )
         self.selected: SelectedMailbox | None = None
         self.saved: tuple[int, ...] = ()
-        self.condstore = self.qresync = self.rev2 = self.utf8 = self.compressed = False
-        self.idling = False
+        self.notify: Watch | None = None
+        self.condstore = self.qresync = self.rev2 = self.utf8 = self.uid_only = self.compressed = False
         self._routes = routes
+        self._teller = Teller(self)
+        self._tag = b""
+        self._progress_at_s = 0.0
         self.failures = 0
         self._bad = 0
-        self._dirty = False
         self._ending = False
         self._in_a_row = 0
-        self._waiting = False
         self._end_text: str | None = None
-        self._telling: asyncio.Task[None] | None = None
 
     # --- what handlers use
 
@@ -131,9 +137,10 @@ class ImapSession:
     def log_out(self) -> None:
         """Back to the state before login, nothing enabled."""
         self.deselect()
+        self.set_notify(None)
         self.peer.account, self.peer.account_id = "", 0
         self.peer.connected_at = self.services.clock.now()
-        self.condstore = self.qresync = self.rev2 = self.utf8 = False
+        self.condstore = self.qresync = self.rev2 = self.utf8 = self.uid_only = False
         self.core.authenticated = self.core.utf8 = False
 
     def end_after_answer(self, text: str) -> None:
@@ -147,7 +154,7 @@ class ImapSession:
         return self.selected
 
     def select(self, mailbox: SelectedMailbox) -> None:
-        self.selected, self.saved, self._dirty = mailbox, (), False
+        self.selected, self.saved, self._teller.dirty = mailbox, (), False
         self.shared.notices.watch(mailbox.mailbox_id, self)
 
     def deselect(self) -> bool:
@@ -160,18 +167,42 @@ class ImapSession:
 
     def touched(self) -> None:
         """The session itself has changed the mailbox: the command's end must look."""
-        self._dirty = True
+        self._teller.dirty = True
 
     async def catch_up(self, *, expunge: bool) -> None:
         """Tells the client what happened to its mailbox. Raises Goodbye if it was deleted."""
         if self.selected is None:
             return
-        self._dirty = False
+        self._teller.dirty = False
+        known = self.selected.info.uid_next
         update = await self.selected.sync(expunge=expunge)
         if update.deleted:
             self.deselect()
             raise Goodbye("The selected mailbox was deleted")
         await changes.tell(self, update)
+        if update.exists is not None and self.notify is not None:
+            await self.notify.fetch_new(self, known)
+
+    @property
+    def fetch_word(self) -> bytes:
+        """What FETCH responses are called (RFC 9586 §3.3)."""
+        return b"UIDFETCH" if self.uid_only else b"FETCH"
+
+    def set_notify(self, watch: Watch | None) -> None:
+        """What is to be told without being asked, from now on (RFC 5465)."""
+        if self.notify is not None:
+            self.shared.notices.unwatch_account(self.account_id, self)
+        self.notify = watch
+        if watch is not None and watch.wants_others:
+            self.shared.notices.watch_account(self.account_id, self)
+
+    def progress(self, done: int, of: int) -> None:
+        """Tells the client how far a command that takes long has come, from time to time (RFC 9585)."""
+        now_s = self.services.clock.steady()
+        if now_s >= self._progress_at_s and self._tag:
+            self._progress_at_s = now_s + PROGRESS_EVERY_S
+            code = b"INPROGRESS (%b %d %d)" % (responses.string(self._tag), done, of)
+            self.write(responses.untagged("OK", "Still at it", code))
 
     async def read_line(self) -> bytes:
         """The client's next line where no command is due (AUTHENTICATE, IDLE). Raises Disconnected, Refused."""
@@ -190,40 +221,28 @@ class ImapSession:
     def end_soon(self) -> None:
         """BYE at the next command boundary; at once when the session waits for the client."""
         self._ending = True
-        if self._waiting or self.idling:
-            self._say_goodbye("The server is going down")
+        if self._teller.waiting or self._teller.idling:
+            self.say_goodbye("The server is going down")
 
     def notice(self, mod_seq: int) -> None:
-        """See ``notices.Watcher``: an idling session tells its client in a task of its own, which lives no longer."""
-        self._dirty = True
-        if self.idling and self._telling is None:
-            self._telling = asyncio.get_running_loop().create_task(self._tell_idle())
+        """See ``notices.Watcher``."""
+        self._teller.notice(mod_seq)
+
+    def account_notice(self, mailbox_id: int) -> None:
+        """See ``notices.AccountWatcher``."""
+        if self.notify is not None:
+            self.notify.heard(mailbox_id)
+            self._teller.start()
 
     async def idle_until_line(self) -> bytes:
         """IDLE: changes go out as they happen, until a line comes from the client."""
-        self.idling = True
-        try:
-            if self._dirty:
-                self.notice(0)
-            return await self.read_line()
-        finally:
-            self.idling = False
-            if self._telling is not None:
-                await self._telling
+        return await self._teller.idle()
 
-    async def _tell_idle(self) -> None:
-        try:
-            while self._dirty and self.idling:
-                await self.catch_up(expunge=True)
-                await self.drain()
-        except Goodbye as goodbye:
-            self._say_goodbye(str(goodbye))
-        except Disconnected:
-            self.connection.abort()
-        except Exception as error:
-            _log.error("idle failed", error=repr(error), exc_info=True)
-        finally:
-            self._telling = None
+    def say_goodbye(self, text: str) -> None:
+        """``* BYE text`` (nothing for no text), and the end."""
+        if text:
+            self.write(responses.untagged("BYE", text))
+        self.connection.close()
 
     # --- the loop
 
@@ -236,10 +255,11 @@ class ImapSession:
                     raise Goodbye("The server is going down")
                 await self._one_event()
         except Goodbye as goodbye:
-            self._say_goodbye(str(goodbye))
+            self.say_goodbye(str(goodbye))
         except Disconnected:
             pass
         finally:
+            self.set_notify(None)
             self.deselect()
 
     async def _one_event(self) -> None:
@@ -248,6 +268,7 @@ class ImapSession:
             await self._receive()
         elif isinstance(event, Command):
             COMMANDS.inc()
+            await self._teller.settle()
             await self._carry_out(event)
             if self._end_text is not None:
                 raise Goodbye(self._end_text)
@@ -264,7 +285,9 @@ class ImapSession:
         if self.core.between:
             # imaplib and others would pay 40 ms for each APPEND: their last CRLF waits for our delayed acknowledgement.
             self.connection.acknowledge()
-        self._waiting = True
+        self._teller.waiting = True
+        if self.notify is not None:
+            self._teller.start()
         self._in_a_row = 0
         try:
             data = await self.connection.read(self._timeout_s())
@@ -273,7 +296,7 @@ class ImapSession:
         except OSError as error:
             raise Disconnected from error
         finally:
-            self._waiting = False
+            self._teller.waiting = False
         if not data:
             raise Disconnected
         self.core.receive(data)
@@ -284,11 +307,6 @@ class ImapSession:
             return settings.idle_timeout_s
         age_s = self.services.clock.now() - self.peer.connected_at
         return max(0.05, settings.login_timeout_s - age_s)
-
-    def _say_goodbye(self, text: str) -> None:
-        if text:
-            self.write(responses.untagged("BYE", text))
-        self.connection.close()
 
     def _bad_command(self, event: BadCommand) -> None:
         self.write(responses.tagged(event.tag, event.status, event.text, event.code.encode()))
@@ -305,6 +323,7 @@ class ImapSession:
         route = self._routes[type(command)]
         status: responses.Condition = "OK"
         code = b""
+        self._tag, self._progress_at_s = command.tag, self.services.clock.steady() + PROGRESS_EVERY_S
         try:
             route.admit(self)
             if route.before and self.selected is not None:
@@ -323,7 +342,7 @@ class ImapSession:
             name = type(command).__name__
             _log.error("command failed unexpectedly", command=name, account=self.peer.account, error=repr(error), exc_info=True)
             status, text, code = "NO", "Internal error", b"SERVERBUG"
-        if self.selected is not None and route.after and (self._dirty or not route.before):
+        if self.selected is not None and route.after and (self._teller.dirty or not route.before):
             await self._catch_up_after(command)
         self.write(responses.tagged(command.tag, status, text, code))
         if status == "BAD":

@@ -9,6 +9,7 @@ from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Store
 from posthouse.servers.imap.changes import tell_flags, tell_keywords
 from posthouse.servers.imap.fetch import told
+from posthouse.servers.imap.message_limit import newest
 from posthouse.servers.imap.numbers import chosen
 from posthouse.servers.imap.refusal import Refused
 from posthouse.servers.imap.routes import Done
@@ -27,6 +28,7 @@ async def store(session: ImapSession, command: Store) -> Done:
     if command.unchanged_since is not None:
         session.condstore = True
     view, indexes = await chosen(session, command.sequence, uid=command.uid)
+    indexes, limited = newest(session, view, indexes)
     if not indexes:
         return "STORE completed"
     uids = [view.uids[at] for at in indexes]
@@ -40,10 +42,12 @@ async def store(session: ImapSession, command: Store) -> Done:
     gone = any(mailbox.is_ghost(uid) for uid in uids)
     if result.modified:
         numbers = result.modified if command.uid else [view.index(uid) + 1 for uid in result.modified]
+        if limited:
+            session.write(responses.untagged("OK", "The others were left alone", limited))
         return "Conditional STORE failed for some", responses.modified(numbers)
     if gone or len(result.rows) < len(uids):
         raise Refused("Some of the messages no longer exist", code="EXPUNGEISSUED")
-    return "STORE completed"
+    return "STORE completed", limited
 
 
 async def _answer(session: ImapSession, command: Store, rows: tuple[MessageRow, ...], before: int) -> None:
@@ -55,9 +59,9 @@ async def _answer(session: ImapSession, command: Store, rows: tuple[MessageRow, 
         numbered = [(view.index(row.uid) + 1, row.uid, row.flags, row.mod_seq) for row in rows]
         await tell_flags(session, numbered, mailbox.keywords)
     elif session.condstore:
-        lines = [
-            b"* %d FETCH (UID %d MODSEQ (%d))\r\n" % (view.index(row.uid) + 1, row.uid, row.mod_seq)
-            for row in rows
-            if row.mod_seq > before
-        ]
+        new = [row for row in rows if row.mod_seq > before]
+        if session.uid_only:
+            lines = [b"* %d UIDFETCH (MODSEQ (%d))\r\n" % (row.uid, row.mod_seq) for row in new]
+        else:
+            lines = [b"* %d FETCH (UID %d MODSEQ (%d))\r\n" % (view.index(row.uid) + 1, row.uid, row.mod_seq) for row in new]
         session.write(b"".join(lines))

@@ -11,10 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from posthouse.base.errors import NotFound, Temporary
 from posthouse.interfaces.counters import Counters
 from posthouse.interfaces.mailstore import MailStore
-from posthouse.model.mailbox import INBOX, SEEN
+from posthouse.model.mailbox import INBOX
 from posthouse.protocols.pop3.maildrop import Entry
 
-BATCH = 500
 LOCK_TRIES = 5
 LOCK_RETRY_S = 0.1
 
@@ -63,32 +62,30 @@ class Lock:
 class Inbox:
     """What ``open_inbox`` read. Indexes count from 0, as the protocol core's."""
 
-    __slots__ = ("_bodies", "_mailbox_id", "_seen", "_store", "_uids", "_unseen", "entries")
+    __slots__ = ("_bodies", "_mailbox_id", "_seen", "_store", "_uids", "entries")
 
     def __init__(self, store: MailStore, mailbox_id: int) -> None:
         self._store = store
         self._mailbox_id = mailbox_id
         self._uids: list[int] = []
         self._bodies: list[int] = []
-        self._unseen: set[int] = set()
         self._seen: set[int] = set()
         self.entries: list[Entry] = []
 
     async def load(self) -> None:
         """Numbers, sizes and unique-ids: ``uidvalidity.uid``, the same for as long as IMAP's are (RFC 1939 §7)."""
-        info, rows = await self._store.rows(self._mailbox_id)
-        self._unseen = {row.uid for row in rows if not row.flags & SEEN}
-        uids = [row.uid for row in rows]
-        for start in range(0, len(uids), BATCH):
-            for facts in await self._store.facts(self._mailbox_id, uids[start : start + BATCH]):
-                self._uids.append(facts.uid)
-                self._bodies.append(facts.body_id)
-                self.entries.append(Entry(facts.size_bytes, f"{info.uid_validity}.{facts.uid}"))
+        info = await self._store.mailbox_by_id(self._mailbox_id)
+        if info is None:
+            raise NotFound("The mailbox does not exist")
+        for size in await self._store.sizes(self._mailbox_id):
+            self._uids.append(size.uid)
+            self._bodies.append(size.body_id)
+            self.entries.append(Entry(size.size_bytes, f"{info.uid_validity}.{size.uid}"))
 
     async def content(self, index: int, *, seen: bool) -> bytes:
         """The whole message; ``seen``: it becomes \\Seen at the update. Raises NotFound if it was removed elsewhere."""
         content = await self._store.content(self._bodies[index])
-        if seen and self._uids[index] in self._unseen:
+        if seen:
             self._seen.add(self._uids[index])
         return content
 

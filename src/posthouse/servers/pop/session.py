@@ -19,7 +19,7 @@ from posthouse.protocols.pop3.server import PopConfig, PopCore, State
 from posthouse.protocols.sasl import server_machine
 from posthouse.servers.connection import Connection
 from posthouse.servers.pop.inbox import Inbox, Lock, Locked, open_inbox
-from posthouse.servers.sasl import CLEAR_SAFE, MECHANISMS, ExchangeRefused, exchange
+from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange
 from posthouse.servers.services import Services
 
 _log = log.get("pop")
@@ -162,7 +162,7 @@ class PopSession:
         login = not clear or self.peer.is_loopback or self._services.settings().auth.plaintext
         self._core.offer(
             stls=clear and self.peer.service == "pop3" and self._services.tls_context() is not None,
-            mechanisms=MECHANISMS if login else CLEAR_SAFE,
+            mechanisms=MECHANISMS if login else (),
             plaintext=login,
         )
 

@@ -1,0 +1,1 @@
+"""The actions and controls of the language, a file for each subject. Each module lists its own in ``COMMANDS``."""

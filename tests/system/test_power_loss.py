@@ -1,0 +1,136 @@
+"""A power cut keeps only what was synced. So, seen from the kernel's side: when the node says that something is kept, every
+octet it has written for it is synced already: the database's log, a large message's file, and the folder that names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.node import PASSWORD, Node, running, until
+
+pytestmark = [
+    pytest.mark.timeout(60),
+    pytest.mark.xdist_group("heavy"),
+    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is what watches the system calls"),
+]
+CALLS = "write,writev,pwrite64,fsync,fdatasync,rename,renameat,renameat2,ftruncate,sendto,sendmsg"
+JANE = "jane@example.test"
+SMALL = "Subject: small\r\n\r\nhello\r\n"
+LARGE = "Subject: large\r\n\r\n" + ("x" * 70 + "\r\n") * 5000
+
+_ANSWER = re.compile(r"(?:write|writev|sendto)\(\d+<(?:socket|TCP|UNIX)[^,]*, .*(?:250 2\.0\.0|OK |\* \d+ FETCH)")
+_WRITE = re.compile(r"(?:pwrite64|write|writev|ftruncate)\(\d+<(/[^>]*)>")
+_SYNC = re.compile(r"(?:fsync|fdatasync)\(\d+<(/[^>]*)>")
+_RENAME = re.compile(r'rename(?:at2?)?\(.*?"([^"]+)".*?"([^"]+)"')
+_RESUMED = re.compile(r"<\.\.\. \w+ resumed>")
+
+
+@contextmanager
+def watched(node: Node, into: Path) -> Iterator[None]:
+    """Writes the node's system calls on files and sockets into a file."""
+    pids = [word for pid in node.pids()[1:] for word in ("-p", str(pid))]
+    strace = subprocess.Popen(
+        ["strace", "-f", "-y", "-s", "64", "-o", str(into), "-e", f"trace={CALLS}", *pids], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert strace.stderr is not None
+        attached = 0
+        while attached < len(pids) // 2:
+            attached += "attached" in strace.stderr.readline()
+        yield
+    finally:
+        strace.terminate()
+        strace.communicate(timeout=10)
+
+
+def unsynced_at_answers(lines: list[str], data: Path) -> tuple[int, list[str]]:
+    """How many answers left, and what was written but not synced when one did. Traces may be lost, mail may not."""
+    answers = 0
+    late: list[str] = []
+    dirty: set[str] = set()
+    for line in lines:
+        if _ANSWER.search(line):
+            answers += 1
+            late += [f"{name} at {line[:120]}" for name in sorted(dirty)]
+        elif found := _SYNC.search(line):
+            dirty.discard(found[1])
+        elif (found := _WRITE.search(line)) and found[1].startswith((f"{data}/mail.db-wal", f"{data}/blobs/")):
+            dirty.add(found[1])
+        elif found := _RENAME.search(line):
+            dirty.add(str(Path(found[2]).parent))
+    return answers, late
+
+
+def accept(node: Node, text: str) -> None:
+    node.send(JANE, text)
+
+
+def submit(node: Node, text: str) -> None:
+    with node.smtp("submission") as client:
+        client.login(JANE, PASSWORD)
+        client.sendmail(JANE, ["someone@far.test"], text)
+
+
+def append(node: Node, text: str) -> None:
+    with node.imap(JANE) as client:
+        client.append("INBOX", "(\\Seen)", None, text.encode())
+
+
+def change(node: Node, _: str) -> None:
+    with node.imap(JANE) as client:
+        client.select()
+        client.store("1", "+FLAGS", "(\\Flagged)")
+        client.copy("1", "INBOX")
+        client.store("1", "+FLAGS", "(\\Deleted)")
+        client.expunge()
+
+
+@pytest.mark.spec_part("STO-1", "OUT-6")
+@pytest.mark.parametrize("text", [SMALL, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("work", [accept, submit, append, change])
+def test_what_is_acknowledged_is_synced_before(
+    node_for_tracing: Node, tmp_path: Path, work: Callable[[Node, str], None], text: str
+) -> None:
+    node = node_for_tracing
+    node.send(JANE, SMALL)
+    until(lambda: all(row["attempts"] for row in node.json("queue", "list")))  # nothing else is being written
+    log = tmp_path / "calls.txt"
+    with watched(node, log):
+        work(node, text)
+    lines = [line for line in log.read_text(errors="replace").splitlines() if not _RESUMED.search(line)]
+    data = node.folder / "data"
+    answers, late = unsynced_at_answers(lines, data)
+    assert answers >= 1, lines[-30:]
+    assert late == []
+    assert any(_SYNC.search(line) and "mail.db-wal" in line for line in lines), "something was to be kept"
+
+
+@pytest.mark.spec_part("STO-1")
+def test_a_file_that_somebody_else_left_unsynced_is_synced_before_it_is_relied_on(
+    node_for_tracing: Node, tmp_path: Path
+) -> None:
+    text = LARGE.replace("large", "left behind")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    left = node_for_tracing.folder / "data" / "blobs" / digest[:2] / digest[2:]
+    left.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    left.write_bytes(text.encode())
+    with watched(node_for_tracing, tmp_path / "calls.txt"):
+        append(node_for_tracing, text)
+    calls = (tmp_path / "calls.txt").read_text(errors="replace")
+    synced = [found[1] for line in calls.splitlines() if (found := _SYNC.search(line))]
+    assert synced.index(str(left.parent)) < synced.index(str(node_for_tracing.folder / "data" / "mail.db-wal"))
+
+
+@pytest.fixture(scope="module")
+def node_for_tracing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with running(tmp_path_factory.mktemp("traced"), workers=1) as node:
+        node.run("setting", "set", "route.smart_host", "127.0.0.1:9")
+        yield node
