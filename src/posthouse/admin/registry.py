@@ -18,8 +18,8 @@ from posthouse.base.errors import MailError
 from posthouse.interfaces.configuration import AuditEntry
 
 _MODULES = (
-    "domain", "user", "alias", "route", "mailbox", "setting", "group", "queue", "mail", "node", "certificate", "store",
-    "search", "audit", "help",
+    "domain", "user", "alias", "route", "mailbox", "filter", "filtertest", "wordlist", "setting", "group", "queue",
+    "mail", "node", "certificate", "store", "search", "audit", "help",
 )  # fmt: skip
 _MAX_OUTCOME = 500
 

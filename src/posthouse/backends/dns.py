@@ -16,6 +16,7 @@ from typing import cast
 import dns.asyncresolver
 import dns.exception
 import dns.inet
+import dns.message
 import dns.name
 import dns.nameserver
 import dns.rdatatype
@@ -105,8 +106,7 @@ class DnsResolver:
             return kept[1]
         task = self._running.get(key)
         if task is None:
-            if self._silences >= SILENCES and time.monotonic() < self._silent_until:
-                raise Temporary("DNS lookup failed", enhanced="4.4.3", cause="no name server has answered for some seconds")
+            self._refuse_while_silent()
             if len(self._running) >= MAX_RUNNING:
                 raise Temporary("Too many DNS questions at once", enhanced="4.4.3", cause="resolver overloaded")
             task = asyncio.create_task(self._resolve(name, kind))
@@ -130,9 +130,18 @@ class DnsResolver:
         return answer
 
     def _note_silence(self) -> None:
-        """One more question in a row that no server answered. Past some, one probe in ``SILENCE_S`` goes out."""
+        """One more question in a row that no server answered."""
         self._silences += 1
         self._silent_until = time.monotonic() + SILENCE_S
+
+    def _refuse_while_silent(self) -> None:
+        """Raises Temporary when all servers have been silent; lets a single question out now and then to try them."""
+        if self._silences < SILENCES:
+            return
+        now = time.monotonic()
+        if now < self._silent_until:
+            raise Temporary("DNS lookup failed", enhanced="4.4.3", cause="no name server has answered for some seconds")
+        self._silent_until = now + self._budget_s + SILENCE_S
 
     def _keep(self, name: str, kind: str, answer: dns.resolver.Answer | None, until: float) -> None:
         """Keeps an answer until then; when there are too many, the oldest tenth goes."""
@@ -168,7 +177,7 @@ def _absent_until(error: BaseException) -> float:
         return 0.0
     times = [
         min(rrset.ttl, cast(SOA, rrset[0]).minimum)
-        for response in error.responses().values()
+        for response in cast("dict[object, dns.message.QueryMessage]", error.kwargs["responses"]).values()
         for rrset in response.authority
         if rrset.rdtype == dns.rdatatype.SOA
     ]

@@ -14,7 +14,8 @@ class Spool(Protocol):
 
     async def due(self, now: float, limit: int, after: tuple[float, int] = (0.0, 0)) -> Sequence[QueuedMessage]:
         """Messages that have waiting recipients with ``next_attempt_at <= now``, each with only those recipients, oldest
-        attempt first; pages on by ``after`` = (next_attempt_at, recipient_id) of the last recipient seen."""
+        attempt first; ``limit`` counts recipients. Pages on by ``after``, the greatest (next_attempt_at, recipient_id)
+        seen."""
         ...
 
     async def next_due(self, later_than: float = -1.0) -> float | None:

@@ -84,7 +84,7 @@ def _dmarc(found: DmarcResult) -> str:
 
 
 def _comment(text: str) -> str:
-    return f" ({_UNSAFE_IN_COMMENT.sub('?', text[:MAX_COMMENT])})" if text else ""
+    return f" ({_UNSAFE_IN_COMMENT.sub('_', text[:MAX_COMMENT]).replace('=?', '=_')})" if text else ""
 
 
 def _value(text: str) -> str:

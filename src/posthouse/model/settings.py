@@ -16,6 +16,16 @@ ADDRESS = Form("an address", Address.parse)
 NEXT_HOP = Form("a next hop", NextHop.parse)
 
 
+def _domain_policy(text: str) -> str:
+    domain, _, policy = text.partition("=")
+    if policy not in ("off", "mark", "reject", "enforce"):
+        raise ValueError("the policy is off, mark, reject or enforce")
+    return normal_domain(domain)
+
+
+DOMAIN_POLICY = Form("a domain with a policy, such as bank.example=enforce", _domain_policy)
+
+
 @dataclass(frozen=True, slots=True)
 class SmtpSettings:
     """Receiving: SMTP, LMTP, submission (chapters NET and INB)."""
@@ -165,6 +175,36 @@ class SieveSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MailauthSettings:
+    """Authentication of mail: SPF, DKIM, DMARC, ARC (MAU-1), and signing what leaves (OUT-8)."""
+
+    verify: bool = setting(True, "Check SPF, DKIM and ARC of strangers' mail, and say so in Authentication-Results.")
+    dmarc: str = setting(
+        "mark",
+        "What follows when a message fails DMARC: nothing is looked up; it is marked; it is refused where its domain asks"
+        " for that; as its domain asks, which for quarantine makes it spam.",
+        choices=("off", "mark", "reject", "enforce"),
+    )
+    dmarc_domains: tuple[str, ...] = setting(
+        (),
+        "Other answers to DMARC for single author domains, such as bank.example=enforce; subdomains too.",
+        form=DOMAIN_POLICY,
+    )
+    spf_fail: str = setting(
+        "mark", "What follows when SPF says fail for MAIL FROM and DMARC does not say pass.", choices=("mark", "reject")
+    )
+    trusted_sealers: tuple[str, ...] = setting(
+        (), "Domains whose ARC seals may speak for forwarded mail that fails DMARC.", form=DOMAIN
+    )
+    authserv_id: str = setting("", "Our name in Authentication-Results; empty: smtp.hostname, or the node's name.", form=DOMAIN)
+    timeout_s: float = setting(
+        10.0, "Longest time that one message waits for DNS; then what is open counts as a temporary error.",
+        unit="s", at_least=0.1, at_most=60,
+    )  # fmt: skip
+    sign: bool = setting(True, "Sign mail of logged-in senders whose domain has an active DKIM key.")
+
+
+@dataclass(frozen=True, slots=True)
 class StoreSettings:
     """The mail store (STO)."""
 
@@ -206,6 +246,7 @@ class Settings:
     imap: ImapSettings = field(default_factory=ImapSettings)
     pop: PopSettings = field(default_factory=PopSettings)
     sieve: SieveSettings = field(default_factory=SieveSettings)
+    mailauth: MailauthSettings = field(default_factory=MailauthSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
@@ -232,6 +273,7 @@ GROUPS: dict[str, type] = {
     "imap": ImapSettings,
     "pop": PopSettings,
     "sieve": SieveSettings,
+    "mailauth": MailauthSettings,
     "store": StoreSettings,
     "search": SearchSettings,
     "tls": TlsSettings,

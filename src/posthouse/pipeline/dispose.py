@@ -12,6 +12,7 @@ from posthouse.model.plan import Acceptance
 from posthouse.model.verdict import Continue, Reason, Verdict
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.stage import Stage
+from posthouse.pipeline.trace_header import put_late_tags
 from posthouse.pipeline.transaction import Transaction
 
 
@@ -23,6 +24,7 @@ class Dispose(Stage):
         self._receipts = receipts
 
     async def message(self, transaction: Transaction) -> Sequence[Verdict]:
+        await put_late_tags(transaction)
         assert transaction.summary is not None, "the driver sets the summary before it asks"
         acceptance = Acceptance(
             transaction.trace_id,

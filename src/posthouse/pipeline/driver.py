@@ -105,6 +105,7 @@ class Driver:
 
     def abandon(self, transaction: Transaction, why: str) -> None:
         """The transaction ended before a message was there: refused recipients only, RSET, a lost connection."""
+        transaction.end()
         refusal = transaction.refusal
         if refusal is not None and not transaction.recipients:
             self._record(transaction, "refused" if refusal.code >= 500 else "deferred", refusal)
@@ -166,6 +167,7 @@ class Driver:
         return summarise(content, limits)
 
     def _record(self, transaction: Transaction, outcome: str, reply: Reply) -> None:
+        transaction.end()
         session, summary = transaction.session, transaction.summary
         MESSAGES.labels(session.service, outcome).inc()
         self._traces.record(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.mail_authentication import AuthReport, SpfResult
 from posthouse.model.plan import Destination
 from posthouse.model.session import Session
 from posthouse.model.summary import Summary
@@ -19,7 +21,8 @@ class Transaction:
 
     ``content`` and ``summary`` are there from the stages' ``message`` on; ``destinations`` is filled in by route. ``refusal``
     is the last reply that said no. ``delay_s`` sums the Delay verdicts since the last reply. ``tags`` are headers that
-    stages want in front.
+    stages want in front; the first ``tags_written`` of them are in ``content``. ``auth`` is what authentication gave, None for
+    a peer that is not checked; ``spf`` is its part that was begun with the envelope.
     """
 
     trace_id: str
@@ -37,6 +40,14 @@ class Transaction:
     destinations: list[Destination] = field(default_factory=list)
     resolved: dict[str, tuple[Destination, ...]] = field(default_factory=dict)
     refusal: Reply | None = None
+    tags_written: int = 0
+    auth: AuthReport | None = None
+    spf: asyncio.Task[tuple[SpfResult, SpfResult | None]] | None = None
+
+    def end(self) -> None:
+        """The transaction is over: nothing more will be asked of what was begun for it."""
+        if self.spf is not None:
+            self.spf.cancel()
 
     def note(self, at: float, verdict: Verdict, recipient: str = "") -> None:
         """Records a verdict, and takes up what it changes about the message."""

@@ -70,7 +70,7 @@ def _condition(words: list[str]) -> Condition:
     operator = _name(rest.pop(0)) if rest and _name(rest[0]) in _OPERATORS else "is"
     number = _number(rest.pop(0)) if field in _NUMBER_FIELDS and rest else None
     made = {"kind": "test", "field": field, "operator": operator, "values": rest, "header": header, "negate": negate}
-    condition = _converted({**made, "number": number}, Condition)
+    condition: Condition = _converted({**made, "number": number}, Condition)
     sieve_conditions.to_sieve(condition)
     return condition
 
@@ -101,7 +101,7 @@ def _action(words: list[str]) -> Action:
         else:
             plain.append(word)
     made.update(_needed([field for field in fields if field.required], plain, words[0]))
-    action = _converted(made, kind)
+    action: Action = _converted(made, kind)
     sieve_actions.to_sieve(action)
     return action
 
