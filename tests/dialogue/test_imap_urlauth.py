@@ -111,7 +111,7 @@ async def test_several_urls_in_one_command(world: World) -> None:
         (f'GENURLAUTH "{RUMP};URLAUTH=anonymous:internal:00" INTERNAL', "BAD"),
         ("GENURLAUTH /INBOX/;UID=1;URLAUTH=anonymous INTERNAL", "BAD"),
         (f'GENURLAUTH "{RUMP.replace("jane", "omar")};URLAUTH=anonymous" INTERNAL', "NO"),
-        (f'GENURLAUTH "{RUMP.replace(chr(73) + "NBOX", "Nowhere")};URLAUTH=anonymous" INTERNAL', "NO [NONEXISTENT]"),
+        (f'GENURLAUTH "{RUMP.replace("INBOX", "Nowhere")};URLAUTH=anonymous" INTERNAL', "NO [NONEXISTENT]"),
         ("GENURLAUTH", "BAD"),
         ("URLFETCH", "BAD"),
         ("RESETKEY Nowhere", "NO [NONEXISTENT]"),

@@ -9,6 +9,7 @@ from posthouse.backends.memory.directory import MemoryDirectory
 from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.backends.memory.resolver import MemoryResolver
 from posthouse.backends.memory.routes import MemoryRoutes
+from posthouse.backends.memory.signing_keys import MemorySigningKeys
 from posthouse.backends.memory.sink import MemorySink
 from posthouse.backends.memory.spool import MemorySpool
 from posthouse.backends.memory.traces import MemoryTraceLog
@@ -49,6 +50,7 @@ class House:
         self.counters = MemoryCounters(self.clock)
         self.resolver = MemoryResolver()
         self.routes = MemoryRoutes()
+        self.signing_keys = MemorySigningKeys(self.directory)
         self.recipients = RecipientResolver(self.directory, lambda: self.settings)
         self.onward = Onward(lambda: self.settings, self.recipients, self.routes)
         self.notices = Notices(
@@ -67,6 +69,9 @@ class House:
             resolver=self.resolver,
             sink=self.sink,
             receipts=self.receipts,
+            clock=self.clock,
+            node_name="mx.example.test",
+            signing_keys=self.signing_keys,
         )
         self.driver = Driver(
             stages(parts),

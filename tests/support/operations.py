@@ -15,6 +15,7 @@ from posthouse.backends.memory.directory import MemoryDirectory
 from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.backends.memory.routes import MemoryRoutes
 from posthouse.backends.memory.scripts import MemoryScripts
+from posthouse.backends.memory.signing_keys import MemorySigningKeys
 from posthouse.backends.memory.sink import MemorySink
 from posthouse.backends.memory.spool import MemorySpool
 from posthouse.backends.memory.traces import MemoryTraceLog
@@ -64,6 +65,7 @@ def make_context() -> Context:
     spool = MemorySpool(clock=clock)
     routes = MemoryRoutes()
     scripts = MemoryScripts()
+    signing_keys = MemorySigningKeys(directory)
     return Context(
         clock=clock,
         ids=Ids(clock),
@@ -73,6 +75,8 @@ def make_context() -> Context:
         routes_writer=routes,
         scripts=scripts,
         scripts_writer=scripts,
+        signing_keys=signing_keys,
+        signing_keys_writer=signing_keys,
         configuration=MemoryConfiguration(),
         store=store,
         spool=spool,

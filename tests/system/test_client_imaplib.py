@@ -6,6 +6,7 @@ import contextlib
 import imaplib
 import itertools
 import re
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 
@@ -214,6 +215,17 @@ def test_three_hundred_messages(client: imaplib.IMAP4) -> None:
     ok(client.store("2:299", "+FLAGS.SILENT", r"(\Deleted)"))
     assert len(ok(client.expunge())) == 298
     assert found(client, "ALL") == [b"1", b"300"]
+
+
+def test_an_append_does_not_wait_for_a_delayed_acknowledgement(client: imaplib.IMAP4) -> None:
+    """imaplib writes a literal and the end of its line apart; with Nagle's algorithm at its end and a delayed
+    acknowledgement at ours each APPEND would take 40 ms more."""
+    taken = []
+    for _ in range(40):
+        start = time.monotonic()
+        append(client)
+        taken.append(time.monotonic() - start)
+    assert statistics.median(taken) < 0.03
 
 
 @contextlib.contextmanager

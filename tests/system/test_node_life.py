@@ -90,7 +90,7 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on_meanwhile(node: Node) 
     until(lambda: process(node, "worker-1") not in (0, worker))
     status = node.json("node", "status")
     restarts = {one["name"]: one["restarts"] for one in status["processes"]}
-    assert restarts == {"supervisor": 0, "steward": 0, "worker-1": 1, "worker-2": 0}
+    assert restarts == {"supervisor": 0, "steward": 0, "indexer": 0, "worker-1": 1, "worker-2": 0}
 
 
 def test_a_killed_steward_is_replaced_and_mail_is_accepted_again(node: Node) -> None:
@@ -216,7 +216,7 @@ def test_health_and_the_metrics_of_all_processes_are_served(node: Node) -> None:
         greeting(node, "smtp")
     for _ in range(4):
         text = http(node, "/metrics")[1]
-        assert "posthouse_processes 3.0" in text
+        assert "posthouse_processes 4.0" in text
         assert 'posthouse_connections_total{service="smtp"} 20.0' in text
 
 

@@ -19,6 +19,7 @@ from posthouse.interfaces.hasher import Hasher
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.routes import Routes, RoutesWriter
 from posthouse.interfaces.scripts import Scripts, ScriptsWriter
+from posthouse.interfaces.signing_keys import SigningKeys, SigningKeysWriter
 from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.spool import Spool
 from posthouse.interfaces.textindex import TextIndex
@@ -50,6 +51,8 @@ class Context:
     directory_writer: DirectoryWriter
     routes: Routes
     routes_writer: RoutesWriter
+    signing_keys: SigningKeys
+    signing_keys_writer: SigningKeysWriter
     scripts: Scripts
     scripts_writer: ScriptsWriter
     configuration: Configuration

@@ -19,7 +19,7 @@ from posthouse.interfaces.configuration import AuditEntry
 
 _MODULES = (
     "domain", "user", "alias", "route", "mailbox", "filter", "filtertest", "wordlist", "setting", "group", "queue",
-    "mail", "node", "certificate", "store", "search", "audit", "help",
+    "mail", "node", "certificate", "dkim", "store", "search", "audit", "help",
 )  # fmt: skip
 _MAX_OUTCOME = 500
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from posthouse.base.errors import Temporary
 from posthouse.interfaces.resolver import Resolver
@@ -90,15 +90,15 @@ async def evaluate(
         policy = await _policy(author, policy_domain, record, resolver) if not aligned else record.policy
     except Temporary as error:
         return DmarcResult("temperror", author, detail=f"no answer from DNS: {error.cause or error.public}")
-    common = DmarcResult("pass", author, policy, policy_domain, record.text, aligned)
     if aligned:
-        return replace(common, detail=" and ".join(aligned))
+        return DmarcResult("pass", author, policy, policy_domain, record.text, aligned, " and ".join(aligned))
     if _may_still_pass(spf, dkim):
-        return replace(common, result="temperror", detail="no answer from DNS about what could align")
+        late = "no answer from DNS about what could align"
+        return DmarcResult("temperror", author, policy, policy_domain, record.text, detail=late)
     milder = ", in testing" if record.testing else ""
-    shown = MILDER[policy] if record.testing else policy
     detail = f"neither SPF nor DKIM speaks for {author}; {policy_domain} asks for {policy}{milder}"
-    return replace(common, result="fail", policy=shown, detail=detail)
+    shown = MILDER[policy] if record.testing else policy
+    return DmarcResult("fail", author, shown, policy_domain, record.text, detail=detail)
 
 
 def _policy_record(author: str, found: Found) -> tuple[str, Record | None]:

@@ -6,9 +6,9 @@ What DNS does not answer in time is ``temperror``; nothing here raises, and noth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Coroutine
+from dataclasses import dataclass
+from typing import Any
 
 from posthouse.base.clock import Clock
 from posthouse.formats import addresslist
@@ -27,7 +27,6 @@ from posthouse.model.mail_authentication import ArcResult, AuthReport, DkimResul
 HASH_IN_THREAD_BYTES = 512 << 10
 LATE = "no answer from DNS within the time for it"
 
-Answer = TypeVar("Answer")
 Spf = tuple[SpfResult, SpfResult | None]
 """Of MAIL FROM and, where that is another identity, of HELO."""
 
@@ -41,6 +40,14 @@ class Wanted:
     trusted_sealers: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Author:
+    """The author's domain in A-label form, or "" and what is wrong with From."""
+
+    domain: str
+    problem: str = ""
+
+
 class Verifier:
     """One per process."""
 
@@ -49,30 +56,38 @@ class Verifier:
         self._clock = clock
 
     async def spf(self, client: Client, sender: str, timeout_s: float) -> Spf:
-        """SPF of both identities. ``sender`` is "" for the null sender."""
-        checks = [check_mail_from(self._resolver, client, sender)]
-        if sender:
-            checks.append(check_helo(self._resolver, client))
-        found = await _within(timeout_s, *checks)
-        main = found[0] or _late_spf(client, sender)
-        return main, (found[1] or _late_spf(client, "")) if sender else None
+        """SPF of both identities, MAIL FROM first; ``sender`` is "" for the null sender. What is late is ``temperror``.
 
-    async def verify(self, message: Message, spf: asyncio.Future[Spf] | None, wanted: Wanted) -> AuthReport:
+        One after the other: the message is still coming in meanwhile, and a task for each would cost more than the check.
+        """
+        main, helo = _late_spf(client, sender), _late_spf(client, "") if sender else None
+        try:
+            async with asyncio.timeout(timeout_s):
+                main = await check_mail_from(self._resolver, client, sender)
+                if sender:
+                    helo = await check_helo(self._resolver, client)
+        except TimeoutError:
+            pass
+        return main, helo
+
+    async def verify(self, message: Message, author: Author, spf: Awaitable[Spf], wanted: Wanted) -> AuthReport:
         """The whole report. ``spf`` was begun when the envelope came, and ends by itself."""
         ends_at = self._clock.steady() + wanted.timeout_s
         walks = dmarc.TreeWalks(self._resolver)
-        author, problem = author_domain(message)
-        dkim_results, chain = await self._signatures(message, wanted.timeout_s, walks, author if wanted.dmarc else "")
-        main, helo = await spf if spf is not None else (None, None)
-        report = AuthReport(main, helo, dkim_results, chain)
+        dkim_results, chain = await self._signatures(message, wanted.timeout_s, walks, author.domain if wanted.dmarc else "")
+        main, helo = await spf
         if not wanted.dmarc:
-            return report
-        if problem:
-            return replace(report, dmarc=DmarcResult("permerror", detail=problem))
+            return AuthReport(main, helo, dkim_results, chain)
+        if author.problem:
+            return AuthReport(main, helo, dkim_results, chain, DmarcResult("permerror", detail=author.problem))
         left_s = max(ends_at - self._clock.steady(), 0.0)
-        (found,) = await _within(left_s, dmarc.evaluate(author, main, dkim_results, self._resolver, walks))
-        report = replace(report, dmarc=found or DmarcResult("temperror", author, detail=LATE))
-        return replace(report, forwarded_by=trusted_forwarder(report, wanted.trusted_sealers))
+        try:
+            async with asyncio.timeout(left_s):
+                found = await dmarc.evaluate(author.domain, main, dkim_results, self._resolver, walks)
+        except TimeoutError:
+            found = DmarcResult("temperror", author.domain, detail=LATE)
+        forwarded_by = trusted_forwarder(found, chain, wanted.trusted_sealers)
+        return AuthReport(main, helo, dkim_results, chain, found, forwarded_by)
 
     async def _signatures(
         self, message: Message, timeout_s: float, walks: dmarc.TreeWalks, author: str
@@ -96,7 +111,7 @@ class Verifier:
         return found[0] if found[0] is not None else late, found[1] or ArcResult("temperror", detail=LATE)
 
 
-async def _nothing(value: Answer) -> Answer:
+async def _nothing(value: object) -> object:
     return value
 
 
@@ -110,35 +125,35 @@ def _prepare(signed: Signed) -> None:
     signed.bodies.sha256("simple")
 
 
-def author_domain(message: Message) -> tuple[str, str]:
-    """The domain of the one author in A-label form, and "" or what is wrong with From (RFC 9989 §5.3.1, RFC 5322 §3.6)."""
+def author_of(message: Message) -> Author:
+    """The one author (RFC 9989 §5.3.1, RFC 5322 §3.6)."""
     found = message.named("from")
     if len(found) != 1:
-        return "", f"{len(found)} From fields" if found else "no From field"
+        return Author("", f"{len(found)} From fields" if found else "no From field")
     entries = addresslist.entries(unfold(message.value(found[0])))
     domains = {domain.lower() for _, _, domain in entries if domain}
     if len(domains) != 1:
-        return "", "From has authors of several domains" if domains else "From has no address"
+        return Author("", "From has authors of several domains" if domains else "From has no address")
     try:
-        return normal_domain(domains.pop()), ""
+        return Author(normal_domain(domains.pop()))
     except ValueError:
-        return "", "the domain in From is not valid"
+        return Author("", "the domain in From is not valid")
 
 
-def trusted_forwarder(report: AuthReport, trusted: tuple[str, ...]) -> str:
+def trusted_forwarder(found: DmarcResult, chain: ArcResult, trusted: tuple[str, ...]) -> str:
     """The trusted sealer that says that the message passed DMARC when it came to it, "" if there is none.
 
     Sealers are asked from the newest back, as long as they are trusted: who is not could have written all that is older.
     """
-    if not trusted or report.arc.result != "pass" or report.dmarc is None or report.dmarc.result != "fail":
+    if not trusted or chain.result != "pass" or found.result != "fail":
         return ""
-    for sealer, text in zip(reversed(report.arc.sealers), reversed(report.arc.results), strict=True):
+    for sealer, text in zip(reversed(chain.sealers), reversed(chain.results), strict=True):
         if sealer not in trusted:
             return ""
         _, entries = results.parse(text.partition(";")[2])
         for entry in entries:
-            author = dict(entry.properties).get("header.from", report.dmarc.domain).lower()
-            if entry.method == "dmarc" and entry.result == "pass" and author == report.dmarc.domain:
+            author = dict(entry.properties).get("header.from", found.domain).lower()
+            if entry.method == "dmarc" and entry.result == "pass" and author == found.domain:
                 return sealer
     return ""
 
@@ -151,12 +166,6 @@ def _late_spf(client: Client, sender: str) -> SpfResult:
 
 async def _within(timeout_s: float, *coroutines: Coroutine[Any, Any, Any]) -> list[Any]:
     """The results in order; None for what is not ready in time, and is ended."""
-    if len(coroutines) == 1:
-        try:
-            async with asyncio.timeout(timeout_s):
-                return [await coroutines[0]]
-        except TimeoutError:
-            return [None]
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         _, late = await asyncio.wait(tasks, timeout=timeout_s)

@@ -37,6 +37,7 @@ class Networks:
         return bool(self._networks)
 
 
+@lru_cache(maxsize=4096)
 def plain_ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The IP address that the text means; None if it is none."""
     try:

@@ -2,7 +2,7 @@
 
 SPF is begun with the first accepted recipient, so that DNS answers while the message comes in. Clients that are ours
 (logged in, relay-listed, on this machine) and LMTP are not checked. The report stays on the transaction for the scorer, and
-Authentication-Results tells it to everyone else; fields that claim to be ours are taken out first.
+Authentication-Results tells it to everyone else; fields that claim to be ours are taken out.
 Failing: open. Without DNS a message is marked ``temperror`` and goes on.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 from posthouse.base.clock import Clock
 from posthouse.formats.mime.fronted import without
@@ -18,20 +17,21 @@ from posthouse.interfaces.resolver import Resolver
 from posthouse.mailauth import results
 from posthouse.mailauth.message import Message
 from posthouse.mailauth.spf.check import Client
-from posthouse.mailauth.verify import Verifier, Wanted, author_domain
+from posthouse.mailauth.verify import Spf, Verifier, Wanted, author_of
 from posthouse.model.envelope import Recipient
-from posthouse.model.mail_authentication import AuthReport
 from posthouse.model.session import Session
-from posthouse.model.settings import MailauthSettings, Settings
-from posthouse.model.verdict import Continue, Reason, Refuse, Reply, Score, Tag, Verdict
+from posthouse.model.settings import Settings
+from posthouse.model.verdict import Reason, Tag, Verdict
+from posthouse.pipeline.authentication_policy import dmarc_action, refusal, told
 from posthouse.pipeline.stage import Stage
 from posthouse.pipeline.transaction import Transaction
 
-SPAM_POINTS = 50.0
-"""What a quarantine policy is worth on the one scale (CON-8)."""
+IN_THREAD_BYTES = 256 << 10
 
 
 class Authenticate(Stage):
+    """The look-ups are ``mailauth``'s, what follows from them stands in ``authentication_policy``."""
+
     name = "authenticate"
 
     def __init__(self, settings: Callable[[], Settings], resolver: Resolver, clock: Clock, node_name: str) -> None:
@@ -44,30 +44,51 @@ class Authenticate(Stage):
         if transaction.spf is not None or transaction.recipients:
             return None
         settings = self._settings().mailauth
-        if not settings.verify or is_ours(transaction.session):
-            return None
         session = transaction.session
-        client = Client(session.client_address, session.helo, self._authserv_id(), self._clock.now())
-        check = self._verifier.spf(client, str(transaction.sender), settings.timeout_s)
-        transaction.spf = asyncio.create_task(check)
+        if settings.verify and not is_ours(session):
+            client = Client(session.client_address, session.helo, self._authserv_id(), self._clock.now())
+            check = self._verifier.spf(client, str(transaction.sender), settings.timeout_s)
+            transaction.spf = asyncio.create_task(check)
         return None
 
     async def message(self, transaction: Transaction) -> Sequence[Verdict]:
         summary = transaction.summary
         assert summary is not None, "the driver sets the summary before it asks"
-        settings = self._settings().mailauth
         message = Message.of(transaction.content, summary)
-        verdicts: list[Verdict] = []
-        if settings.verify and not is_ours(transaction.session) and not summary.problems:
-            author, _ = author_domain(message)
-            policy = _dmarc_policies(settings.dmarc_domains).get(author, settings.dmarc) if author else settings.dmarc
-            for domain in _parents(author) if settings.dmarc_domains else ():
-                if domain in _dmarc_policies(settings.dmarc_domains):
-                    policy = _dmarc_policies(settings.dmarc_domains)[domain]
-                    break
-            wanted = Wanted(settings.timeout_s, policy != "off", settings.trusted_sealers)
-            report = await self._verifier.verify(message, transaction.spf, wanted)
-            transaction.auth = report
-            verdicts = self._verdicts(report, settings, policy)
-        self._take_out_forged(transaction, message)
+        verdicts: Sequence[Verdict] = ()
+        if transaction.spf is not None and not summary.problems:  # Begun at RCPT TO, for strangers alone.
+            verdicts = await self._verify(transaction, message, transaction.spf)
+        if not transaction.session.relay and transaction.session.service != "lmtp":
+            await self._take_out_forged(transaction, message)
         return verdicts
+
+    async def _verify(self, transaction: Transaction, message: Message, spf: asyncio.Task[Spf]) -> Sequence[Verdict]:
+        settings = self._settings().mailauth
+        author = author_of(message)
+        action = dmarc_action(settings, author.domain)
+        wanted = Wanted(settings.timeout_s, action != "off", settings.trusted_sealers)
+        report = await self._verifier.verify(message, author, spf, wanted)
+        transaction.auth = report
+        value = results.compose(self._authserv_id(), report)
+        reason = Reason(self.name, "results", "; ".join(value.split("; ")[1:])[:1000])
+        tag = Tag(results.FIELD, value, reason)
+        return (*told(self.name, report), tag, *refusal(self.name, report, action, settings.spf_fail))
+
+    async def _take_out_forged(self, transaction: Transaction, message: Message) -> None:
+        if not (forged := results.forged(message, (self._authserv_id(), self._node_name))):
+            return
+        assert transaction.summary is not None, "asked before"
+        if len(message.content) > IN_THREAD_BYTES:
+            found = await asyncio.to_thread(without, message.content, transaction.summary, forged)
+        else:
+            found = without(message.content, transaction.summary, forged)
+        transaction.content, transaction.summary = found
+
+    def _authserv_id(self) -> str:
+        settings = self._settings()
+        return settings.mailauth.authserv_id or settings.smtp.hostname or self._node_name
+
+
+def is_ours(session: Session) -> bool:
+    """Whether this client is one of ours, whose mail is not a stranger's."""
+    return session.service != "smtp" or bool(session.account) or bool(session.relay) or session.is_loopback

@@ -1,6 +1,6 @@
 """The path of a message, and the file to read first.
 
-    connect -> envelope -> greylist -> authenticate -> content -> route -> dispose
+    connect -> envelope -> greylist -> authenticate -> content -> route -> sign -> dispose
 
 Every stage answers with Verdicts (model/verdict.py); the driver (driver.py) asks them in this order, records what they say
 under the message's trace id, and turns the first final verdict into the SMTP reply while the sender still waits (INB-9).
@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from posthouse.base.clock import Clock
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.counters import Counters
 from posthouse.interfaces.resolver import Resolver
 from posthouse.interfaces.routes import Routes
+from posthouse.interfaces.signing_keys import SigningKeys
 from posthouse.interfaces.sink import Sink
 from posthouse.model.settings import Settings
 from posthouse.pipeline.authenticate import Authenticate
@@ -26,6 +28,7 @@ from posthouse.pipeline.inspect import Inspect
 from posthouse.pipeline.network import Network
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.route import Route
+from posthouse.pipeline.sign import Sign
 from posthouse.pipeline.stage import Stage
 
 
@@ -40,6 +43,9 @@ class Parts:
     resolver: Resolver
     sink: Sink
     receipts: Receipts
+    clock: Clock
+    node_name: str
+    signing_keys: SigningKeys
 
 
 def stages(parts: Parts) -> tuple[Stage, ...]:
@@ -48,8 +54,9 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Network(parts.settings, parts.counters),
         Envelope(parts.settings, parts.recipients, parts.routes, parts.resolver),
         Greylist(),
-        Authenticate(),
+        Authenticate(parts.settings, parts.resolver, parts.clock, parts.node_name),
         Inspect(parts.settings),
         Route(parts.settings),
+        Sign(parts.settings, parts.signing_keys, parts.clock),
         Dispose(parts.sink, parts.receipts),
     )

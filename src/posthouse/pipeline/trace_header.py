@@ -1,6 +1,6 @@
 """The fields that this host puts in front of a message: Return-Path on final delivery, Received, and what stages tag it with.
 
-Tags of stages that see the message itself come in front of all that (``put_late_tags``), once the last of them has spoken.
+Tags of stages that see the message itself come above Received (``put_late_tags``), once the last of them has spoken.
 
 Return-Path is the same for all recipients, so one body still serves them all (docs/adr/0003). Source: RFC 5321 §4.4.
 """
@@ -11,7 +11,7 @@ import asyncio
 
 from posthouse.formats import headers, received
 from posthouse.formats.folding import fold
-from posthouse.formats.mime.fronted import with_front
+from posthouse.formats.mime.fronted import with_fields
 from posthouse.pipeline.transaction import Transaction
 
 IN_THREAD_BYTES = 256 << 10
@@ -38,15 +38,16 @@ def trace_header(transaction: Transaction, *, hostname: str, at: float, return_p
 
 
 async def put_late_tags(transaction: Transaction) -> None:
-    """Puts the tags that are not written yet in front of the content, newest on top, and brings the summary along."""
+    """Puts the tags that are not written yet on top, the newest first, under Return-Path alone; the summary comes along."""
     late = transaction.tags[transaction.tags_written :]
     if not late or transaction.summary is None:
         return
-    front = b"".join(_tag_field(name, value) for name, value in reversed(late))
+    new = b"".join(_tag_field(name, value) for name, value in reversed(late))
+    after = int(transaction.content.startswith(b"Return-Path:"))
     if len(transaction.content) > IN_THREAD_BYTES:
-        found = await asyncio.to_thread(with_front, transaction.content, transaction.summary, front)
+        found = await asyncio.to_thread(with_fields, transaction.content, transaction.summary, new, after)
     else:
-        found = with_front(transaction.content, transaction.summary, front)
+        found = with_fields(transaction.content, transaction.summary, new, after)
     transaction.content, transaction.summary = found
     transaction.tags_written = len(transaction.tags)
 

@@ -41,6 +41,7 @@ from posthouse.backends.sqlite.scripts_writer import RemoteScriptsWriter, Sqlite
 from posthouse.backends.sqlite.scripts_writer import handler as scripts_handler
 from posthouse.backends.sqlite.search_indexer import Indexer
 from posthouse.backends.sqlite.search_schema import remove_files
+from posthouse.backends.sqlite.signing_keys import SqliteSigningKeys, SqliteSigningKeysWriter
 from posthouse.backends.sqlite.sink import SqliteSink
 from posthouse.backends.sqlite.spool import SqliteSpool
 from posthouse.backends.sqlite.textindex import SqliteTextIndex
@@ -133,8 +134,7 @@ def open_bus(end: socket.socket, on_lost: Callable[[], None]) -> SocketBus:
 async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     """Everything that a worker's servers need; the steward is up already. Raises MailError when a database cannot be read."""
     files, clock, stack = Files.under(config.data), SystemClock(), AsyncExitStack()
-    ids = Ids(clock)
-    directory = stack.enter_context(closing(SqliteDirectory(files.directory)))
+    ids, directory = Ids(clock), stack.enter_context(closing(SqliteDirectory(files.directory)))
     routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
     configuration = stack.enter_context(closing(SqliteConfigurationReader(files.directory)))
     live = Live(config.data, configuration.load)
@@ -148,8 +148,8 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
     counters = BusCounters(bus, clock, name)
     hasher = stack.enter_context(closing(Argon2Hasher()))
-    login_key = await directory.login_key()
-    authenticator = Authenticator(directory, hasher, counters, live.settings, clock, asyncio.sleep, login_key)
+    key = await directory.login_key()
+    authenticator = Authenticator(directory, hasher, counters, live.settings, clock, asyncio.sleep, key)
     recipients = RecipientResolver(directory, live.settings)
     notifier = _notifier(config, clock, live, Onward(live.settings, recipients, routes))
     parts = Parts(
@@ -160,6 +160,9 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         resolver=DnsResolver(config.nameservers),
         sink=sink,
         receipts=Receipts(notifier, sink, traces),
+        clock=clock,
+        node_name=config.name,
+        signing_keys=stack.enter_context(closing(SqliteSigningKeys(files.directory))),
     )
     services = Services(
         node_name=config.name,
@@ -346,6 +349,8 @@ def _context(
         directory_writer=SqliteDirectoryWriter(writers.directory),
         routes=routes,
         routes_writer=SqliteRoutesWriter(writers.directory),
+        signing_keys=stack.enter_context(closing(SqliteSigningKeys(files.directory))),
+        signing_keys_writer=SqliteSigningKeysWriter(writers.directory),
         scripts=stack.enter_context(closing(SqliteScripts(files.directory))),
         scripts_writer=SqliteScriptsWriter(writers.directory),
         configuration=configuration,

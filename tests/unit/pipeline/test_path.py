@@ -14,10 +14,10 @@ from support.house import MESSAGE, House
 
 def test_the_stages_stand_in_the_order_of_the_path() -> None:
     house = House()
-    sinks = (house.sink, house.receipts)
-    parts = Parts(lambda: house.settings, house.counters, house.recipients, house.routes, house.resolver, *sinks)
+    rest = (house.sink, house.receipts, house.clock, "mx.example.test", house.signing_keys)
+    parts = Parts(lambda: house.settings, house.counters, house.recipients, house.routes, house.resolver, *rest)
     names = [stage.name for stage in stages(parts)]
-    assert names == ["connect", "envelope", "greylist", "authenticate", "content", "route", "dispose"]
+    assert names == ["connect", "envelope", "greylist", "authenticate", "content", "route", "sign", "dispose"]
 
 
 async def test_an_accepted_message_lies_in_the_inbox_with_trace_headers() -> None:
@@ -26,7 +26,8 @@ async def test_an_accepted_message_lies_in_the_inbox_with_trace_headers() -> Non
     reply = await house.deliver("jane@example.test")
     assert reply.code == 250
     [content] = await house.inbox(jane)
-    assert content.startswith(b"Return-Path: <lena@elsewhere.test>\r\nReceived: from client.elsewhere.test ([192.0.2.9])")
+    assert content.startswith(b"Return-Path: <lena@elsewhere.test>\r\nAuthentication-Results: mx.example.test;")
+    assert b"\r\nReceived: from client.elsewhere.test ([192.0.2.9])" in content
     assert content.endswith(MESSAGE)
     assert b"for <jane@example.test>" in content
 
@@ -39,6 +40,10 @@ async def test_every_verdict_is_on_record_with_its_reason() -> None:
     assert record.outcome == "accepted"
     assert [(step.stage, step.rule) for step in record.steps] == [
         ("envelope", "recipient"),
+        ("authenticate", "spf-helo"),
+        ("authenticate", "spf-mailfrom"),
+        ("authenticate", "dmarc"),
+        ("authenticate", "results"),
         ("route", "plan"),
         ("dispose", "committed"),
     ]

@@ -83,6 +83,17 @@ CREATE TABLE word_list (
     text TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE signing_key (
+    domain_id INTEGER NOT NULL REFERENCES domain ON DELETE CASCADE,
+    selector TEXT NOT NULL,
+    algorithm TEXT NOT NULL,
+    state TEXT NOT NULL,
+    public_key TEXT NOT NULL,
+    changed_at REAL NOT NULL,
+    private_key BLOB NOT NULL,
+    PRIMARY KEY (domain_id, selector)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE setting (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL

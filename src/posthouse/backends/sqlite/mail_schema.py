@@ -13,13 +13,14 @@ from pathlib import Path
 import apsw
 
 from posthouse.backends.sqlite.database import mail_errors, open_reader, open_writer
+from posthouse.backends.sqlite.usage_schema import SHADOW_COLUMN, USAGE
 
 PAGE_BYTES = 4096
 WRITER_CACHE_KIB = 32_768
 READER_CACHE_KIB = 4_096
 WAL_KEPT_BYTES = 64 << 20
 
-_MAILBOXES = """
+_MAILBOXES = f"""
 CREATE TABLE mailbox (
     mailbox_id INTEGER PRIMARY KEY AUTOINCREMENT,
     account_id INTEGER NOT NULL,
@@ -35,6 +36,7 @@ CREATE TABLE mailbox (
     special_use TEXT NOT NULL DEFAULT '',
     object_id TEXT NOT NULL,
     selectable INTEGER NOT NULL DEFAULT 1,
+    {SHADOW_COLUMN},
     UNIQUE (account_id, name)
 ) STRICT;
 CREATE TABLE subscription (
@@ -49,7 +51,21 @@ CREATE TABLE url_key (
     PRIMARY KEY (account_id, mailbox_id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE gone_account (account_id INTEGER PRIMARY KEY) STRICT;
-CREATE TABLE doomed_mailbox (mailbox_id INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE doomed_mailbox (
+    mailbox_id INTEGER PRIMARY KEY,
+    shadow_id INTEGER NOT NULL DEFAULT 0,
+    keywords TEXT NOT NULL DEFAULT '',
+    doomed_at REAL NOT NULL DEFAULT 0,
+    undelete_bytes INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE annotation (
+    mailbox_id INTEGER NOT NULL,
+    account_id INTEGER NOT NULL,
+    entry TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (mailbox_id, account_id, entry)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX annotation_by_entry ON annotation (entry, mailbox_id);
 CREATE TABLE last_value (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO last_value VALUES ('uid_validity', 0);
 """
@@ -117,7 +133,7 @@ CREATE INDEX queued_recipient_by_message ON queued_recipient (queue_id, recipien
 CREATE INDEX queued_recipient_by_time ON queued_recipient (state, next_attempt_at, recipient_id);
 """
 
-MIGRATIONS: tuple[str, ...] = (_MAILBOXES + _MESSAGES + _QUEUE,)
+MIGRATIONS: tuple[str, ...] = (_MAILBOXES + _MESSAGES + _QUEUE + USAGE,)
 
 
 def open_mail_writer(path: Path) -> apsw.Connection:

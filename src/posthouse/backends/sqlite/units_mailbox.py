@@ -143,6 +143,6 @@ def _make(work: Work, account_id: int, name: str, special_use: str = "", *, sele
 def _doom(work: Work, mailbox_id: int, account_id: int) -> None:
     work.execute("DELETE FROM mailbox WHERE mailbox_id = ?", (mailbox_id,))
     work.execute("DELETE FROM url_key WHERE mailbox_id = ?", (mailbox_id,))
-    work.execute("INSERT INTO doomed_mailbox VALUES (?)", (mailbox_id,))
+    work.execute("INSERT INTO doomed_mailbox (mailbox_id) VALUES (?)", (mailbox_id,))
     work.touch(mailbox_id, account_id, 0)
     work.upkeep_due = True

@@ -22,7 +22,7 @@ MAX_NUMBER = (1 << 31) - 1
 Kind = Literal["identifier", "tag", "number", "string", "mark", "end"]
 
 _TOKEN = re.compile(
-    r"(?P<blank>(?:[ \t\r\n]++|\#[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)++)"
+    r"(?P<blank>(?:[ \t\r\n]++|\#[^\n]*+|/\*.*?\*/)++)"
     r"|(?P<multiline>text:[ \t]*+(?:\#[^\n]*+)?\r?\n)"
     r"|(?P<identifier>[A-Za-z_][A-Za-z0-9_]*+)"
     r"|:(?P<tag>[A-Za-z_][A-Za-z0-9_]*+)"

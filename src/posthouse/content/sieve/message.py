@@ -6,22 +6,18 @@ changes; what a script has edited is in its own state. RFC 5228 §2.4.2, RFC 517
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from posthouse.formats import charsets, headers
 from posthouse.formats.mime import sections, transfer
 from posthouse.formats.mime.parameters import parameter
+from posthouse.formats.text.html import visible_text
 from posthouse.model.summary import Part
 
 MAX_FIELD_CHARS = 16_384
 MAX_BODY_BYTES = 1 << 20
 """Octets of decoded text that are looked at in one message; what is beyond is not seen by body tests."""
-
-_TAGS = re.compile(r"<[^<>]*+>?+")
-_HIDDEN = (("<style", "</style"), ("<script", "</script"), ("<!--", "-->"))
 
 
 class BodyText:
@@ -129,7 +125,7 @@ class MessageView:
             texts = []
             for part in walk(self.root):
                 if part.type == "text" and (body := self.part_text(part)) is not None:
-                    texts.append(without_tags(body.text) if part.subtype == "html" else body.text)
+                    texts.append(visible_text(body.text) if part.subtype == "html" else body.text)
             self._plain = BodyText("\r\n".join(texts))
         return self._plain
 
@@ -211,23 +207,3 @@ def _fits(wanted: str, type_: str, full: str) -> bool:
     if not wanted:
         return True
     return wanted == (full if "/" in wanted else type_)
-
-
-def without_tags(text: str) -> str:
-    """HTML as text: without tags, styles, scripts and comments, entities resolved. Linear."""
-    for opening, closing in _HIDDEN:
-        text = _without(text, opening, closing)
-    return html.unescape(_TAGS.sub(" ", text))
-
-
-def _without(text: str, opening: str, closing: str) -> str:
-    lower = text.lower()
-    if opening not in lower or len(lower) != len(text):
-        return text
-    kept, position = [], 0
-    while (start := lower.find(opening, position)) >= 0:
-        kept.append(text[position:start])
-        end = lower.find(closing, start)
-        position = len(text) if end < 0 else end + (len(closing) if closing == "-->" else 0)
-    kept.append(text[position:])
-    return "".join(kept)

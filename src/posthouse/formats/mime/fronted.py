@@ -1,4 +1,4 @@
-"""A summary for a message that got header fields in front, or lost some: offsets move, nothing is parsed anew.
+"""A summary for a message that got more header fields, or lost some: offsets move, nothing is parsed anew.
 
 For fields that IMAP's ENVELOPE does not show (trace fields, results of checks, signatures).
 """
@@ -16,13 +16,19 @@ from posthouse.model.summary import HeaderField, Part, Summary
 _HEADER_ONLY = Limits(max_parts=1, max_depth=1)
 
 
-def with_front(content: bytes, summary: Summary, front: bytes) -> tuple[bytes, Summary]:
-    """``front`` (whole fields) before ``content``, and the summary of both together."""
-    joined = front + content
-    root = _moved(summary.root, len(front))
-    fields = index(front + b"\r\n", _HEADER_ONLY).headers
-    root = replace(root, header_start=0, headers=(*fields, *root.headers))
+def with_fields(content: bytes, summary: Summary, new: bytes, after: int = 0) -> tuple[bytes, Summary]:
+    """``content`` with ``new`` (whole fields) behind its first ``after`` fields, and the summary of that."""
+    old = summary.root.headers
+    at = old[after - 1].end if after else summary.root.header_start
+    joined = b"".join((content[:at], new, content[at:]))
+    moved = _moved(summary.root, len(new))
+    added = [HeaderField(each.name, each.start + at, each.value_start + at, each.end + at) for each in _fields(new)]
+    root = replace(moved, header_start=summary.root.header_start, headers=(*old[:after], *added, *moved.headers[after:]))
     return joined, replace(summary, size_bytes=len(joined), digest=hashlib.sha256(joined).digest(), root=root)
+
+
+def _fields(octets: bytes) -> tuple[HeaderField, ...]:
+    return index(octets + b"\r\n", _HEADER_ONLY).headers
 
 
 def without(content: bytes, summary: Summary, fields: Sequence[HeaderField]) -> tuple[bytes, Summary]:

@@ -39,6 +39,7 @@ async def expunge(session: ImapSession, command: Expunge) -> Done:
 
 async def copy(session: ImapSession, command: Copy) -> Done:
     """COPY: all messages or none."""
+    await session.catch_up(expunge=command.uid)
     view, indexes = await chosen(session, command.sequence, uid=command.uid)
     refuse_more(session, len(indexes))
     uids = _uids(session, view, indexes)
@@ -54,6 +55,7 @@ async def move(session: ImapSession, command: Move) -> Done:
     mailbox = session.mailbox()
     if mailbox.read_only:
         raise Refused("The mailbox is open read only", code="CANNOT")
+    await session.catch_up(expunge=command.uid)
     view, indexes = await chosen(session, command.sequence, uid=command.uid)
     indexes, limited = newest(session, view, indexes)
     uids = _uids(session, view, indexes)
