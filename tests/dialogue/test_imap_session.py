@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from posthouse.protocols.sasl import choose_client, make_scram
-from support.imap_dialogue import LOGIN, PASSWORD, World, message
+from support.imap_dialogue import LOGIN, PASSWORD, Client, World, message
 
 
 @pytest.fixture
@@ -261,6 +261,25 @@ async def test_deleting_the_selected_mailbox_elsewhere_ends_with_bye(world: Worl
     one.send(b"a1 NOOP\r\n")
     assert (await one.next_line()).startswith("* BYE ")
     assert (await three.next_line()).startswith("* BYE ")
+
+
+async def test_the_first_unseen_message_is_told_when_it_is_known(world: World) -> None:
+    one, two = await world.login(), await world.login()
+    for _ in range(3):
+        await one.do("APPEND INBOX {1+}\r\nx")
+
+    async def told(client: Client) -> list[str]:
+        return [line.split("]")[0] for line in await client.do("SELECT INBOX") if "[UNSEEN" in line]
+
+    assert await told(one) == ["* OK [UNSEEN 1"]
+    await one.do("STORE 1 +FLAGS (\\Seen)")
+    assert await told(two) == ["* OK [UNSEEN 2"]
+    await one.do("STORE 2:3 +FLAGS (\\Seen)")
+    assert await told(two) == []
+    await one.do("STORE 3 -FLAGS (\\Seen)")
+    await two.do("ENABLE IMAP4rev2")
+    assert await told(two) == []
+    assert await told(one) == ["* OK [UNSEEN 3"]
 
 
 async def test_deleting_the_own_selected_mailbox_leaves_it(world: World) -> None:

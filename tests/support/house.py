@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from posthouse.backends.memory.counters import MemoryCounters
 from posthouse.backends.memory.directory import MemoryDirectory
+from posthouse.backends.memory.limits import MemoryLimits
 from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.backends.memory.resolver import MemoryResolver
 from posthouse.backends.memory.routes import MemoryRoutes
@@ -16,6 +17,7 @@ from posthouse.backends.memory.traces import MemoryTraceLog
 from posthouse.base.clock import ManualClock
 from posthouse.base.ids import Ids
 from posthouse.base.settings import Value
+from posthouse.directory.allowances import AllowanceBook
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.model.account import Account, Role
 from posthouse.model.address import Address
@@ -43,9 +45,11 @@ class House:
     def __post_init__(self) -> None:
         self.ids = Ids(self.clock)
         self.directory = MemoryDirectory()
-        self.store = MemoryMailStore()
+        self.limits = MemoryLimits(self.directory)
+        self.allowances = AllowanceBook(self.limits, lambda: self.settings).of
+        self.store = MemoryMailStore(clock=self.clock, allowances=self.allowances)
         self.spool = MemorySpool(clock=self.clock)
-        self.sink = MemorySink(self.store, self.spool)
+        self.sink = MemorySink(self.store, self.spool, allowances=self.allowances)
         self.traces = MemoryTraceLog()
         self.counters = MemoryCounters(self.clock)
         self.resolver = MemoryResolver()
@@ -69,6 +73,8 @@ class House:
             resolver=self.resolver,
             sink=self.sink,
             receipts=self.receipts,
+            usage=self.store,
+            allowances=self.allowances,
             clock=self.clock,
             node_name="mx.example.test",
             signing_keys=self.signing_keys,

@@ -15,6 +15,8 @@ from typing import Any, cast
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.memory.counters import MemoryCounters
 from posthouse.backends.memory.directory import MemoryDirectory
+from posthouse.backends.memory.locks import MemoryLocks
+from posthouse.backends.memory.limits import MemoryLimits
 from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.backends.memory.sink import MemorySink
 from posthouse.backends.memory.spool import MemorySpool
@@ -22,6 +24,7 @@ from posthouse.backends.memory.traces import MemoryTraceLog
 from posthouse.backends.notices import Committed, publish
 from posthouse.base.clock import ManualClock
 from posthouse.base.ids import Ids
+from posthouse.directory.allowances import AllowanceBook
 from posthouse.directory.authenticate import Authenticator
 from posthouse.model.address import Address
 from posthouse.model.settings import Settings
@@ -148,7 +151,14 @@ class World:
         self.clock = ManualClock()
         self.bus = MemoryBus()
         self.directory = MemoryDirectory()
-        self.store = MemoryMailStore(clock=self.clock, on_committed=self._committed)
+        self.limits = MemoryLimits(self.directory)
+        self.allowances = AllowanceBook(self.limits, lambda: self.settings).of
+        self.store = MemoryMailStore(
+            clock=self.clock,
+            settings=lambda: self.settings.store,
+            on_committed=self._committed,
+            allowances=self.allowances,
+        )
         self.sweeper = Sweeper(self.clock)
         self.account_id = 0
         self.clients: list[Client] = []
@@ -170,6 +180,8 @@ class World:
             bus=self.bus,
             counters=counters,
             driver=cast(Driver, None),
+            allowances=self.allowances,
+            locks=MemoryLocks(),
         )
         self.server = ImapServer(self.services, "imap")
 

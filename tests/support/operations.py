@@ -12,6 +12,7 @@ from posthouse.admin.nodecontrol import Certificate, NodeStatus, ProcessStatus
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.memory.configuration import MemoryConfiguration
 from posthouse.backends.memory.directory import MemoryDirectory
+from posthouse.backends.memory.limits import MemoryLimits
 from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.backends.memory.routes import MemoryRoutes
 from posthouse.backends.memory.scripts import MemoryScripts
@@ -21,6 +22,8 @@ from posthouse.backends.memory.spool import MemorySpool
 from posthouse.backends.memory.traces import MemoryTraceLog
 from posthouse.base.clock import ManualClock
 from posthouse.base.ids import Ids
+from posthouse.directory.allowances import AllowanceBook
+from posthouse.model.settings import Settings
 
 
 class QuickHasher:
@@ -61,7 +64,9 @@ def make_context() -> Context:
     """Everything in memory, a clock that stands still, called by root at the shell."""
     clock = ManualClock()
     directory = MemoryDirectory()
-    store = MemoryMailStore(clock=clock)
+    limits = MemoryLimits(directory)
+    may = AllowanceBook(limits, Settings).of
+    store = MemoryMailStore(clock=clock, allowances=may)
     spool = MemorySpool(clock=clock)
     routes = MemoryRoutes()
     scripts = MemoryScripts()
@@ -80,12 +85,15 @@ def make_context() -> Context:
         configuration=MemoryConfiguration(),
         store=store,
         spool=spool,
-        sink=MemorySink(store, spool),
+        sink=MemorySink(store, spool, allowances=may),
         traces=MemoryTraceLog(),
         hasher=QuickHasher(),
         bus=MemoryBus(),
         node=NotingNode(),
         checker=sound,
+        limits=limits,
+        limits_writer=limits,
+        allowances=may,
     )
 
 

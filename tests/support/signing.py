@@ -13,9 +13,8 @@ from posthouse.formats.mime import summarise
 from posthouse.mailauth.dkim.canonical import Bodies
 from posthouse.mailauth.dkim.sign import Signer, signature_value
 from posthouse.mailauth.dkim.signed_header import Fields
-from posthouse.mailauth.dkim.verify import Signed, verify_all
+from posthouse.mailauth.dkim.verify import Signed
 from posthouse.mailauth.message import Message
-from posthouse.model.mail_authentication import DkimResult
 
 NOW = 1_790_000_000.0
 

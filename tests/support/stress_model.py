@@ -103,8 +103,12 @@ class View:
 
     def _vanish(self, uid: int, *, must_be_known: bool) -> None:
         at = next((at for at, mail in enumerate(self.mails) if mail.uid == uid), None)
-        if at is None:
-            at = next((at for at, mail in enumerate(self.mails) if mail.uid is None), None)
+        if at is None:  # one that was not fetched yet: it stands between the known ones around it
+            low = max((at for at, mail in enumerate(self.mails) if mail.uid is not None and mail.uid < uid), default=-1)
+            high = min(
+                (at for at, mail in enumerate(self.mails) if mail.uid is not None and mail.uid > uid), default=len(self.mails)
+            )
+            at = low + 1 if low + 1 < high else None
             assert at is not None or not must_be_known, f"{self.name}: VANISHED {uid} was never there"
         if at is not None:
             del self.mails[at]

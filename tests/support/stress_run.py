@@ -1,7 +1,7 @@
 """The stress test itself: random commands of two clients on one mailbox, each answer checked against the model.
 
-``step`` is one command of one client, with everything it must do known beforehand. ``storm`` is many commands of both at the same
-time; what they must do is not known, but each client's view must hold together, and afterwards all must agree.
+``step`` is one command of one client, with everything it must do known beforehand. ``storm`` is many commands of both at the
+same time; what they must do is not known, but each client's view must hold together, and afterwards all must agree.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from support.stress_clients import Answer, Command, LibraryClient, RawClient
+from support.stress_clients import Answer, Command, LibraryClient, RawClient, spread
 from support.stress_model import NO_EXPUNGE, Mail, Seen, Truth, View, code_of, is_out_of_range
 
 FLAGS = ("\\Seen", "\\Flagged", "\\Answered", "\\Deleted", "$a", "$b")
@@ -37,6 +37,7 @@ class Stress:
         self.random = random.Random(seed)
         self.truth = Truth()
         self.commands = 0
+        self.resync_from = 1
         self._made = 0
         self.players: list[Player] = []
         setup = RawClient(port(), login, password)
@@ -67,7 +68,8 @@ class Stress:
     def step(self) -> None:
         player = self.random.choice(self.players)
         size = len(self.truth.mails)
-        kinds: list[Callable[[Player], None]] = [self._fetch] * 5 + [self._store] * 6 + [self._search] * 3 + [self._noop] * 2
+        kinds: list[Callable[[Player], None]] = []
+        kinds += [self._fetch] * 5 + [self._store] * 6 + [self._search] * 3 + [self._noop] * 2
         kinds += (
             [self._append] * (6 if size < MANY // 3 else 2) + [self._expunge] * (6 if size > MANY else 2) + [self._body] * 2
         )
@@ -103,28 +105,26 @@ class Stress:
     def _set(self, player: Player, *, uid: bool) -> str:
         """A random set; sometimes of what is not there."""
         top = (self.truth.uid_next if uid else len(player.view.mails)) + (self.random.random() < 0.05)
-        one = lambda: "*" if self.random.random() < 0.1 else str(self.random.randint(1, max(top, 1)))  # noqa: E731
-        shapes = [one, lambda: f"{one()}:{one()}", lambda: "1:*", lambda: f"{one()},{one()},{one()}:{one()}"]
-        return self.random.choice(shapes)()
 
-    def _targets(self, player: Player, text: str, *, uid: bool) -> list[int]:
-        """The UIDs that a command means whose session looks at the mailbox first."""
-        if uid:
-            there = list(self.truth.mails)
-        else:
+        def one() -> str:
+            return "*" if self.random.random() < 0.1 else str(self.random.randint(1, max(top, 1)))
+
+        return self.random.choice([one(), f"{one()}:{one()}", "1:*", f"{one()},{one()},{one()}:{one()}"])
+
+    def _targets(self, player: Player, text: str, *, uid: bool) -> list[int] | None:
+        """The UIDs that a command means whose session looks at the mailbox first; None: it must be answered with BAD."""
+        there = list(self.truth.mails)
+        if not uid:
             known = player.view.uids
-            there = known + [one for one in self.truth.mails if one not in set(known)]
+            there = known + [one for one in there if one not in set(known)]
+            if is_out_of_range(text, len(there)):
+                return None
         view = View("")
         view.mails = [Seen(one) for one in there]
         return view.chosen_uids(text, uid=uid)
 
-    def _is_bad(self, player: Player, answer: Answer, text: str, *, uid: bool) -> bool:
-        """Whether the set named a message that is not there; then the answer must be BAD."""
-        known = set(player.view.uids)
-        count = len(player.view.mails) + sum(uid not in known for uid in self.truth.mails if answer.status != "BAD")
-        bad = not uid and is_out_of_range(text, count)
-        assert (answer.status == "BAD") is bad or not bad, (answer, text, count)
-        return answer.status == "BAD"
+    def _alive(self, targets: list[int] | None) -> list[int]:
+        return [one for one in targets or () if one in self.truth.mails]
 
     def _fetch(self, player: Player) -> None:
         uid = self.random.random() < 0.5
@@ -132,7 +132,8 @@ class Stress:
         targets = self._targets(player, text, uid=uid)
         items = "(UID FLAGS MODSEQ)" if player.raw else "(UID FLAGS)"
         answer = self._do(player, Command(("FETCH", text, items), uid))
-        if self._is_bad(player, answer, text, uid=uid):
+        if targets is None:
+            assert answer.status == "BAD", (answer, text)
             return
         assert answer.status == "OK", answer
         told = answer.of("FETCH")[-len(targets) :] if targets else []
@@ -145,16 +146,15 @@ class Stress:
         uid, seen = self.random.random() < 0.5, self.random.random() < 0.5
         text = self._set(player, uid=uid)
         targets = self._targets(player, text, uid=uid)
-        alive = [one for one in targets if one in self.truth.mails]
+        alive = self._alive(targets)
 
         def change(answer: Answer) -> None:
             if seen and answer.status != "BAD":
                 self.truth.store(alive, "+", frozenset({"\\Seen"}))
 
         answer = self._do(player, Command(("FETCH", text, "(UID BODY[])" if seen else "(UID BODY.PEEK[])"), uid), change)
-        if self._is_bad(player, answer, text, uid=uid):
-            return
-        assert answer.status == ("OK" if alive == targets else "NO"), (answer, targets, alive)
+        right = "BAD" if targets is None else "OK" if alive == targets else "NO"
+        assert answer.status == right, (answer, text, targets, alive)
         bodies = [(event.uid, event.body) for event in answer.of("FETCH") if event.body is not None]
         assert bodies == [(one, self.truth.mails[one].content) for one in alive], (text, bodies)
 
@@ -165,7 +165,7 @@ class Stress:
         uid, silent = self.random.random() < 0.5, self.random.random() < 0.3
         text, action, flags = self._set(player, uid=uid), self.random.choice(("+", "-", "")), self._some_flags()
         targets = self._targets(player, text, uid=uid)
-        alive = [one for one in targets if one in self.truth.mails]
+        alive = self._alive(targets)
 
         def change(answer: Answer) -> None:
             if answer.status != "BAD":
@@ -177,16 +177,15 @@ class Stress:
 
         words = ("STORE", text, f"{action}FLAGS{'.SILENT' if silent else ''}", f"({' '.join(sorted(flags))})")
         answer = self._do(player, Command(words, uid), change)
-        if self._is_bad(player, answer, text, uid=uid):
-            return
-        assert answer.status == ("OK" if alive == targets else "NO"), (answer, targets, alive)
+        right = "BAD" if targets is None else "OK" if alive == targets else "NO"
+        assert answer.status == right, (answer, text, targets, alive)
         if not silent:
             assert set(alive) <= {event.uid for event in answer.of("FETCH")}, (answer, alive)
 
     def _conditional_store(self, player: Player) -> None:
         text, flags = self._set(player, uid=True), self._some_flags() | {"$a"}
         since = self.random.randint(max(1, self.truth.mod_seq - 20), self.truth.mod_seq)
-        targets = self._targets(player, text, uid=True)
+        targets = self._targets(player, text, uid=True) or []
         refused = [one for one in targets if self.truth.mails[one].mod_seq > since]
 
         def change(_answer: Answer) -> None:
@@ -195,8 +194,6 @@ class Stress:
         words = ("STORE", text, f"(UNCHANGEDSINCE {since})", "+FLAGS", f"({' '.join(sorted(flags))})")
         answer = self._do(player, Command(words, uid=True), change)
         code = code_of(answer)
-        from support.stress_clients import spread
-
         told = list(spread(code.removeprefix("MODIFIED "))) if code.startswith("MODIFIED") else []
         assert answer.status == "OK" and told == refused, (answer, refused)
 
@@ -218,7 +215,7 @@ class Stress:
             ("ALL", lambda _, __: True),
         ]
         text, matches = self.random.choice(keys)
-        there = self._targets(player, "1:*", uid=uid)
+        there = self._targets(player, "1:*", uid=uid) or []
         view = {mail.uid or 0: Mail(mail.flags or frozenset(), b"", 0) for mail in player.view.mails}
         answer = self._do(player, Command(("SEARCH", *text.split()), uid))
         right = [
@@ -290,7 +287,7 @@ class Stress:
         uid = self.random.random() < 0.5
         text = self._set(player, uid=uid)
         targets = self._targets(player, text, uid=uid)
-        alive = [one for one in targets if one in self.truth.mails]
+        alive = self._alive(targets)
 
         def change(answer: Answer) -> None:
             if answer.status != "OK" or not alive:
@@ -304,8 +301,8 @@ class Stress:
                 self.truth.mod_seq -= box == BOX
 
         answer = self._do(player, Command((name, text, box), uid), change)
-        if not self._is_bad(player, answer, text, uid=uid):
-            assert answer.status == ("OK" if alive == targets else "NO"), (answer, targets, alive)
+        right = "BAD" if targets is None else "OK" if alive == targets else "NO"
+        assert answer.status == right, (answer, text, targets, alive)
 
     def _again(self, player: Player) -> None:
         """CLOSE or UNSELECT, and SELECT: plainly, or by QRESYNC with what was known."""
@@ -343,7 +340,7 @@ class Stress:
     def _resync(self, player: Player, known: View) -> None:
         """SELECT with QRESYNC: what the client knew, and what it is told, must make up the mailbox."""
         player.view.mails = [Seen(mail.uid, mail.flags) for mail in known.mails]
-        words = ("SELECT", BOX, f"(QRESYNC ({self._validity(player)} {self._known_mod_seq} 1:*))")
+        words = ("SELECT", BOX, f"(QRESYNC ({self._validity(player)} {self.resync_from} 1:*))")
         answer = self._run(player, Command(words))
         assert answer.status == "OK", answer
         gone = {uid for event in answer.of("EARLIER") for uid in event.numbers}
@@ -362,12 +359,6 @@ class Stress:
         text = next(event.text for event in answer.events if "UIDVALIDITY" in event.text)
         return int(text.rstrip(")").rpartition(" ")[2])
 
-    @property
-    def _known_mod_seq(self) -> int:
-        return self.resync_from
-
-    resync_from = 1
-
     def remember(self) -> None:
         """Brings both views up to now, so that the raw client may later resync from here."""
         for player in self.players:
@@ -379,7 +370,7 @@ class Stress:
     def storm(self, count: int) -> None:
         """Both clients send ``count`` commands at the same time; then all must agree."""
         raw, library = self.players
-        failures: list[BaseException] = []
+        failures: list[Exception] = []
         work = [self._storm_commands(raw, count), self._storm_commands(library, count)]
 
         def go(player: Player, commands: list[Command], *, pipelined: bool) -> None:
@@ -393,7 +384,7 @@ class Stress:
                 else:
                     for command in commands:
                         self._take_storm(player, command, player.client.run(command))
-            except BaseException as error:
+            except (AssertionError, OSError) as error:
                 failures.append(error)
 
         threads = [

@@ -1,7 +1,7 @@
 """Two clients of different make on one mailbox of a real node, with a model that checks every answer (IMP-1, IMP-2).
 
-POSTHOUSE_STRESS_COMMANDS says how many commands (default: some thousand), POSTHOUSE_STRESS_SEED which. In between come storms of
-both clients at once, reconnects by QRESYNC, and the node is restarted, orderly and by SIGKILL, while a client is away.
+POSTHOUSE_STRESS_COMMANDS says how many commands (default: some thousand), POSTHOUSE_STRESS_SEED which. In between come storms
+of both clients at once, reconnects by QRESYNC, and the node is restarted, orderly and by SIGKILL, while a client is away.
 """
 
 from __future__ import annotations

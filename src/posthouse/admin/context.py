@@ -16,6 +16,7 @@ from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.configuration import Configuration
 from posthouse.interfaces.directory import Directory, DirectoryWriter
 from posthouse.interfaces.hasher import Hasher
+from posthouse.interfaces.limits import Allowances, LimitBook, LimitBookWriter
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.routes import Routes, RoutesWriter
 from posthouse.interfaces.scripts import Scripts, ScriptsWriter
@@ -64,6 +65,9 @@ class Context:
     bus: Bus
     node: NodeControl
     checker: Checker
+    limits: LimitBook
+    limits_writer: LimitBookWriter
+    allowances: Allowances
     who: str = "root"
     role: Role = "administrator"
     via: str = "shell"

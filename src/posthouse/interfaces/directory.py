@@ -26,6 +26,10 @@ class Directory(Protocol):
         """The alias at exactly this address."""
         ...
 
+    async def memberships(self, address: Address) -> Sequence[Address]:
+        """The aliases that name exactly this address among their targets, sorted by ``Address.key``."""
+        ...
+
     async def domains(self) -> Sequence[Domain]:
         """All, sorted by name, disabled ones too."""
         ...

@@ -9,8 +9,10 @@ UIDs in arguments that do not exist are ignored. All sequences of rows are in as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
+from posthouse.interfaces.sharing import FlagAction, SharingReader, SharingWriter
+from posthouse.interfaces.usage import Annotations, Expiring, UsageBook
 from posthouse.model.mailbox import (
     Changes,
     Copied,
@@ -23,11 +25,11 @@ from posthouse.model.mailbox import (
     SpecialUse,
 )
 
-FlagAction = Literal["add", "remove", "replace"]
+__all__ = ["HEAD_BYTES", "FlagAction", "MailReader", "MailStore", "MailWriter"]
 HEAD_BYTES = 16_384
 
 
-class MailReader(Protocol):
+class MailReader(SharingReader, Protocol):
     """Reading. ``account_id`` is the directory's; an account that has no mailboxes yet shows the default ones (DIR-4)."""
 
     async def mailboxes(self, account_id: int) -> Sequence[MailboxInfo]:
@@ -80,7 +82,7 @@ class MailReader(Protocol):
         ...
 
 
-class MailWriter(Protocol):
+class MailWriter(SharingWriter, Protocol):
     """Writing. Each call is one unit: it happens whole or not at all."""
 
     async def create(self, account_id: int, name: str, special_use: SpecialUse = "") -> MailboxInfo:
@@ -116,8 +118,10 @@ class MailWriter(Protocol):
         """Changes flags. Rows come back also when nothing changed; only real changes raise a mod-sequence."""
         ...
 
-    async def expunge(self, mailbox_id: int, uids: Sequence[int] | None) -> Sequence[int]:
-        """Removes messages that have ``\\Deleted``, among ``uids`` if given; gives the UIDs that went."""
+    async def expunge(self, mailbox_id: int, uids: Sequence[int] | None, *, unmarked: bool = False) -> Sequence[int]:
+        """Removes messages that have ``\\Deleted`` (``unmarked``: any), among ``uids`` if given; gives the UIDs that went.
+
+        With undelete on they go to the shadow tree (``model.undelete``, STO-2), unless they come from there."""
         ...
 
     async def copy(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool = False) -> Copied:
@@ -142,5 +146,5 @@ class MailWriter(Protocol):
         ...
 
 
-class MailStore(MailReader, MailWriter, Protocol):
-    """Both."""
+class MailStore(MailReader, MailWriter, UsageBook, Annotations, Expiring, Protocol):
+    """All of it. Whoever makes an account grow past its quota gets OVERQUOTA (``model.quota``)."""

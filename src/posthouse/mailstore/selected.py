@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from posthouse.base.errors import NotFound
-from posthouse.interfaces.mailstore import MailReader
+from posthouse.mailstore.as_reader import MailboxSource
 from posthouse.mailstore.view import MailboxView
 from posthouse.mailstore.views import MailboxViews
 from posthouse.model.mailbox import Changes, FlagsChanged, MailboxInfo
+from posthouse.model.rights import ALL_RIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,24 @@ DELETED = Update(deleted=True)
 
 
 class SelectedMailbox:
-    """The state of one session's selection. ``exists`` is the number of messages that the client knows of."""
+    """The state of one session's selection. ``exists`` is the number of messages that the client knows of.
 
-    __slots__ = ("_ghosts", "_store", "_told", "_view", "_views", "exists", "info", "mailbox_id", "read_only")
+    ``reader`` is the session's account if the mailbox is not its own (0 if it is); ``rights`` are what it may do then, as last looked
+    up (``model.rights``).
+    """
 
-    def __init__(self, store: MailReader, views: MailboxViews, info: MailboxInfo, *, read_only: bool) -> None:
+    __slots__ = ("_ghosts", "_store", "_told", "_view", "_views", "exists", "info", "mailbox_id", "read_only", "reader", "rights")
+
+    def __init__(
+        self,
+        store: MailboxSource,
+        views: MailboxViews,
+        info: MailboxInfo,
+        *,
+        read_only: bool,
+        reader: int = 0,
+        rights: str = ALL_RIGHTS,
+    ) -> None:
         self._store = store
         self._views = views
         self._view: MailboxView | None = None
@@ -51,6 +65,8 @@ class SelectedMailbox:
         self.info = info
         self.exists = info.exists
         self.read_only = read_only
+        self.reader = reader
+        self.rights = rights
 
     @property
     def keywords(self) -> tuple[str, ...]:

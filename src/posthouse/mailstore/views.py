@@ -11,7 +11,7 @@ import asyncio
 from collections import OrderedDict, deque
 
 from posthouse.base.errors import NotFound
-from posthouse.interfaces.mailstore import MailReader
+from posthouse.mailstore.as_reader import MailboxSource
 from posthouse.mailstore.view import Delta, MailboxView
 from posthouse.model.mailbox import Changes, MailboxInfo
 
@@ -40,7 +40,7 @@ class _Entry:
 class MailboxViews:
     """Snapshots by mailbox id."""
 
-    def __init__(self, store: MailReader, max_rows: int = MAX_ROWS) -> None:
+    def __init__(self, store: MailboxSource, max_rows: int = MAX_ROWS) -> None:
         self._store = store
         self._max_rows = max_rows
         self._rows = 0

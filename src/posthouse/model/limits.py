@@ -1,7 +1,7 @@
 """Limits of users: as they were said at five places, and what follows from that for one account (STO-2, STO-5, STO-6, DIR-5).
 
-What the user says wins over the user's class of service, that over the domain, that over the domain's class, that over the site's
-settings. A domain's own quota is another thing: it holds for the sum over its users.
+What the user says wins over the user's class of service, that over the domain, that over the domain's class, that over the
+site's settings. A domain's own quota is another thing: it holds for the sum over its users.
 """
 
 from __future__ import annotations

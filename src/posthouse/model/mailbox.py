@@ -98,11 +98,14 @@ class MessageSize:
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """One message for APPEND. ``flags`` are names, system (``\\Seen``) or keyword; ``received_at`` None means now."""
+    """One message for APPEND. ``flags`` are names, system (``\\Seen``) or keyword; ``received_at`` None means now.
+
+    ``seen_by``: the account that has seen it already, when that is not the mailbox's owner; 0 for none."""
 
     content: bytes
     flags: tuple[str, ...] = ()
     received_at: float | None = None
+    seen_by: int = 0
 
 
 @dataclass(frozen=True, slots=True)

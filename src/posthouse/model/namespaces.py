@@ -34,6 +34,12 @@ def is_personal(name: str) -> bool:
     return not name.startswith((OTHER_USERS, SHARED)) or name.split(SEPARATOR, 1)[0] not in (OTHER_USERS, SHARED)
 
 
+def may_name_others(pattern: str) -> bool:
+    """Whether a LIST pattern can fit a name that is not personal."""
+    fixed = pattern.partition("*")[0].partition("%")[0]
+    return any(tree.startswith(fixed) or fixed.startswith(tree) for tree in (OTHER_USERS, SHARED))
+
+
 def others_name(name: str, own_domain: str) -> OthersName:
     """Takes a name apart that is not personal."""
     tree, _, rest = name.partition(SEPARATOR)

@@ -1,8 +1,8 @@
 """Quotas: what an account uses, whether it may use more, when its owner is to be warned (STO-5, RFC 9208).
 
-Pure decisions, which both mail stores carry out inside the transaction that makes an account grow. Only growth is refused: reading,
-moving within an account and deleting work when it is full. IMAP stops at the quota; mail from outside may go past it by the grace
-percentage for the grace time, then it is refused too.
+Pure decisions, which both mail stores carry out inside the transaction that makes an account grow. Only growth is refused:
+reading, moving within an account and deleting work when it is full. IMAP stops at the quota; mail from outside may go past it
+by the grace percentage for the grace time, then it is refused too.
 """
 
 from __future__ import annotations

@@ -42,6 +42,24 @@ class SharedMailbox:
     rights: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """An account that changes flags in a mailbox of another one, and the bits of those that it may change."""
+
+    account_id: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReaders:
+    """Whose \\Seen counts when messages are copied: the account that reads the source without owning it, and the target, 0 where
+    it is the owner's. ``mask``: bits of the flags that the copies may have."""
+
+    source: int
+    target: int
+    mask: int
+
+
 def normal_rights(text: str) -> str:
     """``text`` in normal form, RFC 2086's letters replaced. Raises BadValue for a letter that is no right."""
     letters: set[str] = set()

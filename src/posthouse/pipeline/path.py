@@ -1,6 +1,6 @@
 """The path of a message, and the file to read first.
 
-    connect -> envelope -> greylist -> authenticate -> content -> route -> sign -> dispose
+    connect -> envelope -> quota -> greylist -> authenticate -> content -> route -> sign -> dispose
 
 Every stage answers with Verdicts (model/verdict.py); the driver (driver.py) asks them in this order, records what they say
 under the message's trace id, and turns the first final verdict into the SMTP reply while the sender still waits (INB-9).
@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from posthouse.base.clock import Clock
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.counters import Counters
+from posthouse.interfaces.limits import Allowances, unlimited
 from posthouse.interfaces.resolver import Resolver
 from posthouse.interfaces.routes import Routes
 from posthouse.interfaces.signing_keys import SigningKeys
 from posthouse.interfaces.sink import Sink
+from posthouse.interfaces.usage import UsageBook
 from posthouse.model.settings import Settings
 from posthouse.pipeline.authenticate import Authenticate
 from posthouse.pipeline.dispose import Dispose
@@ -26,6 +28,7 @@ from posthouse.pipeline.envelope import Envelope
 from posthouse.pipeline.greylist import Greylist
 from posthouse.pipeline.inspect import Inspect
 from posthouse.pipeline.network import Network
+from posthouse.pipeline.quota import Quota
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.route import Route
 from posthouse.pipeline.sign import Sign
@@ -46,6 +49,8 @@ class Parts:
     clock: Clock
     node_name: str
     signing_keys: SigningKeys
+    usage: UsageBook
+    allowances: Allowances = unlimited
 
 
 def stages(parts: Parts) -> tuple[Stage, ...]:
@@ -53,6 +58,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
     return (
         Network(parts.settings, parts.counters),
         Envelope(parts.settings, parts.recipients, parts.routes, parts.resolver),
+        Quota(parts.allowances, parts.usage, parts.clock),
         Greylist(),
         Authenticate(parts.settings, parts.resolver, parts.clock, parts.node_name),
         Inspect(parts.settings),

@@ -22,6 +22,7 @@ from posthouse.backends import notices
 from posthouse.backends.bus import SocketBus
 from posthouse.backends.counters import BusCounters
 from posthouse.backends.dns import DnsResolver
+from posthouse.backends.locks import FileLocks
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.passwords import Argon2Hasher
 from posthouse.backends.smtp_out import SmtpCourier
@@ -32,6 +33,7 @@ from posthouse.backends.sqlite.directory import SqliteDirectory
 from posthouse.backends.sqlite.directory_writer import SqliteDirectoryWriter, open_directory_file
 from posthouse.backends.sqlite.gate import GateServer
 from posthouse.backends.sqlite.gate_client import GateClient
+from posthouse.backends.sqlite.limits import SqliteLimits, SqliteLimitsWriter
 from posthouse.backends.sqlite.local_gate import LocalGate
 from posthouse.backends.sqlite.mailstore import SqliteMailStore
 from posthouse.backends.sqlite.routes import SqliteRoutes, SqliteRoutesWriter
@@ -50,6 +52,7 @@ from posthouse.backends.sqlite.traces import LocalTraceLog, RemoteTraceLog
 from posthouse.backends.sqlite.writer import MailWriterThread
 from posthouse.base.clock import Clock, SystemClock
 from posthouse.base.ids import Ids
+from posthouse.directory.allowances import AllowanceBook
 from posthouse.directory.authenticate import Authenticator
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.bus import Bus
@@ -86,6 +89,7 @@ class Files:
     search: Path
     gate: Path
     control: Path
+    locks: Path
 
     @classmethod
     def under(cls, data: Path) -> Files:
@@ -98,6 +102,7 @@ class Files:
             search=data / "search.db",
             gate=_short(run) / "gate.sock",
             control=run / "control.sock",
+            locks=run / "locks",
         )
 
 
@@ -142,9 +147,10 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     await live.start(bus)
     gate = GateClient(files.gate)
     stack.push_async_callback(gate.close)
-    store = stack.enter_context(closing(SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store)))
-    await store.ready()
-    sink = SqliteSink(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids)
+    may = AllowanceBook(stack.enter_context(closing(SqliteLimits(files.directory))), live.settings).of
+    store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store, allowances=may)
+    await stack.enter_context(closing(store)).ready()
+    sink = SqliteSink(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids, allowances=may)
     traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
     counters = BusCounters(bus, clock, name)
     hasher = stack.enter_context(closing(Argon2Hasher()))
@@ -163,6 +169,8 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         clock=clock,
         node_name=config.name,
         signing_keys=stack.enter_context(closing(SqliteSigningKeys(files.directory))),
+        usage=store,
+        allowances=may,
     )
     services = Services(
         node_name=config.name,
@@ -178,10 +186,12 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         bus=bus,
         counters=counters,
         driver=Driver(stages(parts), settings=live.settings, clock=clock, ids=ids, traces=traces, node_name=config.name),
+        locks=stack.enter_context(closing(FileLocks(files.locks))),
         control_path=str(files.control),
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
         scripts=stack.enter_context(closing(SqliteScripts(files.directory))),
         scripts_writer=RemoteScriptsWriter(gate.call),
+        allowances=may,
     )
     return Worker(services, live.contexts, stack)
 
@@ -332,7 +342,9 @@ def _context(
     routes = SqliteRoutes(files.directory)
     stack.callback(routes.close)
     gate = LocalGate(writers.mail)
-    store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store)
+    limits = stack.enter_context(closing(SqliteLimits(files.directory)))
+    may = AllowanceBook(limits, live.settings).of
+    store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store, allowances=may)
     stack.callback(store.close)
     spool = SqliteSpool(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids)
     stack.callback(spool.close)
@@ -356,12 +368,15 @@ def _context(
         configuration=configuration,
         store=store,
         spool=spool,
-        sink=SqliteSink(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids),
+        sink=SqliteSink(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids, allowances=may),
         traces=traces,
         hasher=hasher,
         bus=bus,
         node=node,
         checker=partial(_problems, files.mail),
+        limits=limits,
+        limits_writer=SqliteLimitsWriter(writers.directory),
+        allowances=may,
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
         clear_index=clear_index,
     )

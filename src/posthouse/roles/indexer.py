@@ -23,7 +23,7 @@ from posthouse.roles.live import Live
 from posthouse.roles.worker import supervisor_lost
 from posthouse.servers.metrics_share import MetricsShare
 
-NICE = 15
+NICE = 10
 GATHER_S = 0.3
 LOOK_S = 5.0
 SWEEP_S = 60.0

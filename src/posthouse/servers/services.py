@@ -12,6 +12,8 @@ from posthouse.directory.authenticate import Authenticator
 from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.counters import Counters
 from posthouse.interfaces.directory import Directory
+from posthouse.interfaces.limits import Allowances, unlimited
+from posthouse.interfaces.locks import Locks
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.scripts import Scripts, ScriptsWriter
 from posthouse.interfaces.sink import Sink
@@ -27,7 +29,8 @@ class Services:
 
     ``driver`` walks messages along the path (``pipeline.path.stages``); mail servers use it, the others need not.
     ``control_path`` is the steward's control socket, where operations run; "" if there is none. ``text_index`` None: searches
-    look at every message. ``scripts`` None: ManageSieve has nothing to manage.
+    look at every message. ``scripts`` None: ManageSieve has nothing to manage. ``allowances``: what accounts may use (the store
+    and the sink see to it; here they are for telling).
     """
 
     node_name: str
@@ -43,7 +46,9 @@ class Services:
     bus: Bus
     counters: Counters
     driver: Driver
+    locks: Locks
     control_path: str = ""
     text_index: TextIndex | None = None
     scripts: Scripts | None = None
     scripts_writer: ScriptsWriter | None = None
+    allowances: Allowances = unlimited

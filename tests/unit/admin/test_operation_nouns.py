@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from posthouse.admin import registry, rendering
 from posthouse.admin.arguments import UsageError
 from posthouse.admin.mailbox import name_pattern
+from posthouse.backends.memory.textindex import MemoryTextIndex
 from posthouse.base.errors import AlreadyExists, BadValue, MailError, NotFound
+from posthouse.mailstore import envelope
 from posthouse.model.address import Address
 from posthouse.model.mailbox import NewMessage
 from posthouse.model.trace import TraceRecord, TraceStep
@@ -302,3 +306,18 @@ def test_tables_align_and_show_yes_and_no() -> None:
     ]
     assert rendering.people([]) == "(none)"
     assert rendering.people(None) == ""
+
+
+async def test_search_status_and_reindex_need_an_index() -> None:
+    context = make_context()
+    for words in ("search status", "search reindex"):
+        with pytest.raises(MailError, match="no full-text index"):
+            await run(context, words)
+    cleared: list[bool] = []
+    index = MemoryTextIndex(context.store, envelope.texts)
+    context = replace(context, text_index=index, clear_index=lambda: cleared.append(True))
+    assert await run(context, "search status") == {
+        "complete": True, "indexed": 0, "waiting": 0, "unread": 0, "documents": 0, "documents_waiting": 0, "size_bytes": 0,
+    }  # fmt: skip
+    await run(context, "search reindex")
+    assert cleared == [True]

@@ -72,7 +72,7 @@ async def gate(folder: Path) -> AsyncIterator[tuple[Steward, GateClient]]:
 async def test_units_come_back_with_their_results_whatever_the_order(tmp_path: Path) -> None:
     async with gate(tmp_path) as (_, client):
         names = [f"box{number}" for number in range(100)]
-        made = await asyncio.gather(*(client.call("create", [1, name, "", 1000]) for name in names))
+        made = await asyncio.gather(*(client.call("create", [1, name, "", 1000, None]) for name in names))
         assert len(set(made)) == 100
         echoed = await asyncio.gather(*(client.call("echo", [number, b"x" * number]) for number in range(300)))
         assert echoed == [[number, b"x" * number] for number in range(300)]
@@ -81,10 +81,10 @@ async def test_units_come_back_with_their_results_whatever_the_order(tmp_path: P
 async def test_errors_come_across_as_what_they_are(tmp_path: Path) -> None:
     async with gate(tmp_path) as (_, client):
         with pytest.raises(NotFound):
-            await client.call("append", [99, []])
-        await client.call("create", [1, "x", "", 100])
+            await client.call("append", [99, [], None])
+        await client.call("create", [1, "x", "", 100, None])
         with pytest.raises(AlreadyExists) as exists:
-            await client.call("create", [1, "x", "", 100])
+            await client.call("create", [1, "x", "", 100, None])
         assert exists.value.imap_code == "ALREADYEXISTS"
         with pytest.raises(Permanent) as refused:
             await client.call("refuse", 7)

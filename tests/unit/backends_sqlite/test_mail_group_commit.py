@@ -39,7 +39,7 @@ class Held:
         self.writer = MailWriterThread(path, self._told)
         self.writer.start()
         self.first = self.writer.submit("subscribe", [1, "INBOX", True, 10])
-        self.create = self.writer.submit("create", [1, "first", "", 100])
+        self.create = self.writer.submit("create", [1, "first", "", 100, None])
         self.standing.wait(10)
 
     def _told(self, committed: Committed) -> None:
@@ -49,7 +49,7 @@ class Held:
 
 
 def create(writer: MailWriterThread, name: str) -> Future[Any]:
-    return writer.submit("create", [1, name, "", 1000])
+    return writer.submit("create", [1, name, "", 1000, None])
 
 
 def test_units_that_wait_for_a_commit_share_the_next_one(tmp_path: Path) -> None:
@@ -69,11 +69,11 @@ def test_a_bad_unit_fails_alone_in_its_group(tmp_path: Path) -> None:
     before = commits()
     good = create(held.writer, "good")
     bad = [
-        held.writer.submit("append", [424242, []]),
+        held.writer.submit("append", [424242, [], None]),
         held.writer.submit("no such kind", []),
         held.writer.submit("create", [1]),
-        held.writer.submit("create", [1, {"not": "text"}, "", 100]),
-        held.writer.submit("create", [2**80, "x", "", 100]),
+        held.writer.submit("create", [1, {"not": "text"}, "", 100, None]),
+        held.writer.submit("create", [2**80, "x", "", 100, None]),
     ]
     also_good = create(held.writer, "also good")
     held.go.set()

@@ -325,6 +325,15 @@ async def test_a_question_that_takes_too_long_is_not_answered(place: Place, monk
     assert await place.found("text") is None
 
 
+async def test_more_unread_contents_than_are_worth_naming_give_no_answer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posthouse.backends.sqlite.textindex.MAX_FOUND", 2)
+    place.settings = SearchSettings(text_chars=1_000)
+    await place.add(*(letter(f"long{number}", 5_000) for number in range(3)))
+    with closing(place.indexer()) as indexer:
+        finish(indexer)
+    assert await place.found("nowhere") is None
+
+
 @pytest.mark.parametrize("limit", [0, 1_000_000])
 async def test_both_ways_to_the_uids_agree(place: Place, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     monkeypatch.setattr("posthouse.backends.sqlite.textindex.MAX_BY_BODY", limit)

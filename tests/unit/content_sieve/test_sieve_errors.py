@@ -22,6 +22,7 @@ WRONG = [
     ('require "fileinto"; fileinto :copy "A";', 1, 30, 'needs require "copy"'),
     ('require ["fileinto", "copy"]; fileinto :copy :copy "A";', 1, 46, "given twice"),
     ('require "fileinto"; fileinto "a//b";', 1, 30, "empty levels"),
+    ('REQUIRE ["FILEINTO"];', 1, 9, "there is no extension 'FILEINTO'"),
     ('require "nonsense";', 1, 9, "there is no extension 'nonsense'"),
     ('keep; require "fileinto";', 1, 7, "require must come first"),
     ('if true { require "fileinto"; }', 1, 11, "require must come first"),

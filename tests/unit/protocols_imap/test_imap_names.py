@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posthouse.protocols.imap import dates, utf7
+from posthouse.model import utf7
+from posthouse.protocols.imap import dates
 from posthouse.protocols.imap.listing import Pattern
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)

@@ -101,4 +101,3 @@ def test_content_comes_under_the_label_that_was_asked_for() -> None:
     assert fa.binary_size_item(BodySection(b"BINARY.SIZE[1]"), 7) == b"BINARY.SIZE[1] 7"
     assert fa.preview_item("hi") == b'PREVIEW "hi"'
     assert fa.preview_item("é") == b"PREVIEW {2}\r\n\xc3\xa9"
-    assert fa.preview_item(None) == b"PREVIEW NIL"

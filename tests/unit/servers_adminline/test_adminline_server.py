@@ -11,6 +11,7 @@ import pytest
 
 from posthouse.admin.context import Context
 from posthouse.backends.memory.counters import MemoryCounters
+from posthouse.backends.memory.locks import MemoryLocks
 from posthouse.directory.authenticate import Authenticator
 from posthouse.model.session import Service, TlsFacts
 from posthouse.model.settings import Settings
@@ -99,6 +100,7 @@ def services(context: Context, control_path: Path) -> Services:
         bus=context.bus,
         counters=counters,
         driver=cast(Driver, None),  # administration never sends mail through the path
+        locks=MemoryLocks(),
         control_path=str(control_path),
     )
 

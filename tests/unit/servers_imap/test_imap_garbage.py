@@ -25,6 +25,14 @@ KEYS = st.sampled_from(
      "RETURN (SAVE COUNT) TEXT zzz", "EMAILID M1", "SAVEDBEFORE 1-Jan-2020", "(LARGER 1 SMALLER 9)", "HEADER To jane", "9"]
 )  # fmt: skip
 UID = st.sampled_from(["", "UID "])
+SORT_KEYS = st.sampled_from(["DATE", "REVERSE SIZE", "SUBJECT ARRIVAL", "CC", "DISPLAYTO REVERSE FROM", "NOTHING"])
+FILTERS = st.sampled_from(
+    ["SELECTED", "SELECTED-DELAYED", "INBOXES", "PERSONAL", "SUBSCRIBED", "SUBTREE a", "MAILBOXES (INBOX a)"]
+)
+EVENTS = st.sampled_from(
+    ["MessageNew MessageExpunge", "MessageNew (UID BODY.PEEK[TEXT]) MessageExpunge FlagChange", "MailboxName", "MessageNew",
+     "MailboxName SubscriptionChange", "AnnotationChange"]
+)  # fmt: skip
 COMMANDS = st.one_of(
     st.builds("SELECT {}".format, NAMES),
     st.builds("EXAMINE {}".format, NAMES),
@@ -43,9 +51,34 @@ COMMANDS = st.one_of(
     st.builds("SUBSCRIBE {}".format, NAMES),
     st.builds("STATUS {} (MESSAGES UNSEEN HIGHESTMODSEQ)".format, NAMES),
     st.builds("UID EXPUNGE {}".format, SETS),
+    st.builds("{}SORT ({}) UTF-8 {}".format, UID, SORT_KEYS, KEYS),
+    st.builds("{}SORT RETURN ({}) (DATE) UTF-8 ALL".format, UID, st.sampled_from(["", "SAVE", "MIN MAX", "PARTIAL -1:-2"])),
+    st.builds("{}THREAD {} UTF-8 ALL".format, UID, st.sampled_from(["REFERENCES", "ORDEREDSUBJECT", "REFS"])),
+    st.builds("{}REPLACE {} {} {{5+}}\r\nS: x\n".format, UID, st.sampled_from(["1", "*", "9", "2:3"]), NAMES),
+    st.builds('APPEND {} CATENATE (URL "/INBOX/;UID={}" TEXT {{2+}}\r\nxy)'.format, NAMES, st.sampled_from(["1", "9", "0"])),
+    st.builds("APPEND {} ~{{5+}}\r\nS: \0\n".format, NAMES),
+    st.builds("NOTIFY SET {}({} ({}))".format, st.sampled_from(["", "STATUS "]), FILTERS, EVENTS),
+    st.builds("GENURLAUTH imap://x/{}/;UID=1;URLAUTH={} INTERNAL".format, NAMES, st.sampled_from(["anonymous", "user+", "x"])),
+    st.builds("URLFETCH imap://x/{}/;UID=1;URLAUTH=anonymous:internal:00 x".format, NAMES),
     st.builds("APPEND {} {} {{5+}}\r\nS: x\n".format, NAMES, FLAGS),
-    st.builds("ENABLE {}".format, st.sampled_from(["CONDSTORE", "QRESYNC", "IMAP4rev2", "UTF8=ACCEPT"])),
-    st.sampled_from(["EXPUNGE", "NOOP", "CLOSE", "UNSELECT", "CHECK", "NAMESPACE", "IDLE\r\nDONE", "CAPABILITY", "FOO", ""]),
+    st.builds("ENABLE {}".format, st.sampled_from(["CONDSTORE", "QRESYNC", "IMAP4rev2", "UTF8=ACCEPT", "UIDONLY"])),
+    st.sampled_from(
+        [
+            "EXPUNGE",
+            "NOOP",
+            "CLOSE",
+            "UNSELECT",
+            "CHECK",
+            "NAMESPACE",
+            "IDLE\r\nDONE",
+            "CAPABILITY",
+            "FOO",
+            "",
+            "NOTIFY NONE",
+            "RESETKEY",
+            "RESETKEY INBOX",
+        ]
+    ),
 )
 
 

@@ -130,10 +130,9 @@ async def test_the_inbox_is_for_one_session_at_a_time(house: House) -> None:
 
 
 async def test_a_lock_that_is_let_go_meanwhile_is_taken(house: House) -> None:
-    key = f"pop:{house.world.account_id}"
-    counters = house.world.services.counters
-    counters.open(key)
-    house.on_nap = lambda: counters.close(key)
+    locks = house.world.services.locks
+    locks.acquire(house.world.account_id)
+    house.on_nap = lambda: locks.release(house.world.account_id)
     await house.login()
     assert len(house.naps) == 1
 

@@ -46,6 +46,11 @@ class Box:
     messages: dict[int, Message] = field(default_factory=dict)
     vanished: list[tuple[int, int]] = field(default_factory=list)
 
+    @property
+    def size_bytes(self) -> int:
+        """The sum of its messages' sizes."""
+        return sum(message.body.summary.size_bytes for message in self.messages.values())
+
     def rows(self, uids: Iterable[int]) -> tuple[MessageRow, ...]:
         """The rows of ``uids``, which exist."""
         return tuple(MessageRow(uid, self.messages[uid].flags, self.messages[uid].mod_seq) for uid in uids)

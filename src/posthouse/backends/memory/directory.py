@@ -37,6 +37,10 @@ class MemoryDirectory:
     async def alias(self, address: Address) -> Alias | None:
         return self._aliases.get(address.key)
 
+    async def memberships(self, address: Address) -> Sequence[Address]:
+        named = [alias for _, alias in sorted(self._aliases.items()) if any(each.key == address.key for each in alias.targets)]
+        return [alias.address for alias in named]
+
     async def domains(self) -> Sequence[Domain]:
         return [self._domains[name] for name in sorted(self._domains)]
 

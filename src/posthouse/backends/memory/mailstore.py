@@ -7,16 +7,20 @@ nothing of sockets or files; nothing in it is durable.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from posthouse.backends.memory.boxes import Body, Box, Message, facts_of
+from posthouse.backends.memory.sharing import SharingPart
+from posthouse.backends.memory.usage import MemoryUsage
 from posthouse.backends.notices import Committed, MailboxNotice, OnCommitted, ignore
 from posthouse.base.clock import Clock, SystemClock
 from posthouse.base.errors import AlreadyExists, BadValue, NotFound, Permanent, Temporary
 from posthouse.base.ids import Ids
 from posthouse.formats.mime import Limits, summarise
+from posthouse.interfaces.limits import Allowances, unlimited
 from posthouse.interfaces.mailstore import HEAD_BYTES, FlagAction
 from posthouse.model.flags import changed_flags, flag_bits, known_bits, translated
+from posthouse.model.limits import Allowance
 from posthouse.model.mailbox import (
     DEFAULT_MAILBOXES,
     DELETED,
@@ -35,11 +39,13 @@ from posthouse.model.mailbox import (
 )
 from posthouse.model.mailbox_name import normal_name, parents, sort_key
 from posthouse.model.plan import ToMailbox
+from posthouse.model.quota import Growth
 from posthouse.model.settings import StoreSettings
 from posthouse.model.summary import Summary
+from posthouse.model.undelete import is_shadow, refuse_shadow
 
 
-class MemoryMailStore:
+class MemoryMailStore(SharingPart, MemoryUsage):
     """See ``interfaces.mailstore``. ``on_committed`` hears of every change, in the caller's task."""
 
     def __init__(
@@ -48,7 +54,10 @@ class MemoryMailStore:
         clock: Clock | None = None,
         settings: Callable[[], StoreSettings] = StoreSettings,
         on_committed: OnCommitted = ignore,
+        allowances: Allowances = unlimited,
     ) -> None:
+        SharingPart.__init__(self)
+        MemoryUsage.__init__(self, allowances)
         self._clock = clock or SystemClock()
         self._ids = Ids(self._clock)
         self._settings = settings
@@ -117,22 +126,29 @@ class MemoryMailStore:
 
     async def create(self, account_id: int, name: str, special_use: SpecialUse = "") -> MailboxInfo:
         name = normal_name(name, self._settings().max_mailbox_depth)
+        allowed = await self._allowances(account_id)
+        refuse_shadow(name)
         self._live_account(account_id)
         box = self._by_name(account_id, name)
         if box and box.selectable:
             raise AlreadyExists("The mailbox exists already")
         missing = [above for above in parents(name) if not self._by_name(account_id, above)]
-        if len(self._account(account_id)) + len(missing) + (box is None) > self._settings().max_mailboxes:
+        more = len(missing) + (box is None)
+        live = [one for one in self._account(account_id) if not is_shadow(one.name)]
+        if len(live) + more > self._settings().max_mailboxes:
             raise Permanent("Too many mailboxes", code=552, enhanced="5.2.2", imap_code="LIMIT")
+        self._grow(account_id, allowed, Growth(mailboxes=more))
         for above in missing:
             self._new_box(account_id, above)
         if box:
+            self._end_sharing(box.mailbox_id)
             del self._boxes[box.mailbox_id]
         made = self._new_box(account_id, name, special_use)
         self._notify(made)
         return self._info(made)
 
     async def delete(self, account_id: int, name: str) -> None:
+        undelete_bytes = (await self._allowances(account_id)).undelete_bytes
         box = self._by_name(account_id, name)
         if not box:
             raise NotFound("There is no such mailbox")
@@ -142,11 +158,16 @@ class MemoryMailStore:
         if children and not box.selectable:
             raise Permanent("The mailbox has others below it", imap_code="HASCHILDREN")
         self._drop(box)
+        if box.selectable:
+            self._put_away(box, list(box.messages.values()), undelete_bytes)
         if children:
             self._new_box(account_id, box.name).selectable = False
+        self._sweep()
 
     async def rename(self, account_id: int, name: str, new_name: str) -> None:
         new_name = normal_name(new_name, self._settings().max_mailbox_depth)
+        allowed = await self._allowances(account_id)
+        refuse_shadow(new_name)
         box = self._by_name(account_id, name)
         if not box:
             raise NotFound("There is no such mailbox")
@@ -158,9 +179,10 @@ class MemoryMailStore:
         if box.name != INBOX:
             for other in moved:
                 normal_name(new_name + other.name[len(box.name) :], self._settings().max_mailbox_depth)
-        for above in parents(new_name):
-            if not self._by_name(account_id, above):
-                self._new_box(account_id, above)
+        missing = [above for above in parents(new_name) if not self._by_name(account_id, above)]
+        self._grow_by_renaming([box, *moved], len(missing), allowed)
+        for above in missing:
+            self._new_box(account_id, above)
         if box.name == INBOX:
             target = self._new_box(account_id, new_name)
             self._transfer(box, list(box.messages), target, move=True)
@@ -188,11 +210,17 @@ class MemoryMailStore:
             self._drop(box)
         self._subscribed = {entry for entry in self._subscribed if entry[0] != account_id}
         self._gone_accounts.add(account_id)
+        self._forget_usage(account_id)
+        self._sweep()
 
     # --- writing messages
 
     async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> tuple[int, Sequence[int]]:
+        summaries = [summarise(message.content, Limits()) for message in messages]
+        allowed = await self._owner_may(mailbox_id)
         box = self._box(mailbox_id)
+        refuse_shadow(box.name)
+        self._grow(box.account_id, allowed, Growth(sum(one.size_bytes for one in summaries), len(summaries)))
         keywords, flags = box.keywords, []
         for message in messages:
             bits, keywords = flag_bits(message.flags, keywords)
@@ -201,10 +229,11 @@ class MemoryMailStore:
         now = self._clock.now()
         box.mod_seq += bool(messages)
         uids = []
-        for message, bits in zip(messages, flags, strict=True):
-            body = self._body(message.content, summarise(message.content, Limits()))
+        for message, bits, summary in zip(messages, flags, summaries, strict=True):
+            body = self._body(message.content, summary)
             received_at = now if message.received_at is None else message.received_at
             uids.append(box.add(Message(body, bits, box.mod_seq, received_at, now)))
+            self._mark(box, message.seen_by, uids[-1])
         self._notify(box)
         return box.uid_validity, uids
 
@@ -234,19 +263,25 @@ class MemoryMailStore:
         self._notify(box)
         return FlagsChanged(box.rows(done), tuple(refused), box.mod_seq, next_mod_seq - 1)
 
-    async def expunge(self, mailbox_id: int, uids: Sequence[int] | None) -> Sequence[int]:
+    async def expunge(self, mailbox_id: int, uids: Sequence[int] | None, *, unmarked: bool = False) -> Sequence[int]:
+        undelete_bytes = (await self._owner_may(mailbox_id)).undelete_bytes
         box = self._box(mailbox_id)
         chosen = list(box.messages) if uids is None else box.chosen(uids)
-        gone = [uid for uid in chosen if box.messages[uid].flags & DELETED]
+        gone = [uid for uid in chosen if unmarked or box.messages[uid].flags & DELETED]
+        messages = [box.messages[uid] for uid in gone]
         box.mod_seq += bool(gone)
         box.remove(gone)
+        if gone:
+            self._put_away(box, messages, undelete_bytes)
         self._sweep()
         self._notify(box)
         return gone
 
     async def copy(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool = False) -> Copied:
+        allowed = await self._owner_may(target_id)
         box, target = self._box(mailbox_id), self._box(target_id)
         source = box.chosen(uids)
+        self._grow_by_copies(box, source, target, allowed, move=move)
         made = self._transfer(box, source, target, move=move)
         self._notify(box, target)
         return Copied(target.uid_validity, tuple(source), tuple(made))
@@ -271,7 +306,15 @@ class MemoryMailStore:
             del self._url_keys[key]
 
     def deliver(
-        self, content: bytes, summary: Summary, destinations: Sequence[ToMailbox], received_at: float, *, check: bool = False
+        self,
+        content: bytes,
+        summary: Summary,
+        destinations: Sequence[ToMailbox],
+        received_at: float,
+        *,
+        check: bool = False,
+        allowed: Mapping[int, Allowance] | None = None,
+        alone: bool = False,
     ) -> None:
         """Puts an accepted message into mailboxes, for ``MemorySink``; ``check`` only looks whether that will succeed.
 
@@ -281,11 +324,11 @@ class MemoryMailStore:
                 raise Temporary("The mailbox is not available", enhanced="4.2.0", cause="the account was deleted meanwhile")
         if check:
             return
+        self._grow_by_mail([one.account_id for one in destinations], summary.size_bytes, allowed, alone=alone)
         for destination in destinations:
             box = self._by_name(destination.account_id, destination.mailbox)
-            if not box or not box.selectable:
-                box = self._by_name(destination.account_id, INBOX)
-            assert box is not None
+            if not box or not box.selectable or is_shadow(box.name):
+                box = self._elsewhere(destination)
             bits, box.keywords = flag_bits(destination.flags, box.keywords, lenient=True)
             box.mod_seq += 1
             box.add(Message(self._body(content, summary), bits, box.mod_seq, received_at, self._clock.now()))
@@ -293,9 +336,14 @@ class MemoryMailStore:
 
     # --- inside
 
+    def _elsewhere(self, destination: ToMailbox) -> Box:
+        """Where mail goes whose mailbox is not there: to INBOX, or, in a shared tree, to a new one."""
+        name = destination.mailbox if destination.account_id < 0 else INBOX
+        return self._by_name(destination.account_id, name) or self._new_box(destination.account_id, normal_name(name))
+
     def _account(self, account_id: int) -> list[Box]:
         boxes = [box for box in self._boxes.values() if box.account_id == account_id]
-        if boxes or account_id in self._gone_accounts:
+        if boxes or account_id in self._gone_accounts or account_id < 0:
             return boxes
         for name, special_use in DEFAULT_MAILBOXES:
             boxes.append(self._new_box(account_id, name, special_use))
@@ -324,12 +372,14 @@ class MemoryMailStore:
         self._last_uid_validity = max(self._last_uid_validity + 1, int(self._clock.now()))
         box = Box(self._last_id, account_id, name, self._last_uid_validity, self._ids.new(), special_use)
         self._boxes[box.mailbox_id] = box
+        self._inherit(box)
         return box
 
     def _drop(self, box: Box) -> None:
         del self._boxes[box.mailbox_id]
+        self._end_sharing(box.mailbox_id)
         self._url_keys = {key: secret for key, secret in self._url_keys.items() if key[1] != box.mailbox_id}
-        self._sweep()
+        self._annotated = {key: entries for key, entries in self._annotated.items() if key[0] != box.mailbox_id}
         self._on_committed(Committed((MailboxNotice(box.mailbox_id, box.account_id, 0),)))
 
     def _transfer(self, box: Box, uids: Sequence[int], target: Box, *, move: bool) -> list[int]:
@@ -370,7 +420,7 @@ class MemoryMailStore:
             exists=len(messages),
             unseen=sum(1 for message in messages if not message.flags & SEEN),
             deleted=sum(1 for message in messages if message.flags & DELETED),
-            size_bytes=sum(message.body.summary.size_bytes for message in messages),
+            size_bytes=box.size_bytes,
             keywords=box.keywords,
             special_use=box.special_use,
             subscribed=(box.account_id, box.name) in self._subscribed,

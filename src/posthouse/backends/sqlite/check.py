@@ -15,6 +15,7 @@ from typing import Any
 
 import apsw
 
+from posthouse.backends.sqlite import usage_schema
 from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.database import mail_error
 from posthouse.backends.sqlite.mail_schema import open_mail_reader
@@ -127,7 +128,7 @@ def _integrity(connection: apsw.Connection) -> Iterator[str]:
 
 
 def _rules(connection: apsw.Connection) -> Iterator[str]:
-    for text, sql in _RULES:
+    for text, sql in (*_RULES, *usage_schema.RULES):
         for row in connection.execute(f"{sql} LIMIT {MAX_PER_RULE}"):
             yield text.format(*row)
 

@@ -33,6 +33,10 @@ SELECT_ACCOUNT = (
     " FROM account JOIN domain USING (domain_id) "
 )
 SELECT_ALIAS = "SELECT alias_id, local, name FROM alias JOIN domain USING (domain_id) "
+SELECT_MEMBERSHIPS = (
+    "SELECT DISTINCT alias.local, name FROM alias_target JOIN alias USING (alias_id) JOIN domain USING (domain_id)"
+    " WHERE alias_target.key = ? ORDER BY alias.key"
+)
 Row = tuple[int | float | bytes | str | None, ...]
 
 
@@ -48,6 +52,7 @@ class SqliteDirectory:
         self._account = lru_cache(CACHED)(self._read_account)
         self._account_by_id = lru_cache(CACHED)(self._read_account_by_id)
         self._alias = lru_cache(CACHED)(self._read_alias)
+        self._memberships = lru_cache(CACHED)(self._read_memberships)
 
     async def domain(self, name: str) -> Domain | None:
         return self._fresh(self._domain, name)
@@ -60,6 +65,9 @@ class SqliteDirectory:
 
     async def alias(self, address: Address) -> Alias | None:
         return self._fresh(self._alias, address.key)
+
+    async def memberships(self, address: Address) -> Sequence[Address]:
+        return self._fresh(self._memberships, address.key) or ()
 
     async def domains(self) -> Sequence[Domain]:
         return await self._listings.run(lambda db: [domain_of(row) for row in db.execute(SELECT_DOMAIN + "ORDER BY name")])
@@ -102,7 +110,7 @@ class SqliteDirectory:
         with mail_errors():
             version = cast(int, self._db().execute("PRAGMA data_version").get)
             if version != self._version:
-                for cache in (self._domain, self._account, self._account_by_id, self._alias):
+                for cache in (self._domain, self._account, self._account_by_id, self._alias, self._memberships):
                     cache.cache_clear()
                 self._version = version
             try:
@@ -130,6 +138,10 @@ class SqliteDirectory:
     def _read_alias(self, key: str) -> Alias | None:
         row = self._db().execute(SELECT_ALIAS + "WHERE key = ?", (key,)).fetchone()
         return alias_of(self._db(), row) if row else None
+
+    def _read_memberships(self, key: str) -> tuple[Address, ...]:
+        rows = self._db().execute(SELECT_MEMBERSHIPS, (key,)).fetchall()
+        return tuple(Address(cast(str, local), cast(str, name)) for local, name in rows)
 
 
 def domain_of(row: Row) -> Domain:

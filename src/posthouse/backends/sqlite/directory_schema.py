@@ -11,7 +11,11 @@ CREATE TABLE domain (
     domain_id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     catch_all TEXT NOT NULL,
-    enabled INTEGER NOT NULL
+    enabled INTEGER NOT NULL,
+    cos TEXT NOT NULL DEFAULT '',
+    limits TEXT NOT NULL DEFAULT '',
+    quota_bytes INTEGER NOT NULL DEFAULT 0,
+    quota_messages INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE account (
@@ -23,10 +27,17 @@ CREATE TABLE account (
     role TEXT NOT NULL,
     enabled INTEGER NOT NULL,
     secret TEXT NOT NULL,
-    scram TEXT NOT NULL
+    scram TEXT NOT NULL,
+    cos TEXT NOT NULL DEFAULT '',
+    limits TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX account_by_domain ON account (domain_id, key);
 CREATE INDEX account_by_role ON account (role, key) WHERE role <> 'user';
+
+CREATE TABLE class_of_service (
+    name TEXT PRIMARY KEY,
+    limits TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE alias (
     alias_id INTEGER PRIMARY KEY,
@@ -41,8 +52,10 @@ CREATE TABLE alias_target (
     position INTEGER NOT NULL,
     local TEXT NOT NULL,
     domain TEXT NOT NULL,
+    key TEXT NOT NULL,
     PRIMARY KEY (alias_id, position)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX alias_target_by_key ON alias_target (key);
 
 CREATE TABLE route (
     target TEXT PRIMARY KEY,

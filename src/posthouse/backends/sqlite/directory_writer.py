@@ -138,8 +138,8 @@ class SqliteDirectoryWriter:
             db.execute("DELETE FROM alias WHERE key = ?", (address.key,))
             db.execute("INSERT INTO alias (domain_id, key, local) VALUES (?, ?, ?)", (domain_id, address.key, address.local))
             alias_id = db.last_insert_rowid()
-            rows = [(alias_id, position, target.local, target.domain) for position, target in enumerate(once)]
-            db.executemany("INSERT INTO alias_target (alias_id, position, local, domain) VALUES (?, ?, ?, ?)", rows)
+            rows = [(alias_id, position, target.local, target.domain, target.key) for position, target in enumerate(once)]
+            db.executemany("INSERT INTO alias_target (alias_id, position, local, domain, key) VALUES (?, ?, ?, ?, ?)", rows)
             row = db.execute(SELECT_ALIAS + "WHERE alias_id = ?", (alias_id,)).fetchone()
             return alias_of(db, cast(Row, row))
 

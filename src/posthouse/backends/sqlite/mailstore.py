@@ -19,10 +19,13 @@ from posthouse.backends.sqlite.parcels import IN_FILE_BYTES
 from posthouse.backends.sqlite.reader import MailReading
 from posthouse.backends.sqlite.sink import call_with_parcels
 from posthouse.backends.sqlite.uid_sets import to_ranges
+from posthouse.backends.sqlite.usage import SqliteUsage
 from posthouse.backends.sqlite.work import blob_folder
 from posthouse.base.errors import BadValue, NotFound, Temporary
 from posthouse.formats.mime import Limits, summarise
+from posthouse.interfaces.limits import Allowances, unlimited
 from posthouse.interfaces.mailstore import HEAD_BYTES, FlagAction
+from posthouse.model.limits import UNLIMITED, Allowance, packed
 from posthouse.model.mailbox import (
     Changes,
     Copied,
@@ -39,15 +42,25 @@ from posthouse.model.settings import StoreSettings
 from posthouse.model.summary import Summary
 
 LARGE_MAILBOX = 1_000  # from so many messages on a whole mailbox is read in a thread
-UNLIMITED = 1 << 40
+ALL_CHANGES = 1 << 40
 Read = TypeVar("Read")
 
 
-class SqliteMailStore:
-    """``gate`` leads to the writing thread of the database at ``path``. ``await ready()`` before the first read."""
+class SqliteMailStore(SqliteUsage):
+    """``gate`` leads to the writing thread of the database at ``path``. ``await ready()`` before the first read.
 
-    def __init__(self, gate: Gate, path: Path, *, settings: Callable[[], StoreSettings] = StoreSettings) -> None:
+    ``allowances``: what mailboxes' owners may use; it travels with the units of work that make accounts grow."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        path: Path,
+        *,
+        settings: Callable[[], StoreSettings] = StoreSettings,
+        allowances: Allowances = unlimited,
+    ) -> None:
         self._gate = gate
+        self._allowances = allowances
         self._settings = settings
         self._reading = MailReading(path)
         self._large = MailReading(path)
@@ -106,7 +119,7 @@ class SqliteMailStore:
     async def changes(self, mailbox_id: int, since_mod_seq: int) -> Changes:
         found = self._reading.changes(mailbox_id, since_mod_seq, LARGE_MAILBOX)
         if found is None:
-            found = await self._in_thread(lambda: self._large.changes(mailbox_id, since_mod_seq, UNLIMITED))
+            found = await self._in_thread(lambda: self._large.changes(mailbox_id, since_mod_seq, ALL_CHANGES))
         assert found is not None
         return found
 
@@ -148,19 +161,22 @@ class SqliteMailStore:
     async def create(self, account_id: int, name: str, special_use: SpecialUse = "") -> MailboxInfo:
         settings = self._settings()
         normal = normal_name(name, settings.max_mailbox_depth)
-        mailbox_id = await self._gate.call("create", [account_id, normal, special_use, settings.max_mailboxes])
+        allowed = packed(await self._allowances(account_id))
+        mailbox_id = await self._gate.call("create", [account_id, normal, special_use, settings.max_mailboxes, allowed])
         made = self._reading.mailbox_by_id(mailbox_id)
         if made is None:
             raise NotFound("The mailbox was deleted meanwhile")
         return made
 
     async def delete(self, account_id: int, name: str) -> None:
-        await self._gate.call("delete", [account_id, _existing(name)])
+        undelete_bytes = (await self._allowances(account_id)).undelete_bytes
+        await self._gate.call("delete", [account_id, _existing(name), undelete_bytes])
 
     async def rename(self, account_id: int, name: str, new_name: str) -> None:
         depth = self._settings().max_mailbox_depth
         new = normal_name(new_name, depth)
-        await self._gate.call("rename", [account_id, _existing(name), new, depth])
+        allowed = packed(await self._allowances(account_id))
+        await self._gate.call("rename", [account_id, _existing(name), new, depth, allowed])
 
     async def subscribe(self, account_id: int, name: str, *, on: bool) -> None:
         await self._gate.call("subscribe", [account_id, normal_name(name), on, 2 * self._settings().max_mailboxes])
@@ -172,13 +188,14 @@ class SqliteMailStore:
 
     async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> tuple[int, Sequence[int]]:
         summaries = [await _summary(message.content) for message in messages]
-        parcels = [(message.content, summary) for message, summary in zip(messages, summaries, strict=True)]
+        contents = [(message.content, summary) for message, summary in zip(messages, summaries, strict=True)]
+        allowed = packed(await self._owner_may(mailbox_id))
 
-        def arguments(packed: list[list[Any]]) -> list[Any]:
-            pairs = zip(packed, messages, strict=True)
-            return [mailbox_id, [(parcel, message.flags, message.received_at) for parcel, message in pairs]]
+        def arguments(parcels: list[list[Any]]) -> list[Any]:
+            pairs = zip(parcels, messages, strict=True)
+            return [mailbox_id, [(parcel, message.flags, message.received_at) for parcel, message in pairs], allowed]
 
-        uid_validity, uids = await call_with_parcels(self._gate, self._blobs, "append", parcels, arguments)
+        uid_validity, uids = await call_with_parcels(self._gate, self._blobs, "append", contents, arguments)
         return uid_validity, uids
 
     async def store_flags(
@@ -193,22 +210,34 @@ class SqliteMailStore:
         rows, modified, mod_seq, before = await self._gate.call("store_flags", arguments)
         return FlagsChanged(tuple(MessageRow(*row) for row in rows), tuple(modified), mod_seq, before)
 
-    async def expunge(self, mailbox_id: int, uids: Sequence[int] | None) -> Sequence[int]:
-        gone: list[int] = await self._gate.call("expunge", [mailbox_id, None if uids is None else to_ranges(uids)])
+    async def expunge(self, mailbox_id: int, uids: Sequence[int] | None, *, unmarked: bool = False) -> Sequence[int]:
+        undelete_bytes = (await self._owner_may(mailbox_id)).undelete_bytes
+        arguments = [mailbox_id, None if uids is None else to_ranges(uids), undelete_bytes, unmarked]
+        gone: list[int] = await self._gate.call("expunge", arguments)
         return gone
 
     async def copy(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool = False) -> Copied:
-        uid_validity, source, target = await self._gate.call("copy", [mailbox_id, to_ranges(uids), target_id, move])
+        allowed = packed(await self._owner_may(target_id))
+        arguments = [mailbox_id, to_ranges(uids), target_id, move, allowed]
+        uid_validity, source, target = await self._gate.call("copy", arguments)
         return Copied(uid_validity, tuple(source), tuple(target))
 
     async def replace(self, mailbox_id: int, uid: int, target_id: int, message: NewMessage) -> tuple[int, int]:
         contents = [(message.content, await _summary(message.content))]
+        allowed = packed(await self._owner_may(target_id))
 
-        def arguments(packed: list[list[Any]]) -> list[Any]:
-            return [mailbox_id, uid, target_id, packed[0], message.flags, message.received_at]
+        def arguments(parcels: list[list[Any]]) -> list[Any]:
+            return [mailbox_id, uid, target_id, allowed, parcels[0], message.flags, message.received_at]
 
         uid_validity, new_uid = await call_with_parcels(self._gate, self._blobs, "replace", contents, arguments)
         return uid_validity, new_uid
+
+    async def _owner_may(self, mailbox_id: int) -> Allowance:
+        """What the owner of a mailbox may use; that there is no such mailbox, the unit finds out."""
+        if self._allowances is unlimited:
+            return UNLIMITED
+        account_id = self._reading.owner(mailbox_id)
+        return await self._allowances(account_id) if account_id else UNLIMITED
 
     # --- secrets of URLs
 

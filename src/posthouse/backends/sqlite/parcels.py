@@ -5,6 +5,7 @@ The writing thread never unpacks senders and recipients; it stores the octets, a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -62,13 +63,17 @@ def unpack_recipient(packed: bytes) -> Recipient:
     return Recipient(Address(local, domain), frozenset(notify), orcpt)
 
 
-def accept_arguments(acceptance: Acceptance, packed: list[Any], ids: Ids, lifetime_s: float) -> list[Any]:
-    """The arguments of the unit ``accept``, with ``packed``, the parcel of the content."""
+def accept_arguments(
+    acceptance: Acceptance, packed: list[Any], ids: Ids, lifetime_s: float, allowed: Mapping[int, Any] | None = None
+) -> list[Any]:
+    """The arguments of the unit ``accept``, with ``packed``, the parcel of the content; ``allowed`` by account (``model.limits.
+    packed``), None where quotas are not looked at."""
     mailboxes: list[Any] = []
     recipients: list[Any] = []
     for destination in acceptance.destinations:
         if isinstance(destination, ToMailbox):
-            mailboxes.append((destination.account_id, destination.mailbox, destination.flags))
+            granted = allowed.get(destination.account_id) if allowed else None
+            mailboxes.append((destination.account_id, destination.mailbox, destination.flags, granted))
         elif isinstance(destination, ToQueue):
             recipients.append((pack_recipient(destination.recipient), destination.next_hop, destination.original))
     return [

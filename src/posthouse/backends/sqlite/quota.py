@@ -16,7 +16,7 @@ Packed = Sequence[Any] | None
 
 
 def grow(work: Work, account_id: int, allowed: Packed, growth: Growth, *, delivery: bool = False) -> None:
-    """Called before an account grows. Raises MailError if it may not; notes since when it is over, and a warning that is due."""
+    """Called before an account grows. Raises MailError if it may not; notes since when it is over, and a due warning."""
     if allowed is None:
         return
     allowance = Allowance(*allowed)

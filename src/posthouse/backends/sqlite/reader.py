@@ -96,6 +96,11 @@ class MailReading:
         rows = self.all(_INFO + "WHERE mailbox_id = ?", (mailbox_id,))
         return _info(rows[0]) if rows else None
 
+    def owner(self, mailbox_id: int) -> int:
+        """The account_id; 0 once the mailbox is deleted."""
+        rows = self.all("SELECT account_id FROM mailbox WHERE mailbox_id = ?", (mailbox_id,))
+        return int(rows[0][0]) if rows else 0
+
     def has_mailboxes(self, account_id: int) -> bool:
         """Whether the account has any."""
         return bool(self.all("SELECT 1 FROM mailbox WHERE account_id = ? LIMIT 1", (account_id,)))

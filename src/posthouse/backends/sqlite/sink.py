@@ -19,7 +19,9 @@ from posthouse.backends.sqlite.work import blob_folder
 from posthouse.base.clock import SystemClock
 from posthouse.base.errors import Temporary
 from posthouse.base.ids import Ids
-from posthouse.model.plan import Acceptance
+from posthouse.interfaces.limits import Allowances, unlimited
+from posthouse.model.limits import packed
+from posthouse.model.plan import Acceptance, ToMailbox
 from posthouse.model.summary import Summary
 
 LIFETIME_S = 432_000.0
@@ -29,19 +31,35 @@ class SqliteSink:
     """``gate`` leads to the writing thread of the database at ``path``; ``lifetime_s`` is of new mail in the queue."""
 
     def __init__(
-        self, gate: Gate, path: Path, *, lifetime_s: Callable[[], float] = lambda: LIFETIME_S, ids: Ids | None = None
+        self,
+        gate: Gate,
+        path: Path,
+        *,
+        lifetime_s: Callable[[], float] = lambda: LIFETIME_S,
+        ids: Ids | None = None,
+        allowances: Allowances = unlimited,
     ) -> None:
         self._gate = gate
         self._blobs = BlobFiles(blob_folder(path))
         self._lifetime_s = lifetime_s
         self._ids = ids or Ids(SystemClock())
+        self._allowances = allowances
 
     async def commit(self, acceptance: Acceptance) -> None:
+        allowed = await self._allowed(acceptance)
+
         def arguments(parcels: list[list[Any]]) -> list[Any]:
-            return accept_arguments(acceptance, parcels[0], self._ids, self._lifetime_s())
+            return accept_arguments(acceptance, parcels[0], self._ids, self._lifetime_s(), allowed)
 
         contents = [(acceptance.content, acceptance.summary)]
         await call_with_parcels(self._gate, self._blobs, "accept", contents, arguments)
+
+    async def _allowed(self, acceptance: Acceptance) -> dict[int, Any] | None:
+        """By account. Notices of the node itself come in whatever the quota: nobody could be told that they did not."""
+        if acceptance.sender.address is None or self._allowances is unlimited:
+            return None
+        accounts = {each.account_id for each in acceptance.destinations if isinstance(each, ToMailbox)}
+        return {account_id: packed(await self._allowances(account_id)) for account_id in accounts}
 
 
 async def call_with_parcels(

@@ -26,7 +26,7 @@ from posthouse.base import log
 from posthouse.base.errors import MailError, Temporary
 from posthouse.interfaces.textindex import IndexStatus, Term
 
-MAX_FOUND = 50_000
+MAX_FOUND = 200_000
 MAX_WAITING = 2_000
 MAX_BY_BODY = 3_000
 MAX_QUESTION_S = 2.0
@@ -169,8 +169,9 @@ class SqliteTextIndex:
                 question = search_terms.fuzzy(db, term.text)
                 if question is not None and not _gather(db, "word", question, body_ids):
                     return None
-            body_ids.update(body_id for (body_id,) in db.execute("SELECT body_id FROM unread LIMIT ?", (MAX_FOUND + 1,)))
-            return _Found(body_ids, *progress) if len(body_ids) <= 2 * MAX_FOUND else None
+            unread = db.execute("SELECT body_id FROM unread LIMIT ?", (MAX_FOUND + 1,)).fetchall()
+            body_ids.update(body_id for (body_id,) in unread)
+            return _Found(body_ids, *progress) if len(unread) <= MAX_FOUND else None
 
     def _uids(self, mailbox_id: int, found: _Found) -> frozenset[int]:
         """One look per content when they are few, else one pass over the mailbox."""

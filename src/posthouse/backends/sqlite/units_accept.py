@@ -1,7 +1,7 @@
 """The unit that makes an accepted message durable: mailboxes and queue together (``interfaces.sink``).
 
 The hottest of all units: one statement finds and counts up the mailbox. Arguments:
-``[trace_id, spare_id, received_at, sender, parcel, [[account_id, mailbox, flag names], ...],
+``[trace_id, spare_id, received_at, sender, parcel, [[account_id, mailbox, flag names, allowed], ...],
 [[recipient, next_hop, original], ...], expires_at]``, with sender and recipients packed as ``parcels.py`` does.
 """
 
@@ -9,28 +9,34 @@ from __future__ import annotations
 
 from typing import Any
 
+from posthouse.backends.sqlite.quota import grow
 from posthouse.backends.sqlite.units_bodies import keep_body
 from posthouse.backends.sqlite.units_mailbox import provision
 from posthouse.backends.sqlite.units_message import INSERT_MESSAGE
 from posthouse.backends.sqlite.work import Row, Work
-from posthouse.base.errors import Temporary
+from posthouse.base.errors import MailError, Temporary
 from posthouse.model.flags import flag_bits
 from posthouse.model.mailbox import DELETED, INBOX, SEEN
+from posthouse.model.quota import Growth
 
 _COUNT_UP = (
     "UPDATE mailbox SET uid_next = uid_next + 1, mod_seq = mod_seq + 1, message_count = message_count + 1,"
-    " unseen = unseen + 1, size_bytes = size_bytes + ? WHERE account_id = ? AND name = ? AND selectable"
+    " unseen = unseen + 1, size_bytes = size_bytes + ? WHERE account_id = ? AND name = ? AND selectable AND NOT shadow"
     " RETURNING mailbox_id, uid_next, mod_seq, keywords"
 )
 
 
 def accept(work: Work, arguments: list[Any]) -> None:
-    """Raises Temporary when an account is gone, or a large content's file; then nothing of the message is kept."""
+    """Raises Temporary when an account is gone, or a large content's file, and OVERQUOTA's errors when the only recipient's
+    mailbox is full; then nothing of the message is kept."""
     trace_id, spare_id, received_at, sender, parcel, mailboxes, recipients, expires_at = arguments
     if not mailboxes and not recipients:
         return
     body_id = keep_body(work, parcel)
-    for account_id, name, flags in mailboxes:
+    alone = len(mailboxes) == 1 and not recipients
+    for account_id, name, flags, allowed in mailboxes:
+        if allowed is not None:
+            _grow(work, account_id, allowed, parcel[1], alone=alone)
         _deliver(work, body_id, parcel[1], received_at, account_id, name, flags)
     if recipients:
         taken = work.one("SELECT 1 FROM queued WHERE queue_id = ?", (trace_id,))
@@ -52,6 +58,16 @@ def _deliver(
     row = (mailbox_id, uid_next - 1, bits, mod_seq, body_id, size_bytes, received_at, work.now)
     work.execute(INSERT_MESSAGE, row)
     work.touch(mailbox_id, account_id, mod_seq)
+
+
+def _grow(work: Work, account_id: int, allowed: list[Any], size_bytes: int, *, alone: bool) -> None:
+    """Of several recipients none is refused here: the others' mail must not fail, and RCPT has looked already
+    (``pipeline.quota``), so that a mailbox is over by this one message at most."""
+    try:
+        grow(work, account_id, allowed, Growth(size_bytes, 1), delivery=True)
+    except MailError:
+        if alone:
+            raise
 
 
 def _count_up(work: Work, account_id: int, name: str, size_bytes: int) -> Row:

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from posthouse.backends.sqlite.mailbox_rows import below, find, make
+from posthouse.backends.sqlite.quota import grow
 from posthouse.backends.sqlite.units_message import transfer
-from posthouse.backends.sqlite.work import Row, Work
+from posthouse.backends.sqlite.units_undelete import put_away_step, shadow_of
+from posthouse.backends.sqlite.work import Work
 from posthouse.base.errors import AlreadyExists, BadValue, NotFound, Permanent
 from posthouse.model.mailbox import DEFAULT_MAILBOXES, INBOX, SEPARATOR
 from posthouse.model.mailbox_name import normal_name, parents
+from posthouse.model.quota import Growth
+from posthouse.model.undelete import is_shadow, refuse_shadow
+
+PUT_AWAY_STEPS_AT_ONCE = 20
 
 
 def provision(work: Work, arguments: list[Any]) -> bool:
@@ -23,67 +30,71 @@ def provision(work: Work, arguments: list[Any]) -> bool:
     if work.one("SELECT 1 FROM gone_account WHERE account_id = ?", (account_id,)):
         return False
     for name, special_use in DEFAULT_MAILBOXES:
-        _make(work, account_id, name, special_use)
+        make(work, account_id, name, special_use)
         work.execute("INSERT OR IGNORE INTO subscription VALUES (?, ?)", (account_id, name))
     return True
 
 
 def create(work: Work, arguments: list[Any]) -> int:
-    """``[account_id, name, special_use, max_mailboxes]``; gives the mailbox_id."""
-    account_id, name, special_use, max_mailboxes = arguments
+    """``[account_id, name, special_use, max_mailboxes, allowed]``; gives the mailbox_id."""
+    account_id, name, special_use, max_mailboxes, allowed = arguments
+    refuse_shadow(name)
     _prepare(work, account_id)
-    found = _find(work, account_id, name)
+    found = find(work, account_id, name)
     if found and found[1]:
         raise AlreadyExists("The mailbox exists already")
-    count = work.one("SELECT count(*) FROM mailbox WHERE account_id = ?", (account_id,))
-    missing = [above for above in parents(name) if not _find(work, account_id, above)]
-    if count and count[0] + len(missing) + (found is None) > max_mailboxes:
-        raise Permanent("Too many mailboxes", code=552, enhanced="5.2.2", imap_code="LIMIT")
+    missing = [above for above in parents(name) if not find(work, account_id, above)]
+    _more_mailboxes(work, account_id, len(missing) + (found is None), max_mailboxes)
+    grow(work, account_id, allowed, Growth(mailboxes=len(missing) + (found is None)))
     for above in missing:
-        _make(work, account_id, above)
+        make(work, account_id, above)
     if found:
         work.execute("DELETE FROM mailbox WHERE mailbox_id = ?", (found[0],))
-    mailbox_id = _make(work, account_id, name, special_use)
+    mailbox_id = make(work, account_id, name, special_use)
     work.touch(mailbox_id, account_id, 1)
     return mailbox_id
 
 
 def delete(work: Work, arguments: list[Any]) -> None:
-    """``[account_id, name]``."""
-    account_id, name = arguments
+    """``[account_id, name, undelete_bytes]``."""
+    account_id, name, undelete_bytes = arguments
     _prepare(work, account_id)
-    found = _find(work, account_id, name)
+    found = find(work, account_id, name)
     if not found:
         raise NotFound("There is no such mailbox")
     if name == INBOX:
         raise Permanent("INBOX cannot be deleted")
-    children = bool(_below(work, account_id, name))
+    children = bool(below(work, account_id, name))
     if children and not found[1]:
         raise Permanent("The mailbox has others below it", imap_code="HASCHILDREN")
     _doom(work, found[0], account_id)
+    if undelete_bytes and found[1] and not is_shadow(name):
+        _put_away(work, account_id, found[0], name, undelete_bytes)
     if children:
-        _make(work, account_id, name, selectable=False)
+        make(work, account_id, name, selectable=False)
 
 
 def rename(work: Work, arguments: list[Any]) -> None:
-    """``[account_id, name, new_name, max_depth]``."""
-    account_id, name, new_name, max_depth = arguments
+    """``[account_id, name, new_name, max_depth, allowed]``; out of the shadow tree it restores what was deleted."""
+    account_id, name, new_name, max_depth, allowed = arguments
+    refuse_shadow(new_name)
     _prepare(work, account_id)
-    found = _find(work, account_id, name)
+    found = find(work, account_id, name)
     if not found:
         raise NotFound("There is no such mailbox")
-    if _find(work, account_id, new_name):
+    if find(work, account_id, new_name):
         raise AlreadyExists("The mailbox exists already")
-    moved = [] if name == INBOX else _below(work, account_id, name)
+    moved = [] if name == INBOX else below(work, account_id, name)
     if name != INBOX and new_name.startswith(name + SEPARATOR):
         raise BadValue("A mailbox cannot be moved below itself")
-    for _, below, _ in moved:
-        normal_name(new_name + below[len(name) :], max_depth)
-    for above in parents(new_name):
-        if not _find(work, account_id, above):
-            _make(work, account_id, above)
+    for _, old, _ in moved:
+        normal_name(new_name + old[len(name) :], max_depth)
+    missing = [above for above in parents(new_name) if not find(work, account_id, above)]
+    grow(work, account_id, allowed, _renaming_adds(work, [found[0], *(row[0] for row in moved)], name, len(missing)))
+    for above in missing:
+        make(work, account_id, above)
     if name == INBOX:
-        transfer(work, found[0], None, _make(work, account_id, new_name), move=True)
+        transfer(work, found[0], None, make(work, account_id, new_name), move=True)
         return
     for mailbox_id, old, mod_seq in [(found[0], name, found[2]), *moved]:
         work.execute("UPDATE mailbox SET name = ? WHERE mailbox_id = ?", (new_name + old[len(name) :], mailbox_id))
@@ -110,7 +121,8 @@ def delete_account(work: Work, arguments: list[Any]) -> None:
     for (mailbox_id,) in work.all("SELECT mailbox_id FROM mailbox WHERE account_id = ?", (account_id,)):
         _doom(work, mailbox_id, account_id)
     work.execute("DELETE FROM subscription WHERE account_id = ?", (account_id,))
-    work.execute("DELETE FROM url_key WHERE account_id = ?", (account_id,))
+    for table in ("url_key", "annotation", "account_usage", "trim_due"):
+        work.execute(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))  # noqa: S608 - our own words
     work.execute("INSERT OR IGNORE INTO gone_account VALUES (?)", (account_id,))
 
 
@@ -119,30 +131,39 @@ def _prepare(work: Work, account_id: int) -> None:
         work.check_account(account_id)
 
 
-def _find(work: Work, account_id: int, name: str) -> Row | None:
-    sql = "SELECT mailbox_id, selectable, mod_seq FROM mailbox WHERE account_id = ? AND name = ?"
-    return work.one(sql, (account_id, name))
+def _more_mailboxes(work: Work, account_id: int, more: int, max_mailboxes: int) -> None:
+    row = work.one("SELECT mailboxes FROM account_usage WHERE account_id = ?", (account_id,))
+    if row and row[0] + more > max_mailboxes:
+        raise Permanent("Too many mailboxes", code=552, enhanced="5.2.2", imap_code="LIMIT")
 
 
-def _below(work: Work, account_id: int, name: str) -> list[Row]:
-    """(mailbox_id, name, mod_seq) of all mailboxes below ``name``; "0" is the character after the separator."""
-    return work.all(
-        "SELECT mailbox_id, name, mod_seq FROM mailbox WHERE account_id = ? AND name > ? AND name < ?",
-        (account_id, name + SEPARATOR, name + chr(ord(SEPARATOR) + 1)),
-    )
-
-
-def _make(work: Work, account_id: int, name: str, special_use: str = "", *, selectable: bool = True) -> int:
-    work.execute(
-        "INSERT INTO mailbox (account_id, name, uid_validity, special_use, object_id, selectable) VALUES (?, ?, ?, ?, ?, ?)",
-        (account_id, name, work.next_uid_validity(), special_use, work.ids.new(), selectable),
-    )
-    return work.connection.last_insert_rowid()
+def _renaming_adds(work: Work, mailbox_ids: list[int], name: str, missing: int) -> Growth:
+    """What an account grows by: new levels, the mailbox that INBOX's messages go to, what comes out of the shadow tree."""
+    if not is_shadow(name):
+        return Growth(mailboxes=missing + (name == INBOX))
+    counted = [work.one("SELECT size_bytes, message_count FROM mailbox WHERE mailbox_id = ?", (each,)) for each in mailbox_ids]
+    rows = [row for row in counted if row is not None]
+    return Growth(sum(row[0] for row in rows), sum(row[1] for row in rows), missing + len(rows))
 
 
 def _doom(work: Work, mailbox_id: int, account_id: int) -> None:
-    work.execute("DELETE FROM mailbox WHERE mailbox_id = ?", (mailbox_id,))
+    row = work.one("DELETE FROM mailbox WHERE mailbox_id = ? RETURNING keywords", (mailbox_id,))
     work.execute("DELETE FROM url_key WHERE mailbox_id = ?", (mailbox_id,))
-    work.execute("INSERT INTO doomed_mailbox (mailbox_id) VALUES (?)", (mailbox_id,))
+    work.execute("DELETE FROM annotation WHERE mailbox_id = ?", (mailbox_id,))
+    keywords = row[0] if row else ""
+    work.execute(
+        "INSERT INTO doomed_mailbox (mailbox_id, keywords, doomed_at) VALUES (?, ?, ?)", (mailbox_id, keywords, work.now)
+    )
     work.touch(mailbox_id, account_id, 0)
     work.upkeep_due = True
+
+
+def _put_away(work: Work, account_id: int, mailbox_id: int, name: str, undelete_bytes: int) -> None:
+    """The messages of a doomed mailbox go to its shadow: so many at once, the others in upkeep."""
+    work.execute(
+        "UPDATE doomed_mailbox SET shadow_id = ?, undelete_bytes = ? WHERE mailbox_id = ?",
+        (shadow_of(work, account_id, name), undelete_bytes, mailbox_id),
+    )
+    for _ in range(PUT_AWAY_STEPS_AT_ONCE):
+        if not put_away_step(work, mailbox_id):
+            return

@@ -1,4 +1,4 @@
-"""Units of work on messages: append, store_flags, expunge, copy and move (RFC 9051 §6.4, RFC 7162).
+"""Units of work on messages: append, store_flags, copy and move (RFC 9051 §6.4, RFC 7162); ``units_undelete`` has expunge.
 
 Each change raises the mailbox's mod-sequence by one; the mailbox's counters change in the same statement, so that they are
 right at every commit. Sets of messages are changed by one statement each.
@@ -9,24 +9,31 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from posthouse.backends.sqlite.quota import Packed, grow
 from posthouse.backends.sqlite.uid_sets import Chosen
 from posthouse.backends.sqlite.units_bodies import keep_body
 from posthouse.backends.sqlite.work import Row, Work
 from posthouse.model.flags import changed_flags, flag_bits, known_bits, translated
 from posthouse.model.mailbox import DELETED, SEEN
+from posthouse.model.quota import Growth
+from posthouse.model.undelete import is_shadow, refuse_shadow
 
 INSERT_MESSAGE = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _NEW_FLAGS = {"add": "flags | ?", "remove": "flags & ~ ?", "replace": "?"}
-_SELECT = "SELECT uid, flags, size_bytes, body_id, received_at, mod_seq FROM message WHERE mailbox_id = ? AND {} ORDER BY uid"
+SELECT_MESSAGES = (
+    "SELECT uid, flags, size_bytes, body_id, received_at, mod_seq FROM message WHERE mailbox_id = ? AND {} ORDER BY uid"
+)
 _CHANGE = "UPDATE message SET flags = {0}, mod_seq = ? WHERE mailbox_id = ? AND {1} AND flags <> ({0})"
 _VANISH = "INSERT INTO vanished SELECT mailbox_id, ?, uid FROM message WHERE mailbox_id = ? AND {}"
 _DELETE = "DELETE FROM message WHERE mailbox_id = ? AND {}"
 
 
 def append(work: Work, arguments: list[Any]) -> list[Any]:
-    """``[mailbox_id, [[parcel, flag names, received_at or None], ...]]``; gives ``[uid_validity, uids]``."""
-    mailbox_id, messages = arguments
-    account_id, uid_validity, uid_next, mod_seq, words, _, _ = work.mailbox(mailbox_id)
+    """``[mailbox_id, [[parcel, flag names, received_at or None], ...], allowed]``; gives ``[uid_validity, uids]``."""
+    mailbox_id, messages, allowed = arguments
+    account_id, uid_validity, uid_next, mod_seq, words, _, name = work.mailbox(mailbox_id)
+    refuse_shadow(name)
+    grow(work, account_id, allowed, Growth(sum(message[0][1] for message in messages), len(messages)))
     keywords = tuple(words.split())
     mod_seq += bool(messages)
     rows: list[Row] = []
@@ -36,7 +43,7 @@ def append(work: Work, arguments: list[Any]) -> list[Any]:
         body_id = keep_body(work, parcel)
         rows.append((mailbox_id, uid_next + len(rows), flags, mod_seq, body_id, parcel[1], received_at, work.now))
     work.executemany(INSERT_MESSAGE, rows)
-    _grow(work, mailbox_id, rows, mod_seq, keywords)
+    grow_mailbox(work, mailbox_id, rows, mod_seq, keywords)
     work.touch(mailbox_id, account_id, mod_seq)
     return [uid_validity, [row[1] for row in rows]]
 
@@ -50,7 +57,7 @@ def store_flags(work: Work, arguments: list[Any]) -> list[Any]:
     keywords = tuple(words.split())
     bits, grown = (known_bits(names, keywords), keywords) if action == "remove" else flag_bits(names, keywords)
     chosen = Chosen.of(ranges)
-    found = work.all(_SELECT.format(chosen.condition), (mailbox_id, *chosen.bindings))
+    found = work.all(SELECT_MESSAGES.format(chosen.condition), (mailbox_id, *chosen.bindings))
     rows: list[Row] = []
     modified: list[int] = []
     unseen = deleted = changes = 0
@@ -80,36 +87,25 @@ def store_flags(work: Work, arguments: list[Any]) -> list[Any]:
     return [rows, modified, mod_seq, before]
 
 
-def expunge(work: Work, arguments: list[Any]) -> list[int]:
-    """``[mailbox_id, ranges or None]``; gives the UIDs that went."""
-    mailbox_id, ranges = arguments
-    account_id, _, _, mod_seq, _, deleted, _ = work.mailbox(mailbox_id)
-    if not deleted:
-        return []
-    chosen = Chosen.everything() if ranges is None else Chosen.of(ranges)
-    marked = Chosen(f"{chosen.condition} AND flags & ?", (*chosen.bindings, DELETED))
-    gone = work.all(_SELECT.format(marked.condition), (mailbox_id, *marked.bindings))
-    if gone:
-        remove(work, mailbox_id, gone, marked, mod_seq + 1)
-        work.loosen(row[3] for row in gone)
-        work.touch(mailbox_id, account_id, mod_seq + 1)
-    return [row[0] for row in gone]
-
-
 def copy(work: Work, arguments: list[Any]) -> list[Any]:
-    """``[mailbox_id, ranges, target_id, move]``; gives ``[uid_validity, source_uids, target_uids]``."""
-    mailbox_id, ranges, target_id, move = arguments
-    return transfer(work, mailbox_id, ranges, target_id, move=move)
+    """``[mailbox_id, ranges, target_id, move, allowed]``; gives ``[uid_validity, source_uids, target_uids]``."""
+    mailbox_id, ranges, target_id, move, allowed = arguments
+    return transfer(work, mailbox_id, ranges, target_id, move=move, allowed=allowed)
 
 
-def transfer(work: Work, mailbox_id: int, ranges: list[Any] | None, target_id: int, *, move: bool) -> list[Any]:
-    """Copies or moves the chosen messages (all of them for None), as ``copy``."""
-    account_id, _, _, mod_seq, words, _, _ = work.mailbox(mailbox_id)
-    target_account, uid_validity, uid_next, target_mod_seq, target_words, _, _ = work.mailbox(target_id)
+def transfer(
+    work: Work, mailbox_id: int, ranges: list[Any] | None, target_id: int, *, move: bool, allowed: Packed = None
+) -> list[Any]:
+    """Copies or moves the chosen messages (all of them for None), as ``copy``. Moving within an account is free."""
+    account_id, _, _, mod_seq, words, _, name = work.mailbox(mailbox_id)
+    target_account, uid_validity, uid_next, target_mod_seq, target_words, _, target_name = work.mailbox(target_id)
+    refuse_shadow(target_name)
     chosen = Chosen.everything() if ranges is None else Chosen.of(ranges)
-    found = work.all(_SELECT.format(chosen.condition), (mailbox_id, *chosen.bindings))
+    found = work.all(SELECT_MESSAGES.format(chosen.condition), (mailbox_id, *chosen.bindings))
     if not found:
         return [uid_validity, [], []]
+    if not move or target_account != account_id or is_shadow(name):
+        grow(work, target_account, allowed, Growth(sum(row[2] for row in found), len(found)))
     source_keywords, keywords = tuple(words.split()), tuple(target_words.split())
     target_mod_seq += 1
     rows: list[Row] = []
@@ -118,7 +114,7 @@ def transfer(work: Work, mailbox_id: int, ranges: list[Any] | None, target_id: i
         uid = uid_next + len(rows)
         rows.append((target_id, uid, bits, target_mod_seq, body_id, size_bytes, received_at, work.now))
     work.executemany(INSERT_MESSAGE, rows)
-    _grow(work, target_id, rows, target_mod_seq, keywords)
+    grow_mailbox(work, target_id, rows, target_mod_seq, keywords)
     if move:
         if mailbox_id == target_id:
             chosen, mod_seq = Chosen.of([[row[0], row[0]] for row in found]), target_mod_seq - 1
@@ -128,7 +124,7 @@ def transfer(work: Work, mailbox_id: int, ranges: list[Any] | None, target_id: i
     return [uid_validity, [row[0] for row in found], [row[1] for row in rows]]
 
 
-def _grow(work: Work, mailbox_id: int, rows: list[Row], mod_seq: int, keywords: Iterable[str]) -> None:
+def grow_mailbox(work: Work, mailbox_id: int, rows: list[Row], mod_seq: int, keywords: Iterable[str]) -> None:
     """The mailbox's row after ``rows`` of ``message`` were added."""
     unseen = sum(1 for row in rows if not row[2] & SEEN)
     deleted = sum(1 for row in rows if row[2] & DELETED)

@@ -11,13 +11,13 @@ from posthouse.base.errors import NotFound
 
 
 def replace(work: Work, arguments: list[Any]) -> list[int]:
-    """``[mailbox_id, uid, target_id, parcel, flag names, received_at or None]``; gives ``[uid_validity, uid]``."""
-    mailbox_id, uid, target_id, *message = arguments
+    """``[mailbox_id, uid, target_id, allowed, parcel, flag names, received_at or None]``; gives ``[uid_validity, uid]``."""
+    mailbox_id, uid, target_id, allowed, *message = arguments
     sql = "SELECT uid, flags, size_bytes, body_id FROM message WHERE mailbox_id = ? AND uid = ?"
     old = work.one(sql, (mailbox_id, uid))
     if old is None:
         raise NotFound("There is no such message")
-    uid_validity, uids = append(work, [target_id, [message]])
+    uid_validity, uids = append(work, [target_id, [message], allowed])
     account_id, _, _, mod_seq, *_ = work.mailbox(mailbox_id)
     remove(work, mailbox_id, [old], Chosen.of([[uid, uid]]), mod_seq + 1)
     work.loosen([old[3]])

@@ -1,8 +1,8 @@
 """Units of work that delete: expunge, and what becomes of the messages (STO-2, RFC 9051 §6.4.3).
 
-With undelete on, what goes from a mailbox comes to its shadow, with flags (but for ``\\Deleted``), INTERNALDATE, and the time of
-deletion as SAVEDATE. What goes from the shadow tree is gone. When an account's deleted messages are too many octets, the oldest go:
-some of them at once, the others in upkeep, so that no unit takes long.
+With undelete on, what goes from a mailbox comes to its shadow, with flags (but for ``\\Deleted``), INTERNALDATE, and the time
+of deletion as SAVEDATE. What goes from the shadow tree is gone. When an account's deleted messages are too many octets, the
+oldest go: some of them at once, the others in upkeep, so that no unit takes long.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from posthouse.model.mailbox import DELETED
 from posthouse.model.mailbox_name import parents
 from posthouse.model.undelete import KEPT_PERCENT, is_shadow, shadow_name
 
+PUT_AWAY_MESSAGES = 100
 TRIM_MESSAGES = 100
 TRIM_STEPS_AT_ONCE = 5
 
@@ -76,6 +77,25 @@ def put_away(work: Work, shadow_id: int, gone: list[Row], words: str, at: float 
     work.touch(shadow_id, account_id, mod_seq)
 
 
+def put_away_step(work: Work, mailbox_id: int) -> bool:
+    """Puts some messages of a deleted mailbox away; False when there are none left, or its shadow is gone meanwhile."""
+    row = work.one(
+        "SELECT shadow_id, keywords, doomed_at, undelete_bytes FROM doomed_mailbox WHERE mailbox_id = ?", (mailbox_id,)
+    )
+    if row is None or not row[0]:
+        return False
+    shadow_id, words, doomed_at, undelete_bytes = row
+    shadow = work.one("SELECT account_id FROM mailbox WHERE mailbox_id = ? AND selectable", (shadow_id,))
+    gone = work.all(f"{SELECT_MESSAGES.format('uid > 0')} LIMIT ?", (mailbox_id, PUT_AWAY_MESSAGES)) if shadow else []
+    if shadow is None or not gone:
+        work.execute("UPDATE doomed_mailbox SET shadow_id = 0 WHERE mailbox_id = ?", (mailbox_id,))
+        return False
+    work.execute("DELETE FROM message WHERE mailbox_id = ? AND uid <= ?", (mailbox_id, gone[-1][0]))
+    put_away(work, shadow_id, gone, words, doomed_at)
+    trim(work, shadow[0], undelete_bytes)
+    return True
+
+
 def trim(work: Work, account_id: int, undelete_bytes: int) -> None:
     """Sees to it that an account's deleted messages are not too many octets."""
     row = work.one("SELECT deleted_bytes FROM account_usage WHERE account_id = ?", (account_id,))
@@ -89,7 +109,7 @@ def trim(work: Work, account_id: int, undelete_bytes: int) -> None:
 
 
 def trim_step(work: Work, account_id: int, undelete_bytes: int) -> bool:
-    """Drops some of the oldest deleted messages; False when enough are gone. In a shadow mailbox the oldest has the lowest UID."""
+    """Drops some of the oldest deleted messages; False when enough are gone. A shadow mailbox's oldest has the lowest UID."""
     row = work.one("SELECT deleted_bytes FROM account_usage WHERE account_id = ?", (account_id,))
     excess = (row[0] if row else 0) - undelete_bytes * KEPT_PERCENT // 100
     if excess <= 0:

@@ -1,8 +1,8 @@
 """What the writing thread does between groups, a few milliseconds at a time, so that no unit ever waits for it long.
 
-Messages of deleted mailboxes go in steps; bodies that lost their last reference go with their content; files of such bodies
-go once the row that named them is gone durably, and once they are old (``blob_files.py``). All of it can be repeated, so a
-crash in the middle costs nothing.
+Messages of deleted mailboxes go in steps, into the shadow tree or for good, and so do deleted ones that are too many; bodies
+that lost their last reference go with their content; files of such bodies go once the row that named them is gone durably,
+and once they are old (``blob_files.py``). All of it can be repeated, so a crash in the middle costs nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from posthouse.backends.sqlite.units_undelete import put_away_step, trim_step
 from posthouse.backends.sqlite.work import Work
 
 STEP_S = 0.003
@@ -23,15 +24,17 @@ def step(work: Work) -> None:
     """Some of the work there is, inside the transaction of a group; ``work.upkeep_due`` tells whether there is more."""
     ends_at = time.monotonic() + STEP_S
     while time.monotonic() < ends_at:
-        if not (_clear_doomed(work) or _clear_loose(work)):
+        if not (_clear_doomed(work) or _trim(work) or _clear_loose(work)):
             work.upkeep_due = False
             return
 
 
 def _clear_doomed(work: Work) -> bool:
-    row = work.one("SELECT mailbox_id FROM doomed_mailbox LIMIT 1", ())
+    row = work.one("SELECT mailbox_id, shadow_id FROM doomed_mailbox LIMIT 1", ())
     if row is None:
         return False
+    if row[1] and put_away_step(work, row[0]):
+        return True
     uids = work.all("SELECT uid, body_id FROM message WHERE mailbox_id = ? LIMIT ?", (row[0], _DOOMED_MESSAGES))
     if uids:
         work.execute("DELETE FROM message WHERE mailbox_id = ? AND uid <= ?", (row[0], uids[-1][0]))
@@ -44,6 +47,15 @@ def _clear_doomed(work: Work) -> bool:
     )
     if not work.connection.changes():
         work.execute("DELETE FROM doomed_mailbox WHERE mailbox_id = ?", (row[0],))
+    return True
+
+
+def _trim(work: Work) -> bool:
+    row = work.one("SELECT account_id, undelete_bytes FROM trim_due LIMIT 1", ())
+    if row is None:
+        return False
+    if not trim_step(work, *row):
+        work.execute("DELETE FROM trim_due WHERE account_id = ?", (row[0],))
     return True
 
 

@@ -1,7 +1,7 @@
-"""What accounts and domains use, kept by triggers of ``mail.db``: no unit of work can forget it, and it is right at every commit.
+"""What accounts and domains use, kept by triggers of ``mail.db``: no unit of work can forget it, it is right at every commit.
 
-``mailbox.shadow`` tells the tree of deleted messages, which has sums of its own. An account's row appears with its first mailbox; it
-belongs to a domain as soon as a unit has told which (0 until then).
+``mailbox.shadow`` tells the tree of deleted messages, which has sums of its own. An account's row appears with its first mailbox;
+it belongs to a domain as soon as a unit has told which (0 until then).
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ CREATE TRIGGER domain_of_other_usage AFTER UPDATE OF domain_id ON account_usage 
     WHERE domain_id = OLD.domain_id;
     INSERT INTO domain_usage SELECT NEW.domain_id, NEW.size_bytes, NEW.messages, NEW.mailboxes, NEW.deleted_bytes,
         NEW.deleted_messages WHERE NEW.domain_id <> 0
-    ON CONFLICT (domain_id) DO UPDATE SET size_bytes = size_bytes + excluded.size_bytes, messages = messages + excluded.messages,
-        mailboxes = mailboxes + excluded.mailboxes, deleted_bytes = deleted_bytes + excluded.deleted_bytes,
+    ON CONFLICT (domain_id) DO UPDATE SET size_bytes = size_bytes + excluded.size_bytes,
+        messages = messages + excluded.messages, mailboxes = mailboxes + excluded.mailboxes, deleted_bytes = deleted_bytes + excluded.deleted_bytes,
         deleted_messages = deleted_messages + excluded.deleted_messages;
 END;
 CREATE TRIGGER domain_of_gone_usage AFTER DELETE ON account_usage WHEN OLD.domain_id <> 0 BEGIN
@@ -106,7 +106,7 @@ RULES: tuple[tuple[str, str], ...] = (
     (
         "account {}: its sums of octets, messages, mailboxes or deleted ones are wrong",
         "SELECT account_id FROM (SELECT account_id, size_bytes, messages, mailboxes, deleted_bytes, deleted_messages"
-        f" FROM account_usage WHERE size_bytes OR messages OR mailboxes OR deleted_bytes OR deleted_messages EXCEPT {COUNTED})",
+        " FROM account_usage WHERE size_bytes OR messages OR mailboxes OR deleted_bytes OR deleted_messages EXCEPT " + COUNTED + ")",
     ),
     (
         "account {}: its sums are missing",

@@ -123,25 +123,47 @@ def _group(group: Group) -> str:
 def read(text: str) -> Document:
     """The pieces of a script. Raises ScriptError when it does not parse."""
     text = text.replace("\r\n", "\n")
-    commands = parse(text)
-    pieces: list[Piece] = []
+    reader = _Reader()
     requires: list[str] = []
     start = 0
-    for command, end in _statements(commands):
+    for command, end in _statements(parse(text)):
         if command.name == "require":
             requires += _names(command)
-            _add_foreign(pieces, text[start : command.place.start])
+            reader.foreign(text[start : command.place.start])
         else:
             head = max(text.rfind(_MARK, start, command.place.start), start)
             found = _filter(text[head:end], command, alone=end == command.end)
-            if found is None:
-                _add_foreign(pieces, text[start:end])
-            else:
-                _add_foreign(pieces, text[start:head])
-                pieces.append(found)
+            reader.foreign(text[start : head if found else end])
+            if found is not None:
+                reader.found(found)
         start = end
-    _add_foreign(pieces, text[start:])
-    return Document(tuple(pieces), tuple(dict.fromkeys(requires)))
+    reader.foreign(text[start:])
+    return Document(reader.done(), tuple(dict.fromkeys(requires)))
+
+
+class _Reader:
+    """Collects pieces; foreign text between two filters is one piece, as it stands."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Piece] = []
+        self._foreign = ""
+
+    def foreign(self, text: str) -> None:
+        self._foreign += text
+
+    def found(self, one: Filter) -> None:
+        self._end_foreign()
+        self._pieces.append(one)
+
+    def done(self) -> tuple[Piece, ...]:
+        self._end_foreign()
+        return tuple(self._pieces)
+
+    def _end_foreign(self) -> None:
+        text = self._foreign.strip("\n").rstrip()
+        if text:
+            self._pieces.append(Foreign(text))
+        self._foreign = ""
 
 
 def _statements(commands: Sequence[Command]) -> Iterable[tuple[Command, int]]:
@@ -157,16 +179,6 @@ def _statements(commands: Sequence[Command]) -> Iterable[tuple[Command, int]]:
 
 def _names(command: Command) -> list[str]:
     return [value for argument in command.arguments if isinstance(argument, Strings) for value in argument.values]
-
-
-def _add_foreign(pieces: list[Piece], text: str) -> None:
-    text = text.strip("\n").rstrip()
-    if not text:
-        return
-    if pieces and isinstance(pieces[-1], Foreign):
-        pieces[-1] = Foreign(f"{pieces[-1].text}\n{text}")
-    else:
-        pieces.append(Foreign(text))
 
 
 def _filter(text: str, command: Command, *, alone: bool) -> Filter | None:

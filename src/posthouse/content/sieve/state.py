@@ -124,10 +124,11 @@ class State:
 
     def step(self, count: int = 1) -> None:
         """Counts work. Raises RunError."""
-        self._steps -= count
-        if self._steps < 0:
+        before = self._steps
+        self._steps = after = before - count
+        if after < 0:
             raise RunError("the script does too much")
-        if not self._steps & 63:
+        if before >> 6 != after >> 6:
             self.check()
 
     # What is known

@@ -2,7 +2,8 @@
 
 A text that has the wanted one in it, letter case aside, is at 100. Else every wanted word must come near a word of the text,
 accents aside: the same word, a word that begins with it, or one that differs by one letter (one more, one less, another, two
-swapped) after the same first letter. The score is the average over the wanted words.
+swapped) after the same first letter. The score is the average over the wanted words. Of a long text only the beginning is
+taken apart into words.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ EXACT, SAME_WORD, BEGINS, ONE_OFF = 100, 90, 70, 50
 MIN_PREFIX = 3
 MIN_ONE_OFF = 4
 MAX_WORDS = 20
+MAX_CHARS = 1 << 18
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -60,7 +62,7 @@ def score(text: str, wanted: str) -> int:
     """How near ``text`` comes to ``wanted``, from 1 to 100; 0: it does not."""
     if wanted.casefold() in text.casefold():
         return EXACT
-    return words_score(words(text), words(wanted))
+    return words_score(words(text[:MAX_CHARS]), words(wanted))
 
 
 def words_score(found: Collection[str], wanted: Collection[str]) -> int:

@@ -28,6 +28,7 @@ class Lookups:
         self._client = client
         self._six = ":" in client
         self._void = 0
+        self._names: Sequence[str] | None = None
         self._validated: list[str] | None = None
         self.terms = 0
 
@@ -59,16 +60,15 @@ class Lookups:
 
     async def validated_names(self) -> Sequence[str]:
         """The client's host names that lead back to its address; ten are tried, failures of DNS mean that there are none
-        (RFC 7208 §5.5)."""
-        if self._validated is None:
-            self._validated = []
+        (RFC 7208 §5.5). Raises PermError."""
+        if self._names is None:
             try:
-                names = (await self._resolver.ptr(self._client))[:MAX_HOSTS]
+                self._names = (await self._resolver.ptr(self._client))[:MAX_HOSTS]
             except Temporary:
-                names = ()
-            for name in names:
-                if await self._leads_back(name):
-                    self._validated.append(name)
+                return ()
+        names = self._counted(self._names)
+        if self._validated is None:
+            self._validated = [name for name in names if await self._leads_back(name)]
         return self._validated
 
     async def _leads_back(self, name: str) -> bool:

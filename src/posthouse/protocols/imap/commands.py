@@ -150,12 +150,13 @@ class ListSelection:
 
 @dataclass(frozen=True, slots=True)
 class ListReturn:
-    """LIST's return options (RFC 5258 §3.2, RFC 5819, RFC 6154). ``status`` empty: none asked for."""
+    """LIST's return options (RFC 5258 §3.2, RFC 5819, RFC 6154, RFC 8440). ``status`` empty: none asked for."""
 
     subscribed: bool = False
     children: bool = False
     special_use: bool = False
     status: tuple[StatusItem, ...] = ()
+    my_rights: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from posthouse.protocols.imap.fetch_items import BodySection
 from posthouse.protocols.imap.responses import literal, string
 
 
-def preview_item(preview: str | None) -> bytes:
-    """RFC 8970 §3.1; None: not at hand (LAZY)."""
-    return b"PREVIEW " + (b"NIL" if preview is None else string(preview.encode("utf-8")))
+def preview_item(preview: str) -> bytes:
+    """RFC 8970 §3.1."""
+    return b"PREVIEW " + string(preview.encode("utf-8"))
 
 
 def section_item(section: BodySection, content: bytes | None) -> bytes:

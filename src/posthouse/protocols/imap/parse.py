@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from posthouse.protocols.imap.commands import Command
+from posthouse.protocols.imap.parse_acl import ACL_PARSERS
 from posthouse.protocols.imap.parse_fetch import FETCH_PARSERS, UID_FETCH_PARSERS
 from posthouse.protocols.imap.parse_mailbox import MAILBOX_PARSERS
 from posthouse.protocols.imap.parse_message import MESSAGE_PARSERS, UID_MESSAGE_PARSERS
@@ -31,6 +32,7 @@ PARSERS: Mapping[bytes, Parser] = {
     **SORT_PARSERS,
     **URL_PARSERS,
     **NOTIFY_PARSERS,
+    **ACL_PARSERS,
 }
 UID_PARSERS: Mapping[bytes, Parser] = {
     **UID_MESSAGE_PARSERS,

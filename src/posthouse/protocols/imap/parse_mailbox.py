@@ -211,7 +211,7 @@ def _returns(scanner: Scanner) -> ListReturn:
         if name == b"STATUS":
             scanner.space()
             items = _status_items(scanner)
-        elif name in (b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE"):
+        elif name in (b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE", b"MYRIGHTS"):
             wanted.add(name)
         else:
             raise Malformed(f"Unknown LIST return option {name.decode('ascii')}")
@@ -222,6 +222,7 @@ def _returns(scanner: Scanner) -> ListReturn:
         children=b"CHILDREN" in wanted,
         special_use=b"SPECIAL-USE" in wanted,
         status=items,
+        my_rights=b"MYRIGHTS" in wanted,
     )
 
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from posthouse.model import utf7
 from posthouse.model.mailbox import SEPARATOR
-from posthouse.protocols.imap import utf7
 from posthouse.protocols.imap.sequence import to_text
 
 Condition = Literal["OK", "NO", "BAD", "BYE", "PREAUTH"]
@@ -121,9 +121,11 @@ def id_line(fields: Sequence[tuple[str, str]]) -> bytes:
     return b"* ID (%b)\r\n" % pairs if pairs else b"* ID NIL\r\n"
 
 
-def namespace_line(personal: str = "") -> bytes:
-    """One personal namespace, none of others (RFC 2342)."""
-    return b'* NAMESPACE ((%b "%b")) NIL NIL\r\n' % (string(utf7.encode(personal)), SEPARATOR.encode("ascii"))
+def namespace_line(*, others: str, shared: str) -> bytes:
+    """The personal namespace without prefix, that of other users, the shared one (RFC 2342)."""
+    separator = SEPARATOR.encode("ascii")
+    prefixes = [string(utf7.encode(tree and tree + SEPARATOR)) for tree in ("", others, shared)]
+    return b"* NAMESPACE %b\r\n" % b" ".join([b'((%b "%b"))' % (prefix, separator) for prefix in prefixes])
 
 
 def list_line(

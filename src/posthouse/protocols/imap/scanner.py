@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
+from posthouse.model import utf7
 from posthouse.model.mailbox import INBOX
-from posthouse.protocols.imap import utf7
 from posthouse.protocols.imap.sequence import MAX_NUMBER, SAVED, Range, SequenceSet
 
 Value = TypeVar("Value")

@@ -15,6 +15,7 @@ from posthouse.protocols.imap.commands import Append, AppendMessage, Replace
 from posthouse.protocols.imap.sequence import STAR
 from posthouse.servers.imap.message_limit import refuse_more
 from posthouse.servers.imap.numbers import NUMBERS_ARE_OFF
+from posthouse.servers.imap.others import fitted, require
 from posthouse.servers.imap.refusal import Refused
 from posthouse.servers.imap.routes import Done
 from posthouse.servers.imap.targets import target
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 async def append(session: ImapSession, command: Append) -> Done:
     """APPEND: all messages or none, durable before the answer."""
     refuse_more(session, len(command.messages))
-    info = await target(session, command.mailbox)
-    messages = [await _new_message(session, one) for one in command.messages]
-    uid_validity, uids = await session.services.store.append(info.mailbox_id, messages)
-    if session.selected is not None and session.selected.mailbox_id == info.mailbox_id:
+    place = await target(session, command.mailbox)
+    messages = [fitted(place, await _new_message(session, one)) for one in command.messages]
+    uid_validity, uids = await session.services.store.append(place.mailbox_id, messages)
+    if session.selected is not None and session.selected.mailbox_id == place.mailbox_id:
         session.touched()
     return "APPEND completed", responses.append_uid(uid_validity, uids)
 
@@ -40,6 +41,7 @@ async def replace(session: ImapSession, command: Replace) -> str:
     mailbox = session.mailbox()
     if mailbox.read_only:
         raise Refused("The mailbox is open read only", code="CANNOT")
+    require(session, "te")
     if session.uid_only and not command.uid:
         raise Refused(NUMBERS_ARE_OFF, code="UIDREQUIRED", status="BAD")
     view = await mailbox.view()
@@ -48,9 +50,9 @@ async def replace(session: ImapSession, command: Replace) -> str:
         at = len(view) - 1
     if not 0 <= at < len(view) or mailbox.is_ghost(view.uids[at]):
         raise Refused("There is no such message", status="NO" if command.uid else "BAD")
-    info = await target(session, command.mailbox)
-    message = await _new_message(session, command.message)
-    uid_validity, uid = await session.services.store.replace(mailbox.mailbox_id, view.uids[at], info.mailbox_id, message)
+    place = await target(session, command.mailbox)
+    message = fitted(place, await _new_message(session, command.message))
+    uid_validity, uid = await session.services.store.replace(mailbox.mailbox_id, view.uids[at], place.mailbox_id, message)
     session.write(responses.untagged("OK", "Replacement is there", responses.append_uid(uid_validity, [uid])))
     session.touched()
     return "REPLACE completed"

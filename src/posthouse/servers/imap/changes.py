@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from posthouse.mailstore.selected import NOTHING, Update
-from posthouse.model.mailbox import MAX_KEYWORDS
 from posthouse.protocols.imap import responses
 from posthouse.servers.imap.flag_texts import flag_texts
+from posthouse.servers.imap.others import permanent_flags
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
@@ -44,7 +44,7 @@ def tell_keywords(session: ImapSession) -> None:
     session.write(responses.flags_line(keywords))
     code = b"PERMANENTFLAGS ()"
     if not mailbox.read_only:
-        code = responses.permanent_flags(keywords, new_keywords=len(keywords) < MAX_KEYWORDS)
+        code = permanent_flags(mailbox)
     session.write(responses.untagged("OK", "Flags permitted", code))
 
 

@@ -6,10 +6,12 @@ Message numbers must not move under FETCH, STORE and SEARCH (RFC 9051 §7.5.1); 
 from __future__ import annotations
 
 from posthouse.protocols.imap import commands as c
+from posthouse.protocols.imap.parse_acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
 from posthouse.protocols.imap.parse_notify import Notify
 from posthouse.protocols.imap.parse_url import GenUrlAuth, ResetKey, UrlFetch
 from posthouse.protocols.imap.sort_commands import Sort, Thread
 from posthouse.servers.imap import (
+    acl,
     append,
     capabilities,
     expunge_copy,
@@ -69,6 +71,11 @@ ROUTES: Routes = {
     GenUrlAuth: route(urlauth.gen_url_auth, State.AUTHENTICATED),
     UrlFetch: route(urlauth.url_fetch, State.AUTHENTICATED),
     ResetKey: route(urlauth.reset_key, State.AUTHENTICATED),
+    GetAcl: route(acl.get_acl, State.AUTHENTICATED),
+    SetAcl: route(acl.set_acl, State.AUTHENTICATED),
+    DeleteAcl: route(acl.delete_acl, State.AUTHENTICATED),
+    ListRights: route(acl.list_rights, State.AUTHENTICATED),
+    MyRights: route(acl.my_rights, State.AUTHENTICATED),
     Notify: route(notify.notify, State.AUTHENTICATED),
     c.Copy: route(expunge_copy.copy, State.SELECTED),
     c.Move: route(expunge_copy.move, State.SELECTED),

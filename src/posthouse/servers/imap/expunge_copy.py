@@ -10,6 +10,7 @@ from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Copy, Expunge, Move
 from posthouse.servers.imap.message_limit import newest, refuse_more
 from posthouse.servers.imap.numbers import chosen
+from posthouse.servers.imap.others import copy_messages, require
 from posthouse.servers.imap.refusal import Refused
 from posthouse.servers.imap.routes import Done
 from posthouse.servers.imap.targets import target
@@ -23,6 +24,7 @@ async def expunge(session: ImapSession, command: Expunge) -> Done:
     mailbox = session.mailbox()
     if mailbox.read_only:
         raise Refused("The mailbox is open read only", code="CANNOT")
+    require(session, "e")
     uids: Sequence[int] | None = None
     limited = b""
     if command.uids is not None:
@@ -44,7 +46,7 @@ async def copy(session: ImapSession, command: Copy) -> Done:
     refuse_more(session, len(indexes))
     uids = _uids(session, view, indexes)
     box = await target(session, command.mailbox)
-    copied = await session.services.store.copy(session.mailbox().mailbox_id, uids, box.mailbox_id)
+    copied = await copy_messages(session, uids, box)
     if not copied.source_uids:
         return "COPY completed; there was nothing to copy"
     return "COPY completed", responses.copy_uid(copied.uid_validity, copied.source_uids, copied.target_uids)
@@ -60,7 +62,7 @@ async def move(session: ImapSession, command: Move) -> Done:
     indexes, limited = newest(session, view, indexes)
     uids = _uids(session, view, indexes)
     box = await target(session, command.mailbox)
-    copied = await session.services.store.copy(mailbox.mailbox_id, uids, box.mailbox_id, move=True)
+    copied = await copy_messages(session, uids, box, move=True)
     if copied.source_uids:
         code = responses.copy_uid(copied.uid_validity, copied.source_uids, copied.target_uids)
         session.write(responses.untagged("OK", "Moved", code))

@@ -18,6 +18,7 @@ from posthouse.servers.imap import fetch_body, resync
 from posthouse.servers.imap.fetch_columns import attribute_piece, facts_of, is_column, write_columns
 from posthouse.servers.imap.message_limit import newest
 from posthouse.servers.imap.numbers import chosen
+from posthouse.servers.imap.others import change_flags
 from posthouse.servers.imap.refusal import Refused
 from posthouse.servers.imap.routes import Done
 
@@ -80,9 +81,9 @@ async def _mark_seen(session: ImapSession, view: MailboxView, indexes: Sequence[
     """
     mailbox = session.mailbox()
     unseen = [view.uids[at] for at in indexes if not view.flags[at] & SEEN]
-    if mailbox.read_only or not unseen:
+    if mailbox.read_only or not unseen or "s" not in mailbox.rights:
         return False
-    result = await session.services.store.store_flags(mailbox.mailbox_id, unseen, "add", ["\\Seen"])
+    result = await change_flags(session, unseen, "add", ["\\Seen"])
     session.touched()
     if not mailbox.applied(result, view):
         return False

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from posthouse.model.mailbox import SEPARATOR, MailboxInfo
 from posthouse.model.mailbox_name import parents, sort_key
+from posthouse.model.namespaces import is_personal, may_name_others
+from posthouse.model.rights import ALL_RIGHTS, shown_rights
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import List, Lsub
 from posthouse.protocols.imap.listing import Pattern
+from posthouse.protocols.imap.parse_acl import my_rights_line
+from posthouse.servers.imap.places import others_boxes
 from posthouse.servers.imap.status import write_status
 
 if TYPE_CHECKING:
@@ -19,18 +23,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """An account's mailboxes and subscriptions at one moment. ``above``: names that have something below them."""
+    """What a client can see at one moment, and its subscriptions. ``above``: names that have something below them; ``rights``: on
+    mailboxes that are not its own; ``ways``: names that are nothing but the way to such ones."""
 
     boxes: dict[str, MailboxInfo]
     subscribed: frozenset[str]
     above: frozenset[str]
+    rights: dict[str, str]
+    ways: frozenset[str]
 
 
-async def _tree(session: ImapSession) -> _Tree:
+async def _tree(session: ImapSession, patterns: Sequence[str]) -> _Tree:
+    """``patterns``: others' mailboxes are not looked for if none of these can mean one."""
     store = session.services.store
     boxes = {info.name: info for info in await store.mailboxes(session.account_id)}
     subscribed = frozenset(await store.subscriptions(session.account_id))
-    return _Tree(boxes, subscribed, frozenset(name for box in boxes for name in parents(box)))
+    others = await others_boxes(session) if any(may_name_others(pattern) for pattern in patterns) else {}
+    ways = frozenset(name for box in others for name in parents(box) if name not in others)
+    boxes = {name: info for name, info in boxes.items() if is_personal(name)}
+    boxes.update({name: info for name, (info, _) in others.items()})
+    above = frozenset(name for box in boxes for name in parents(box))
+    return _Tree(boxes, subscribed, above, {name: rights for name, (_, rights) in others.items()}, ways)
 
 
 def plain_list_line(info: MailboxInfo, *, utf8: bool) -> bytes:
@@ -43,8 +56,9 @@ async def list_mailboxes(session: ImapSession, command: List) -> str:
     if not command.extended and command.patterns == ("",):
         session.write(responses.list_line(["\\Noselect"], "", utf8=session.utf8))
         return "LIST completed"
-    tree = await _tree(session)
-    patterns = [Pattern(command.reference + pattern) for pattern in command.patterns]
+    texts = [command.reference + pattern for pattern in command.patterns]
+    tree = await _tree(session, texts)
+    patterns = [Pattern(text) for text in texts]
     for name in _candidates(command, tree):
         if not any(pattern.match(name) for pattern in patterns):
             continue
@@ -54,14 +68,27 @@ async def list_mailboxes(session: ImapSession, command: List) -> str:
         attributes = _attributes(command, tree, name)
         session.write(responses.list_line(attributes, name, utf8=session.utf8, child_info=child_info))
         info = tree.boxes.get(name)
-        if command.returns.status and info is not None and info.selectable:
-            write_status(session, info, command.returns.status)
+        if info is not None:
+            await _write_more(session, command, info, tree.rights.get(name))
     return "LIST completed"
+
+
+async def _write_more(session: ImapSession, command: List, info: MailboxInfo, rights: str | None) -> None:
+    """What RETURN asks for besides the line itself; ``rights`` None: it is the client's own mailbox."""
+    if command.returns.my_rights:
+        session.write(my_rights_line(info.name, shown_rights(ALL_RIGHTS if rights is None else rights), utf8=session.utf8))
+    if not command.returns.status or not info.selectable:
+        return
+    if rights is None:
+        write_status(session, info, command.returns.status)
+    elif "r" in rights:
+        unseen = await session.services.store.reader_unseen(info.mailbox_id, session.account_id)
+        write_status(session, replace(info, unseen=unseen), command.returns.status)
 
 
 def _candidates(command: List, tree: _Tree) -> Sequence[str]:
     if not command.selection.subscribed:
-        return list(tree.boxes)
+        return sorted({*tree.boxes, *tree.ways}, key=sort_key) if tree.ways else list(tree.boxes)
     names = set(tree.subscribed)
     if command.selection.recursive_match:
         names.update(tree.boxes, *(parents(name) for name in tree.subscribed))
@@ -89,7 +116,7 @@ def _attributes(command: List, tree: _Tree, name: str) -> list[str]:
     info = tree.boxes.get(name)
     out: list[str] = []
     if info is None:
-        out.append("\\NonExistent")
+        out += ["\\NonExistent", "\\Noselect"] if name in tree.ways else ["\\NonExistent"]
     elif not info.selectable:
         out.append("\\Noselect")
     if (command.selection.subscribed or command.returns.subscribed) and name in tree.subscribed:
@@ -105,8 +132,9 @@ async def lsub(session: ImapSession, command: Lsub) -> str:
     if not command.pattern:
         _write_lsub(session, ["\\Noselect"], "")
         return "LSUB completed"
-    tree = await _tree(session)
-    pattern = Pattern(command.reference + command.pattern)
+    text = command.reference + command.pattern
+    tree = await _tree(session, [text])
+    pattern = Pattern(text)
     matched = {name for name in tree.subscribed if pattern.match(name)}
     if "%" in command.pattern:
         leading = {name for one in tree.subscribed - matched for name in parents(one)}

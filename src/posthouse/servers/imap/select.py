@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from posthouse.mailstore.selected import SelectedMailbox
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Close, Select, Unselect
 from posthouse.servers.imap import changes, resync
 from posthouse.servers.imap.list_mailboxes import plain_list_line
+from posthouse.servers.imap.others import opened
+from posthouse.servers.imap.places import reach
 from posthouse.servers.imap.refusal import Refused
 from posthouse.servers.imap.routes import Done
 
@@ -26,13 +27,12 @@ async def select(session: ImapSession, command: Select) -> Done:
         session.write(responses.untagged("OK", "Previous mailbox closed", b"CLOSED"))
     if command.qresync is not None and not session.qresync:
         raise Refused("ENABLE QRESYNC first", status="BAD")
-    info = await session.services.store.mailbox(session.account_id, command.mailbox)
-    if info is None:
-        raise Refused("There is no such mailbox", code="NONEXISTENT")
-    if not info.selectable:
+    place = await reach(session, command.mailbox)
+    if not place.require("r").selectable:
         raise Refused("The mailbox cannot be selected", code="NONEXISTENT")
     session.condstore = session.condstore or command.condstore
-    session.select(SelectedMailbox(session.services.store, session.shared.views, info, read_only=command.examine))
+    mailbox, info = await opened(session, place, examine=command.examine)
+    session.select(mailbox)
     changes.tell_keywords(session)
     session.write(
         b"* %d EXISTS\r\n%b* OK [UIDVALIDITY %d] UIDs valid\r\n* OK [UIDNEXT %d] Predicted next UID\r\n"
@@ -52,7 +52,7 @@ async def select(session: ImapSession, command: Select) -> Done:
         session.write(plain_list_line(info, utf8=True))
     if command.qresync is not None:
         await resync.tell(session, command.qresync)
-    return ("EXAMINE completed", b"READ-ONLY") if command.examine else ("SELECT completed", b"READ-WRITE")
+    return "EXAMINE completed" if command.examine else "SELECT completed", b"READ-ONLY" if mailbox.read_only else b"READ-WRITE"
 
 
 async def close(session: ImapSession, _command: Close) -> str:
@@ -60,7 +60,8 @@ async def close(session: ImapSession, _command: Close) -> str:
     mailbox = session.mailbox()
     store = session.services.store
     try:
-        now = None if mailbox.read_only else await store.mailbox_by_id(mailbox.mailbox_id)
+        kept = mailbox.read_only or "e" not in mailbox.rights
+        now = None if kept else await store.mailbox_by_id(mailbox.mailbox_id)
         if now is not None and now.deleted:
             await store.expunge(mailbox.mailbox_id, None)
     finally:

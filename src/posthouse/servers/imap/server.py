@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
+from posthouse.directory.identities import Identities
 from posthouse.mailstore.header_texts import HeaderTexts
 from posthouse.mailstore.opened import OpenedMessages
 from posthouse.mailstore.views import MailboxViews
@@ -27,7 +28,9 @@ def shared_of(services: Services) -> Shared:
     if shared is None:
         store = services.store
         notices = Notices(services.bus, store)
-        shared = _shared[services] = Shared(MailboxViews(store), notices, OpenedMessages(store), HeaderTexts(store))
+        identities = Identities(services.directory, services.clock)
+        views, opened, headers = MailboxViews(store), OpenedMessages(store), HeaderTexts(store)
+        shared = _shared[services] = Shared(views, notices, opened, headers, identities)
     return shared
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from posthouse.base import log
 from posthouse.base.errors import MailError
 from posthouse.base.metrics import COMMANDS
+from posthouse.directory.identities import Identities
 from posthouse.mailstore.header_texts import HeaderTexts
 from posthouse.mailstore.opened import OpenedMessages
 from posthouse.mailstore.selected import SelectedMailbox
@@ -28,8 +29,9 @@ from posthouse.servers.connection import Connection
 from posthouse.servers.imap import capabilities, changes
 from posthouse.servers.imap.notices import Notices
 from posthouse.servers.imap.notify import Watch
+from posthouse.servers.imap.others import check_access, still_readable
 from posthouse.servers.imap.refusal import Disconnected, Goodbye, Refused
-from posthouse.servers.imap.routes import Routes
+from posthouse.servers.imap.routes import Routes, State
 from posthouse.servers.imap.teller import Teller
 from posthouse.servers.services import Services
 
@@ -50,6 +52,7 @@ class Shared:
     notices: Notices
     opened: OpenedMessages
     headers: HeaderTexts
+    identities: Identities
 
 
 class ImapSession:
@@ -170,9 +173,12 @@ class ImapSession:
         self._teller.dirty = True
 
     async def catch_up(self, *, expunge: bool) -> None:
-        """Tells the client what happened to its mailbox. Raises Goodbye if it was deleted."""
+        """Tells the client what happened to its mailbox. Raises Goodbye if it was deleted, or may not be read any more."""
         if self.selected is None:
             return
+        if self.selected.reader and not await still_readable(self):
+            self.deselect()
+            raise Goodbye("The selected mailbox is not shared any more")
         self._teller.dirty = False
         known = self.selected.info.uid_next
         update = await self.selected.sync(expunge=expunge)
@@ -326,6 +332,8 @@ class ImapSession:
         self._tag, self._progress_at_s = command.tag, self.services.clock.steady() + PROGRESS_EVERY_S
         try:
             route.admit(self)
+            if self.selected is not None and self.selected.reader:
+                await check_access(self, needed=route.state is State.SELECTED)
             if route.before and self.selected is not None:
                 await self.catch_up(expunge=route.before(command))
             done = await route.handler(self, command)

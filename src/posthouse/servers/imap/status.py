@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from posthouse.model.mailbox import MailboxInfo
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Status, StatusItem
+from posthouse.servers.imap.others import as_read
+from posthouse.servers.imap.places import reach
 from posthouse.servers.imap.refusal import Refused
 
 if TYPE_CHECKING:
@@ -16,10 +18,11 @@ if TYPE_CHECKING:
 
 async def status(session: ImapSession, command: Status) -> str:
     """STATUS."""
-    info = await session.services.store.mailbox(session.account_id, command.mailbox)
-    if info is None or not info.selectable:
+    place = await reach(session, command.mailbox)
+    info = place.require("r")
+    if not info.selectable:
         raise Refused("There is no such mailbox", code="NONEXISTENT")
-    write_status(session, info, command.items)
+    write_status(session, await as_read(session, place, info), command.items)
     return "STATUS completed"
 
 

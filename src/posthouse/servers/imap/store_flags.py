@@ -11,6 +11,7 @@ from posthouse.servers.imap.changes import tell_flags, tell_keywords
 from posthouse.servers.imap.fetch import told
 from posthouse.servers.imap.message_limit import newest
 from posthouse.servers.imap.numbers import chosen
+from posthouse.servers.imap.others import change_flags
 from posthouse.servers.imap.refusal import Refused
 from posthouse.servers.imap.routes import Done
 
@@ -32,9 +33,7 @@ async def store(session: ImapSession, command: Store) -> Done:
     if not indexes:
         return "STORE completed"
     uids = [view.uids[at] for at in indexes]
-    result = await session.services.store.store_flags(
-        mailbox.mailbox_id, uids, command.action, command.flags, command.unchanged_since
-    )
+    result = await change_flags(session, uids, command.action, command.flags, command.unchanged_since)
     if not _SYSTEM.issuperset(command.flags) and await mailbox.learn_keywords():
         tell_keywords(session)
     mailbox.applied(result, view)

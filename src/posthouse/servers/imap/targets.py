@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from posthouse.model.mailbox import MailboxInfo
+from posthouse.servers.imap.places import Place, reach
 from posthouse.servers.imap.refusal import Refused
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
 
 
-async def target(session: ImapSession, name: str) -> MailboxInfo:
-    """Raises Refused: TRYCREATE if it could be made."""
-    info = await session.services.store.mailbox(session.account_id, name)
-    if info is None or not info.selectable:
+async def target(session: ImapSession, name: str) -> Place:
+    """A mailbox that is there and takes messages from this client. Raises Refused: TRYCREATE if it could be made, NOPERM."""
+    place = await reach(session, name)
+    if place.info is None or not place.info.selectable or (place.reader and not {"l", "i"} & set(place.rights)):
         raise Refused("There is no such mailbox", code="TRYCREATE")
-    return info
+    place.require("i")
+    return place

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from posthouse.base.errors import NotFound, Temporary
-from posthouse.interfaces.counters import Counters
+from posthouse.interfaces.locks import Locks
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.model.mailbox import INBOX
 from posthouse.protocols.pop3.maildrop import Entry
@@ -26,37 +26,31 @@ class Locked(Temporary):
 
 
 class Lock:
-    """One session at a time for an account, on the whole node.
+    """One session at a time for an account, on the whole node. A lock that is taken is tried again for half a second: clients
+    whose connection broke come back at once."""
 
-    It is a count of open sessions, so nothing is left behind when a worker dies. Counts of other workers lag a little, so a
-    lock that seems taken is tried again for half a second: clients come back at once after QUIT. Of two logins at the same
-    instant both may pass; what one session removes the other then misses, and no more.
-    """
+    __slots__ = ("_held", "_locks", "_sleep")
 
-    __slots__ = ("_counters", "_held", "_sleep")
-
-    def __init__(self, counters: Counters, sleep: Callable[[float], Awaitable[None]]) -> None:
-        self._counters = counters
+    def __init__(self, locks: Locks, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self._locks = locks
         self._sleep = sleep
-        self._held = ""
+        self._held = 0
 
     async def acquire(self, account_id: int) -> None:
         """Raises Locked."""
-        key = f"pop:{account_id}"
         for tried in range(LOCK_TRIES):
             if tried:
                 await self._sleep(LOCK_RETRY_S)
-            if self._counters.open(key) == 1:
-                self._held = key
+            if self._locks.acquire(account_id):
+                self._held = account_id
                 return
-            self._counters.close(key)
         raise Locked
 
     def release(self) -> None:
         """Also if it is not held."""
         if self._held:
-            self._counters.close(self._held)
-            self._held = ""
+            self._locks.release(self._held)
+            self._held = 0
 
 
 class Inbox:

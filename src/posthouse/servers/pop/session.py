@@ -65,7 +65,7 @@ class PopSession:
         self._services = services
         self._connection = connection
         self._core = PopCore(PopConfig(hostname=settings.smtp.hostname or services.node_name))
-        self._lock = Lock(services.counters, sleep)
+        self._lock = Lock(services.locks, sleep)
         self._inbox: Inbox | None = None
         self._failures = 0
         self._waiting = False

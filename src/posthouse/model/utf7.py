@@ -1,4 +1,5 @@
-"""Modified UTF-7, the spelling of mailbox names on the wire of IMAP4rev1 (RFC 3501 §5.1.3, RFC 9051 appendix A.1)."""
+"""Modified UTF-7, the spelling of mailbox names on the wire of IMAP4rev1 and in Maildir folders (RFC 3501 §5.1.3, RFC 9051
+appendix A.1)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,211 @@
+"""The store in memory, its further faces: sums, quotas, annotations, expiry, and the shadow tree of deleted messages.
+
+A part of ``mailstore.py``, with the same contract as the real one (``interfaces.usage``, ``model.quota``, ``model.undelete``);
+sums are counted when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from posthouse.backends.memory.boxes import Box, Message
+from posthouse.base.clock import Clock
+from posthouse.base.errors import MailError, NotFound, Permanent
+from posthouse.interfaces.limits import Allowances
+from posthouse.interfaces.usage import Annotation
+from posthouse.model.expiry import DAY_S, ENTRY, Expiry
+from posthouse.model.flags import translated
+from posthouse.model.limits import Allowance
+from posthouse.model.mailbox import DELETED, INBOX, SEEN
+from posthouse.model.mailbox_name import parents
+from posthouse.model.quota import DUE, TOLD, Growth, Standing, Usage, after_growth
+from posthouse.model.settings import StoreSettings
+from posthouse.model.undelete import KEPT_PERCENT, is_shadow, refuse_shadow, shadow_name
+
+
+class MemoryUsage:
+    """``UsageBook``, ``Annotations``, ``Expiring``. ``MemoryMailStore`` has the mailboxes."""
+
+    _boxes: dict[int, Box]
+    _clock: Clock
+
+    _settings: Callable[[], StoreSettings]
+    _new_box: Callable[[int, str], Box]
+    _notify: Callable[..., None]
+
+    def __init__(self, allowances: Allowances) -> None:
+        self._allowances = allowances
+        self._standings: dict[int, Standing] = {}
+        self._domain_of: dict[int, int] = {}
+        self._annotated: dict[tuple[int, int], dict[str, bytes]] = {}
+
+    # --- sums
+
+    async def usage(self, account_id: int) -> Usage:
+        return self._sum([box for box in self._boxes.values() if box.account_id == account_id])
+
+    async def standing(self, account_id: int) -> Standing:
+        return self._standings.get(account_id, Standing())
+
+    async def domain_usage(self, domain_id: int) -> Usage:
+        return self._sum([box for box in self._boxes.values() if self._domain_of.get(box.account_id, 0) == domain_id])
+
+    async def deleted_bytes(self, mailbox_id: int) -> int:
+        box = self._boxes.get(mailbox_id)
+        marked = [one for one in box.messages.values() if one.flags & DELETED] if box else []
+        return sum(one.body.summary.size_bytes for one in marked)
+
+    async def warnings_due(self, limit: int) -> Sequence[int]:
+        return sorted(account_id for account_id, one in self._standings.items() if one.warning == DUE)[:limit]
+
+    async def warned(self, account_id: int) -> None:
+        standing = self._standings.get(account_id, Standing())
+        if standing.warning == DUE:
+            self._standings[account_id] = replace(standing, warning=TOLD)
+
+    async def belong(self, accounts: Sequence[tuple[int, int]]) -> None:
+        self._domain_of.update(accounts)
+
+    async def recount(self) -> int:
+        return 0
+
+    @staticmethod
+    def _sum(boxes: Sequence[Box]) -> Usage:
+        live = [box for box in boxes if not is_shadow(box.name)]
+        shadow = [box for box in boxes if is_shadow(box.name)]
+        return Usage(
+            sum(box.size_bytes for box in live),
+            sum(len(box.messages) for box in live),
+            len(live),
+            sum(box.size_bytes for box in shadow),
+            sum(len(box.messages) for box in shadow),
+        )
+
+    def _grow(self, account_id: int, allowed: Allowance, growth: Growth, *, delivery: bool = False) -> None:
+        """Raises MailError if the account may not grow so."""
+        if not allowed.is_limited:
+            return
+        self._domain_of[account_id] = allowed.domain_id
+        used = self._sum([box for box in self._boxes.values() if box.account_id == account_id])
+        domain = self._sum([box for box in self._boxes.values() if self._domain_of.get(box.account_id, 0) == allowed.domain_id])
+        standing = self._standings.get(account_id, Standing())
+        now = self._clock.now()
+        self._standings[account_id] = after_growth(allowed, used, domain, standing, growth, now, delivery=delivery)
+
+    def _grow_by_mail(
+        self, accounts: Sequence[int], size_bytes: int, allowed: Mapping[int, Allowance] | None, *, alone: bool
+    ) -> None:
+        """As in units of the real store: of several recipients none is refused."""
+        for account_id in accounts if allowed is not None else ():
+            assert allowed is not None
+            try:
+                self._grow(account_id, allowed[account_id], Growth(size_bytes, 1), delivery=True)
+            except MailError:
+                if alone:
+                    raise
+
+    def _grow_by_copies(self, box: Box, uids: Sequence[int], target: Box, allowed: Allowance, *, move: bool) -> None:
+        refuse_shadow(target.name)
+        if uids and (not move or target.account_id != box.account_id or is_shadow(box.name)):
+            size_bytes = sum(box.messages[uid].body.summary.size_bytes for uid in uids)
+            self._grow(target.account_id, allowed, Growth(size_bytes, len(uids)))
+
+    def _grow_by_renaming(self, boxes: Sequence[Box], missing: int, allowed: Allowance) -> None:
+        """New levels, the mailbox for INBOX's messages, what comes out of the shadow tree."""
+        growth = Growth(mailboxes=missing + (boxes[0].name == INBOX))
+        if is_shadow(boxes[0].name):
+            messages = sum(len(box.messages) for box in boxes)
+            growth = Growth(sum(box.size_bytes for box in boxes), messages, missing + len(boxes))
+        self._grow(boxes[0].account_id, allowed, growth)
+
+    async def _owner_may(self, mailbox_id: int) -> Allowance:
+        return await self._allowances(self._boxes[mailbox_id].account_id if mailbox_id in self._boxes else 0)
+
+    def _forget_usage(self, account_id: int) -> None:
+        self._standings.pop(account_id, None)
+        self._domain_of.pop(account_id, None)
+        self._annotated = {key: entries for key, entries in self._annotated.items() if key[1] != account_id}
+
+    # --- deleting
+
+    def _put_away(self, box: Box, messages: Sequence[Message], undelete_bytes: int) -> None:
+        """Deleted messages of a mailbox go to its shadow, unless they come from one."""
+        if not undelete_bytes or is_shadow(box.name):
+            return
+        shadow = self._shadow_of(box.account_id, box.name)
+        shadow.mod_seq += bool(messages)
+        for message in messages:
+            bits, shadow.keywords = translated(message.flags & ~DELETED, box.keywords, shadow.keywords)
+            shadow.add(Message(message.body, bits, shadow.mod_seq, message.received_at, self._clock.now()))
+        self._notify(shadow, *self._trim(box.account_id, undelete_bytes))
+
+    def _shadow_of(self, account_id: int, name: str) -> Box:
+        wanted = shadow_name(name)
+        names = {box.name: box for box in self._boxes.values() if box.account_id == account_id}
+        found = names.get(wanted)
+        if found and found.selectable:
+            return found
+        if found:
+            del self._boxes[found.mailbox_id]
+        for above in parents(wanted):
+            if above not in names:
+                self._new_box(account_id, above).selectable = False
+        return self._new_box(account_id, wanted)
+
+    def _trim(self, account_id: int, undelete_bytes: int) -> list[Box]:
+        """Drops the oldest deleted messages if they are too many octets; gives the mailboxes that changed."""
+        boxes = [box for box in self._boxes.values() if box.account_id == account_id and is_shadow(box.name)]
+        excess = sum(box.size_bytes for box in boxes)
+        if excess <= undelete_bytes:
+            return []
+        excess -= undelete_bytes * KEPT_PERCENT // 100
+        aged = [(one.saved_at, box.mailbox_id, uid, one) for box in boxes for uid, one in box.messages.items()]
+        changed: dict[int, Box] = {}
+        for _, mailbox_id, uid, one in sorted(aged, key=lambda each: each[:3]):
+            if excess <= 0:
+                break
+            box = changed[mailbox_id] = self._boxes[mailbox_id]
+            box.mod_seq += 1
+            box.remove([uid])
+            excess -= one.body.summary.size_bytes
+        return list(changed.values())
+
+    # --- annotations
+
+    async def annotations(self, mailbox_id: int, account_id: int) -> Sequence[Annotation]:
+        return sorted(self._annotated.get((mailbox_id, account_id), {}).items())
+
+    async def annotate(self, mailbox_id: int, account_id: int, entries: Sequence[tuple[str, bytes | None]]) -> None:
+        if mailbox_id and mailbox_id not in self._boxes:
+            raise NotFound("There is no such mailbox")
+        now = dict(self._annotated.get((mailbox_id, account_id), {}))
+        for entry, value in entries:
+            if value is None:
+                now.pop(entry, None)
+            else:
+                now[entry] = value
+        if len(now) > self._settings().max_annotations and any(value is not None for _, value in entries):
+            raise Permanent("Too many annotations", code=552, enhanced="5.2.2", imap_code="METADATA TOOMANY")
+        self._annotated[mailbox_id, account_id] = now
+
+    # --- expiry
+
+    async def expiring(self, after: int, limit: int) -> Sequence[tuple[int, int, str, str]]:
+        found: list[tuple[int, int, str, str]] = []
+        for mailbox_id, box in sorted(self._boxes.items()):
+            value = self._annotated.get((mailbox_id, 0), {}).get(ENTRY)
+            wanted = value is not None or box.special_use in ("\\Trash", "\\Junk")
+            if mailbox_id > after and wanted and box.messages and box.selectable and not is_shadow(box.name):
+                found.append((mailbox_id, box.account_id, box.special_use, (value or b"").decode()))
+        return found[:limit]
+
+    async def expired(self, mailbox_id: int, expiry: Expiry, now: float, limit: int) -> Sequence[int]:
+        box = self._boxes.get(mailbox_id)
+        messages = box.messages if box else {}
+        beyond = set(list(messages)[: -expiry.keep]) if expiry.keep else set[int]()
+        before = now - expiry.days * DAY_S if expiry.days else 0.0
+        out = [uid for uid, one in messages.items() if one.saved_at < before or uid in beyond]
+        if expiry.only:
+            out = [uid for uid in out if bool(messages[uid].flags & SEEN) == (expiry.only == "read")]
+        return out[:limit]
