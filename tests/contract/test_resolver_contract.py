@@ -62,6 +62,13 @@ async def test_addresses_are_of_both_families(resolver: Resolver) -> None:
     assert list(await resolver.addresses("c.faraway.test")) == ["2001:db8::3"]
 
 
+async def test_one_family_alone(resolver: Resolver) -> None:
+    assert sorted(await resolver.a("a.faraway.test")) == ["192.0.2.1", "192.0.2.2"]
+    assert list(await resolver.aaaa("a.faraway.test")) == ["2001:db8::1"]
+    assert list(await resolver.aaaa("b.faraway.test")) == []
+    assert list(await resolver.a("nowhere.test")) == []
+
+
 async def test_texts_are_joined_however_long(resolver: Resolver) -> None:
     assert list(await resolver.txt("faraway.test")) == ["v=spf1 -all"]
     assert list(await resolver.txt("long.test")) == [LONG]
@@ -83,7 +90,9 @@ async def test_no_such_name_and_no_such_record_are_empty_and_told_apart(resolver
     assert not await resolver.exists("nowhere.test")
 
 
-@pytest.mark.parametrize("name", ["a" * 64 + ".test", ".".join(["a" * 60] * 5) + ".test", "two..dots.test", "", "ü.test"])
+@pytest.mark.parametrize(
+    "name", ["back\\slash\\999.test", "a" * 64 + ".test", ".".join(["a" * 60] * 5) + ".test", "two..dots.test", "", "ü.test"]
+)
 async def test_names_that_cannot_be_are_no_failure(resolver: Resolver, name: str) -> None:
     assert list(await resolver.mx(name)) == []
     assert list(await resolver.addresses(name)) == []
@@ -157,3 +166,49 @@ async def test_a_flood_of_questions_is_bounded() -> None:
     overload = [result for result in results if isinstance(result, Temporary) and result.cause == "resolver overloaded"]
     assert len(results) == 400
     assert len(overload) == 400 - 256
+
+
+async def test_when_all_servers_are_silent_questions_fail_at_once_until_one_is_tried_again(
+    knot: Knot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posthouse.backends.dns.SILENCE_S", 0.3)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        resolver = DnsResolver([f"127.0.0.1:{silent.getsockname()[1]}"], budget_s=0.1)
+        asked = (resolver.txt(f"n{number}.test") for number in range(5))
+        assert all(isinstance(result, Temporary) for result in await asyncio.gather(*asked, return_exceptions=True))
+        started = time.monotonic()
+        for number in range(100):
+            with pytest.raises(Temporary) as failure:
+                await resolver.txt(f"m{number}.test")
+        assert time.monotonic() - started < 0.1
+        assert failure.value.cause == "no name server has answered for some seconds"
+        tried = await _until_tried(resolver)
+    assert "no name server" not in tried
+
+
+async def _until_tried(resolver: DnsResolver) -> str:
+    """The cause of the first failure that is not the quick one: a question went out again."""
+    while True:
+        try:
+            await resolver.txt("again.test")
+        except Temporary as error:
+            if not error.cause.startswith("no name server"):
+                return error.cause
+        await asyncio.sleep(0.02)
+
+
+async def test_servers_that_answer_again_are_used_again(knot: Knot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posthouse.backends.dns.SILENCE_S", 0.05)
+    monkeypatch.setattr("posthouse.backends.dns.SILENCES", 1)
+    resolver = DnsResolver([knot.address], budget_s=0.5)
+    resolver._note_silence()
+    with pytest.raises(Temporary):
+        await resolver.txt("faraway.test")
+    for _ in range(100):
+        try:
+            assert list(await resolver.txt("faraway.test")) == ["v=spf1 -all"]
+            break
+        except Temporary:
+            await asyncio.sleep(0.01)
+    assert len(await resolver.mx("faraway.test")) == 3

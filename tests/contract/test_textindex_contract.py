@@ -96,6 +96,13 @@ async def test_every_script_is_found_by_any_part_of_it(indexed: Indexed, body: s
     assert await found(indexed, wanted, "body") == {there}
 
 
+async def test_the_very_last_characters_of_a_message_are_found(indexed: Indexed) -> None:
+    there, _ = await indexed.add(message(body="会议纪要").rstrip(), message(body="x"))
+    await indexed.catch_up()
+    for wanted in ("要", "纪要", "议纪要"):
+        assert await found(indexed, wanted, "body") == {there}
+
+
 async def test_dotless_i_is_no_dotted_i_as_in_the_search_itself(indexed: Indexed) -> None:
     await indexed.add(message(body="kızlar"))
     await indexed.catch_up()

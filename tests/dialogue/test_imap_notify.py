@@ -91,26 +91,33 @@ async def test_status_of_all_is_told_at_once_when_asked(world: World) -> None:
     assert "(MESSAGES 2 UIDNEXT 3 " in found[1]
 
 
+async def next_name(client: Client) -> str:
+    """The next line, but for those about the tree of deleted messages, which comes and goes by itself."""
+    while "Deleted Messages" in (line := await client.next_line()):
+        pass
+    return line
+
+
 async def test_names_that_come_go_and_change(world: World) -> None:
     one, two = await pair(world)
     await one.do("NOTIFY SET (PERSONAL (MailboxName SubscriptionChange))")
     await two.do("CREATE a/b")
-    assert await one.next_line() == '* LIST (\\HasChildren) "/" a'
-    assert await one.next_line() == '* LIST (\\HasNoChildren) "/" a/b'
+    assert await next_name(one) == '* LIST (\\HasChildren) "/" a'
+    assert await next_name(one) == '* LIST (\\HasNoChildren) "/" a/b'
     await two.do("RENAME a/b c")
-    assert await one.next_line() == '* LIST (\\HasNoChildren) "/" c ("OLDNAME" (a/b))'
+    assert await next_name(one) == '* LIST (\\HasNoChildren) "/" c ("OLDNAME" (a/b))'
     await two.do("SUBSCRIBE c")
-    assert await one.next_line() == '* LIST (\\HasNoChildren \\Subscribed) "/" c'
+    assert await next_name(one) == '* LIST (\\HasNoChildren \\Subscribed) "/" c'
     await two.do("UNSUBSCRIBE c")
-    assert await one.next_line() == '* LIST (\\HasNoChildren) "/" c'
+    assert await next_name(one) == '* LIST (\\HasNoChildren) "/" c'
     await two.do("SUBSCRIBE later")
-    assert await one.next_line() == '* LIST (\\NonExistent \\Subscribed) "/" later'
+    assert await next_name(one) == '* LIST (\\NonExistent \\Subscribed) "/" later'
     await two.do("DELETE c")
-    assert await one.next_line() == '* LIST (\\NonExistent) "/" c'
+    assert await next_name(one) == '* LIST (\\NonExistent) "/" c'
     await two.do("CREATE a/b")
-    assert await one.next_line() == '* LIST (\\HasNoChildren) "/" a/b'
+    assert await next_name(one) == '* LIST (\\HasNoChildren) "/" a/b'
     await two.do("DELETE a")
-    assert await one.next_line() == '* LIST (\\Noselect \\HasChildren) "/" a'
+    assert await next_name(one) == '* LIST (\\Noselect \\HasChildren) "/" a'
 
 
 async def test_the_selected_mailbox_is_told_between_commands(world: World) -> None:

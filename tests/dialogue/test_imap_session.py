@@ -164,7 +164,7 @@ async def test_id_namespace_and_capability(world: World) -> None:
         S: * ID ("name" "Posthouse")
         S: a1 OK ...
         C: a2 NAMESPACE
-        S: * NAMESPACE (("" "/")) NIL NIL
+        S: * NAMESPACE (("" "/")) (("Other Users/" "/")) (("Shared/" "/"))
         S: a2 OK ...
         C: a3 CAPABILITY
         S: * CAPABILITY IMAP4rev1 IMAP4rev2 ...APPENDLIMIT=134217728 COMPRESS=DEFLATE

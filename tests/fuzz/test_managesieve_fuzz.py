@@ -9,8 +9,9 @@ from posthouse.protocols.managesieve.commands import AuthData
 from posthouse.protocols.managesieve.core import ManageSieveCore, Refusal
 
 PIECES = st.sampled_from(
-    [b"NOOP", b"PUTSCRIPT", b"AUTHENTICATE", b"LISTSCRIPTS", b" ", b"\r\n", b'"a"', b'"', b"{3+}\r\nabc", b"{5}\r\n", b"{99999999999+}",
-     b"{9000+}\r\n", b"*", b"\\", b"\0", b"\xff", b"12", b'"PLAIN"', b"STARTTLS", b"\n", b'"dGVzdA=="', b"x" * 9000]
+    [b"NOOP", b"PUTSCRIPT", b"AUTHENTICATE", b"LISTSCRIPTS", b" ", b"\r\n", b'"a"', b'"', b"{3+}\r\nabc", b"{5}\r\n",
+     b"{99999999999+}", b"{9000+}\r\n", b"*", b"\\", b"\0", b"\xff", b"12", b'"PLAIN"', b"STARTTLS", b"\n", b'"dGVzdA=="',
+     b"x" * 9000]
 )  # fmt: skip
 
 

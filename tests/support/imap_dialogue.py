@@ -202,11 +202,20 @@ class World:
         self.clients.append(client)
         return client
 
-    async def login(self, address: str = "127.0.0.1") -> Client:
+    async def add_user(self, text: str) -> int:
+        """Another user with the same password; gives the account's number."""
+        address = Address.parse(text)
+        if await self.directory.domain(address.domain) is None:
+            await self.directory.add_domain(address.domain)
+        secret = "plain:" + PASSWORD
+        account = await self.directory.add_account(address, full_name="", role="user", secret=secret, scram="")
+        return account.account_id
+
+    async def login(self, address: str = "127.0.0.1", *, user: str = LOGIN) -> Client:
         """A client that has read the greeting and is logged in."""
         client = self.connect(address)
         await client.next_line()
-        done = await client.do(f"LOGIN {LOGIN} {PASSWORD}")
+        done = await client.do(f"LOGIN {user} {PASSWORD}")
         assert done[-1].startswith("OK "), done
         return client
 

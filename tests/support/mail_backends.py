@@ -18,6 +18,7 @@ from posthouse.backends.sqlite.spool import SqliteSpool
 from posthouse.backends.sqlite.writer import MailWriterThread
 from posthouse.base.clock import ManualClock
 from posthouse.formats.mime import summarise
+from posthouse.interfaces.limits import Allowances, unlimited
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.spool import Spool
@@ -27,7 +28,7 @@ from posthouse.model.mailbox import NewMessage
 from posthouse.model.plan import Acceptance, Destination, ToMailbox, ToQueue
 from posthouse.model.settings import StoreSettings
 
-KINDS = ("memory", "sqlite")
+KINDS = ("memory", "sqlite", "sqlite uncompressed")
 LIFETIME_S = 1000.0
 
 
@@ -44,23 +45,23 @@ class MailBackends:
 
 
 @asynccontextmanager
-async def mail_backends(kind: str, folder: Path) -> AsyncIterator[MailBackends]:
+async def mail_backends(kind: str, folder: Path, *, allowances: Allowances = unlimited) -> AsyncIterator[MailBackends]:
     """``kind`` is one of KINDS."""
     clock = ManualClock()
     told: list[Committed] = []
-    settings = StoreSettings(max_mailboxes=20, max_mailbox_depth=5)
+    settings = StoreSettings(max_mailboxes=20, max_mailbox_depth=5, compression="uncompressed" not in kind)
     if kind == "memory":
-        store = MemoryMailStore(clock=clock, settings=lambda: settings, on_committed=told.append)
+        store = MemoryMailStore(clock=clock, settings=lambda: settings, on_committed=told.append, allowances=allowances)
         spool = MemorySpool(clock=clock, lifetime_s=lambda: LIFETIME_S, on_committed=told.append)
-        yield MailBackends(store, MemorySink(store, spool), spool, clock, told, settings)
+        yield MailBackends(store, MemorySink(store, spool, allowances=allowances), spool, clock, told, settings)
         return
     path = folder / "mail.db"
     writer = MailWriterThread(path, told.append, clock=clock)
     writer.start()
     gate = LocalGate(writer)
-    real_store = SqliteMailStore(gate, path, settings=lambda: settings)
-    real_spool = SqliteSpool(gate, path, lifetime_s=lambda: LIFETIME_S)
-    sink = SqliteSink(gate, path, lifetime_s=lambda: LIFETIME_S)
+    real_store = SqliteMailStore(gate, path, settings=lambda: settings, allowances=allowances)
+    real_spool = SqliteSpool(gate, path, lifetime_s=lambda: LIFETIME_S, packer=real_store.packer)
+    sink = SqliteSink(gate, path, lifetime_s=lambda: LIFETIME_S, allowances=allowances, packer=real_store.packer)
     try:
         yield MailBackends(real_store, sink, real_spool, clock, told, settings)
     finally:

@@ -11,9 +11,11 @@ from collections import Counter
 from pathlib import Path
 
 import apsw
+import zstandard
 
 from posthouse.model.mailbox import DELETED, SEEN
 
+_PLAIN = zstandard.ZstdDecompressor()
 _BITS = {"seen": SEEN, "deleted": DELETED}
 _COUNTERS = """
 SELECT name, message_count, size_bytes, unseen, deleted, uid_next, mod_seq,
@@ -66,15 +68,27 @@ def _mail(data: Path) -> list[str]:
 
 
 def _contents(connection: apsw.Connection, data: Path) -> list[str]:
+    """Every content, unpacked: coding 0 plain, 1 zstd, from 2 on with that dictionary."""
+    packers = {
+        number: zstandard.ZstdDecompressor(zstandard.ZstdCompressionDict(octets))
+        for number, octets in connection.execute("SELECT dictionary_id, octets FROM dictionary")
+    }
     wrong: Counter[str] = Counter()
-    for digest, size, octets in connection.execute(
-        "SELECT digest, size_bytes, octets FROM body JOIN content USING (body_id) WHERE NOT in_file"
+    for digest, size, coding, octets in connection.execute(
+        "SELECT digest, size_bytes, coding, octets FROM body JOIN content USING (body_id) WHERE NOT in_file"
     ):
-        if len(octets) != size or hashlib.sha256(octets).digest() != digest:
+        content = packers.get(coding, _PLAIN).decompress(octets) if coding else octets
+        if len(content) != size or hashlib.sha256(content).digest() != digest:
             wrong["contents in the database that do not fit their digest"] += 1
     for digest, size in connection.execute("SELECT digest, size_bytes FROM body WHERE in_file"):
-        path = data / "blobs" / digest.hex()[:2] / digest.hex()[2:]
-        octets = path.read_bytes() if path.exists() else b""
-        if len(octets) != size or hashlib.sha256(octets).digest() != digest:
+        content = _file(data / "blobs" / digest.hex()[:2] / digest.hex()[2:])
+        if len(content) != size or hashlib.sha256(content).digest() != digest:
             wrong["contents in files that do not fit their digest"] += 1
     return [f"{count} {what}" for what, count in wrong.items()]
+
+
+def _file(path: Path) -> bytes:
+    packed = path.with_suffix(".zst")
+    if packed.exists():
+        return _PLAIN.decompress(packed.read_bytes())
+    return path.read_bytes() if path.exists() else b""

@@ -7,6 +7,7 @@ It is kept in the virtual environment. Where the package index cannot be reached
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import tarfile
@@ -51,7 +52,7 @@ class Zone:
         records = self._names.get(name.lower().rstrip("."), [])
         if not records and name.lower().startswith("error."):
             raise Temporary("no answer")
-        values = []
+        values: list[Any] = []
         for type_, value in records:
             if type_ == "CNAME" and kind != "CNAME" and depth < 5:
                 return self._ask(value, kind, depth + 1)
@@ -124,7 +125,9 @@ def _text() -> str:
             return ""
         text = found
         KEPT.parent.mkdir(parents=True, exist_ok=True)
-        KEPT.write_bytes(text)
+        fresh = KEPT.with_suffix(f".{os.getpid()}")
+        fresh.write_bytes(text)
+        fresh.replace(KEPT)
     assert hashlib.sha256(text).hexdigest() == SHA256, f"{KEPT} is not the suite that these tests were written for"
     return text.decode()
 

@@ -107,7 +107,11 @@ class Stress:
         top = (self.truth.uid_next if uid else len(player.view.mails)) + (self.random.random() < 0.05)
 
         def one() -> str:
-            return "*" if self.random.random() < 0.1 else str(self.random.randint(1, max(top, 1)))
+            if self.random.random() < 0.1:
+                return "*"
+            if uid and self.truth.mails and self.random.random() < 0.8:
+                return str(self.random.choice(list(self.truth.mails)))
+            return str(self.random.randint(1, max(top, 1)))
 
         return self.random.choice([one(), f"{one()}:{one()}", "1:*", f"{one()},{one()},{one()}:{one()}"])
 
@@ -182,9 +186,13 @@ class Stress:
         if not silent:
             assert set(alive) <= {event.uid for event in answer.of("FETCH")}, (answer, alive)
 
+    def _some_mod_seq(self) -> int:
+        """One at which some of the messages were changed, some not yet."""
+        return self.random.choice([mail.mod_seq for mail in self.truth.mails.values()] or [1])
+
     def _conditional_store(self, player: Player) -> None:
         text, flags = self._set(player, uid=True), self._some_flags() | {"$a"}
-        since = self.random.randint(max(1, self.truth.mod_seq - 20), self.truth.mod_seq)
+        since = self._some_mod_seq()
         targets = self._targets(player, text, uid=True) or []
         refused = [one for one in targets if self.truth.mails[one].mod_seq > since]
 
@@ -198,7 +206,7 @@ class Stress:
         assert answer.status == "OK" and told == refused, (answer, refused)
 
     def _changed_since(self, player: Player) -> None:
-        since = self.random.randint(max(1, self.truth.mod_seq - 20), self.truth.mod_seq)
+        since = self._some_mod_seq()
         answer = self._do(player, Command(("FETCH", "1:*", "(FLAGS)", f"(CHANGEDSINCE {since})"), uid=True))
         right = [uid for uid, mail in self.truth.mails.items() if mail.mod_seq > since]
         told = answer.of("FETCH")[-len(right) :] if right else []

@@ -82,7 +82,7 @@ def test_thunderbird_logs_in_and_synchronises(node: Node, user: str) -> None:
         offered = wire.good("CAPABILITY").lines[0].decode().split()
         assert {"ID", "NAMESPACE", "ENABLE", "CONDSTORE", "LIST-EXTENDED", "SPECIAL-USE", "COMPRESS=DEFLATE"} <= set(offered)
         assert wire.good('ID ("name" "Thunderbird" "version" "128.5.0")').of("ID")
-        assert wire.good("NAMESPACE").lines == [b'* NAMESPACE (("" "/")) NIL NIL']
+        assert wire.good("NAMESPACE").lines == [b'* NAMESPACE (("" "/")) (("Other Users/" "/")) (("Shared/" "/"))']
         wire.good("ENABLE UTF8=ACCEPT")
         wire.good("COMPRESS DEFLATE")
         wire.compress()

@@ -175,7 +175,7 @@ def test_a_tree_of_mailboxes_is_made_renamed_subscribed_and_deleted(client: imap
 
 @pytest.mark.spec_part("IMP-1")
 def test_namespace_id_and_capabilities(client: imaplib.IMAP4) -> None:
-    assert ok(client.namespace()) == [b'(("" "/")) NIL NIL']
+    assert ok(client.namespace()) == [b'(("" "/")) (("Other Users/" "/")) (("Shared/" "/"))']
     imaplib.Commands["ID"] = ("NONAUTH", "AUTH", "SELECTED")
     assert client._simple_command("ID", '("name" "imaplib" "version" "3.11")')[0] == "OK"
     assert b'"posthouse"' in client.response("ID")[1][0].lower()

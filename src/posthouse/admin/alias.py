@@ -9,6 +9,7 @@ from posthouse.admin.arguments import UsageError
 from posthouse.admin.context import Context
 from posthouse.admin.operation import operation
 from posthouse.base.errors import AlreadyExists
+from posthouse.directory.identities import GROUP
 from posthouse.model.account import Alias
 from posthouse.model.address import Address
 
@@ -62,3 +63,4 @@ async def delete(context: Context, alias: Address) -> None:
     """
     context.require_domain(alias.domain)
     await context.directory_writer.delete_alias(alias)
+    await context.store.forget_identifier(GROUP + alias.key)

@@ -19,17 +19,23 @@ from typing import Any, Literal, NewType
 from posthouse.base.errors import BadValue
 from posthouse.model.address import Address, normal_domain
 
-Kind = Literal["text", "integer", "number", "flag", "switch", "address", "domain", "secret", "document", "choice", "moment"]
+Kind = Literal[
+    "text", "integer", "number", "flag", "switch", "address", "domain", "secret", "document", "choice", "moment", "amount"
+]
 
 DomainName = NewType("DomainName", str)
 """A domain in lower case and A-label form."""
 Moment = NewType("Moment", float)
 """Seconds since 1970; written as ``2h`` (that long ago) or as an ISO date and time (UTC unless it says otherwise)."""
+Amount = NewType("Amount", int)
+"""A number that may have a unit (``500M``, ``2GiB``); ``none`` is 0, ``inherit`` is -1: what stands elsewhere holds."""
 Document = NewType("Document", str)
 """A text of many lines: standard input at the shell, a literal in the protocol."""
 
 _AGO = re.compile(r"(\d{1,9})\s*(s|m|min|h|d|w)")
 _AGO_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([kmgt]?)(?:i?b)?")
+_AMOUNT_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _HELP_LINE = re.compile(r"\s*(\w+): (.+)")
 _MAX_WORD = 1 << 20
 
@@ -94,6 +100,7 @@ _KINDS: dict[object, Kind] = {
     Secret: "secret",
     DomainName: "domain",
     Moment: "moment",
+    Amount: "amount",
     Document: "document",
 }
 _NEEDED = {"integer": "a whole number", "number": "a number", "flag": "on or off", "switch": "on or off"}
@@ -233,7 +240,11 @@ def parse_value(argument: Argument, text: str, *, now: float, domain: str = "") 
     try:
         return _convert(argument.kind, text, now, domain)
     except (ValueError, OverflowError) as error:
-        why = f" ({error})" if argument.kind in ("address", "domain", "moment") else f": {_NEEDED[argument.kind]} is needed"
+        why = (
+            f" ({error})"
+            if argument.kind in ("address", "domain", "moment", "amount")
+            else f": {_NEEDED[argument.kind]} is needed"
+        )
         raise BadValue(f"{argument.word}: {text!r} does not fit{why}") from None
 
 
@@ -250,7 +261,19 @@ def _convert(kind: Kind, text: str, now: float, domain: str) -> object:
         return DomainName(normal_domain(text))
     if kind == "moment":
         return Moment(parse_moment(text, now))
+    if kind == "amount":
+        return Amount(parse_amount(text))
     return Address.parse(f"{text}@{domain}" if domain and "@" not in text else text)
+
+
+def parse_amount(text: str) -> int:
+    """Raises ValueError."""
+    word = text.strip().lower()
+    if word in ("none", "inherit"):
+        return 0 if word == "none" else -1
+    if match := _AMOUNT.fullmatch(word):
+        return int(float(match[1]) * _AMOUNT_UNITS[match[2]])
+    raise ValueError("an amount is written as 1000, 500M, 2G, none or inherit")
 
 
 def parse_moment(text: str, now: float) -> float:

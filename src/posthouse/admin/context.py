@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from posthouse.admin.nodecontrol import NodeControl
 from posthouse.base.clock import Clock
@@ -23,9 +24,13 @@ from posthouse.interfaces.scripts import Scripts, ScriptsWriter
 from posthouse.interfaces.signing_keys import SigningKeys, SigningKeysWriter
 from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.spool import Spool
+from posthouse.interfaces.store_care import StoreCare
 from posthouse.interfaces.textindex import TextIndex
 from posthouse.interfaces.traces import TraceLog
 from posthouse.model.account import Account, Role
+
+if TYPE_CHECKING:
+    from posthouse.migration.jobs import MigrationJobs
 
 Checker = Callable[[], Awaitable[Sequence[str]]]
 """Looks through the whole mail store; gives one line for each thing that is wrong, nothing when it is sound."""
@@ -44,6 +49,7 @@ class Context:
 
     ``domain`` is the current domain of a protocol session: bare names belong to it, lists show only it; "" means none.
     ``clear_index`` throws the full-text index away, so that it is made anew; both are None where there is no index.
+    ``care`` is None where the store looks after itself.
     """
 
     clock: Clock
@@ -74,6 +80,8 @@ class Context:
     domain: str = ""
     text_index: TextIndex | None = None
     clear_index: Callable[[], None] | None = None
+    care: StoreCare | None = None
+    migrations: MigrationJobs | None = None
 
     def asked_by(self, who: str, role: Role, via: str, domain: str = "") -> Context:
         """The same services for one caller."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from posthouse.admin.arguments import DomainName
-from posthouse.admin.context import Context
+from posthouse.admin.arguments import Amount, DomainName
+from posthouse.admin.context import Context, NotAllowed
+from posthouse.admin.cos import said
 from posthouse.admin.operation import operation
+from posthouse.admin.quota import count_in
 from posthouse.base.errors import BadValue, NotFound
+from posthouse.directory.identities import DOMAIN
 from posthouse.model.account import Domain
 from posthouse.model.address import Address
+from posthouse.model.limits import DomainTerms, checked_class_name
+from posthouse.model.namespaces import shared_account_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +62,79 @@ async def show(context: Context, domain: DomainName) -> DomainRow:
 
 
 @operation("domain set", role="domain-administrator", scope="domain")
-async def set_(context: Context, domain: DomainName, *, catch_all: str | None = None, enabled: bool | None = None) -> DomainRow:
+async def set_(  # noqa: PLR0913 - the signature is the operation's syntax
+    context: Context,
+    domain: DomainName,
+    *,
+    catch_all: str | None = None,
+    enabled: bool | None = None,
+    cos: str | None = None,
+    quota_bytes: Amount | None = None,
+    quota_messages: Amount | None = None,
+    user_quota_bytes: Amount | None = None,
+    user_quota_messages: Amount | None = None,
+    user_quota_mailboxes: Amount | None = None,
+    undelete_bytes: Amount | None = None,
+) -> DomainRow:
     """Changes a domain.
 
     Args:
         domain: name of the domain.
         catch_all: address that receives mail for unknown users; an empty one refuses them.
         enabled: on or off; mail for a domain that is off is not accepted.
+        cos: class of service of its users; an empty one for none.
+        quota_bytes: mail of all its users together, such as 100G; none for no limit.
+        quota_messages: messages of all its users together.
+        user_quota_bytes: mail of each user for whom nothing else is said; inherit for what class and site say.
+        user_quota_messages: messages of each such user.
+        user_quota_mailboxes: mailboxes of each such user.
+        undelete_bytes: deleted messages kept for each such user; none for not keeping any.
     """
     context.require_domain(domain)
-    if catch_all is None and enabled is None:
-        raise BadValue("nothing to change: give --catch-all or --enabled")
+    limits = said(
+        quota_bytes=user_quota_bytes,
+        quota_messages=user_quota_messages,
+        quota_mailboxes=user_quota_mailboxes,
+        undelete_bytes=undelete_bytes,
+    )
+    together = said(quota_bytes=quota_bytes, quota_messages=quota_messages)
+    if not limits and not together and (catch_all, enabled, cos) == (None, None, None):
+        raise BadValue("nothing to change: give --catch-all, --enabled, --cos or a limit")
+    if limits or together or cos is not None:
+        await _set_terms(context, await _domain(context, domain), cos, limits, together)
     wanted = None if catch_all is None else _catch_all(catch_all)
     return _row(await context.directory_writer.change_domain(domain, catch_all=wanted, enabled=enabled))
 
 
 @operation("domain delete", role="administrator")
 async def delete(context: Context, domain: DomainName) -> None:
-    """Deletes a domain that has neither users nor aliases any more.
+    """Deletes a domain that has neither users nor aliases any more, with its shared mailboxes.
 
     Args:
         domain: name of the domain.
     """
+    gone = await _domain(context, domain)
     await context.directory_writer.delete_domain(domain)
+    await context.store.delete_account(shared_account_id(gone.domain_id))
+    await context.store.forget_identifier(DOMAIN + domain)
+
+
+async def _set_terms(
+    context: Context, domain: Domain, cos: str | None, limits: dict[str, int], together: dict[str, int]
+) -> None:
+    """What a domain may use is for the administrators of the site to say."""
+    if context.role == "domain-administrator":
+        raise NotAllowed("the limits of a domain are set by an administrator")
+    terms = await context.limits.domain_terms(domain.name)
+    changed = DomainTerms(
+        terms.cos if cos is None else checked_class_name(cos) if cos else "",
+        terms.limits.changed(limits),
+        max(together.get("quota_bytes", terms.quota_bytes), 0),
+        max(together.get("quota_messages", terms.quota_messages), 0),
+    )
+    await context.limits_writer.put_domain_terms(domain.name, changed)
+    if together:
+        await count_in(context, domain)
 
 
 async def _domain(context: Context, name: str) -> Domain:

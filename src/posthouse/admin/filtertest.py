@@ -12,6 +12,7 @@ from posthouse.admin.context import Context
 from posthouse.admin.filterowner import Owner, owner_of, script_of
 from posthouse.admin.operation import operation
 from posthouse.base.errors import NotFound
+from posthouse.content import filetypes
 from posthouse.content.sieve import Facts, MessageView, Result, compile_script, execute
 from posthouse.content.sieve.actions import Action, Change, Keep
 from posthouse.content.sieve.lookups import HouseLookups, Sources
@@ -89,7 +90,7 @@ async def test(  # noqa: PLR0913 - the signature is the operation's syntax
     content = await _content(context, who, message)
     summary = summarise(content)
     facts = Facts(
-        message=MessageView(content, summary.root),
+        message=MessageView(content, summary.root, filetypes.inspect),
         now=context.clock.now(),
         sender=sender or next(iter(summary.from_addresses), ""),
         recipient=str(recipient or (who.account.address if who.account else "")),

@@ -13,6 +13,7 @@ from posthouse.base.errors import BadValue, NotFound
 from posthouse.model.account import Account
 from posthouse.model.address import Address
 from posthouse.model.mailbox import INBOX, MailboxInfo
+from posthouse.model.undelete import is_shadow
 
 _PAGE = 500
 
@@ -46,13 +47,16 @@ async def list_(context: Context, which: str = "*", start: int = 0, count: int =
         raise BadValue("start is 0 or more, count is 1 or more")
     if "@" in which and not set("*%") & set(which):
         account = await _owner(context, which)
-        rows = [_row(info) for info in await context.store.mailboxes(account.account_id)]
+        found_here = await context.store.mailboxes(account.account_id)
+        rows = [_row(info) for info in found_here if not is_shadow(info.name)]
         return rows[start : start + count]
     found: list[MailboxRow] = []
     fits = name_pattern(which or "*")
     async for account in _accounts(context):
         for info in await context.store.mailboxes(account.account_id):
             name = flat_name(account.address, info.name, bare=account.address.domain == context.domain)
+            if is_shadow(info.name):
+                continue
             if fits.fullmatch(name) or fits.fullmatch(name.removeprefix("user.")):
                 found.append(_row(info, name))
         if len(found) >= start + count:

@@ -18,8 +18,9 @@ from posthouse.base.errors import MailError
 from posthouse.interfaces.configuration import AuditEntry
 
 _MODULES = (
-    "domain", "user", "alias", "route", "mailbox", "filter", "filtertest", "wordlist", "setting", "group", "queue",
-    "mail", "node", "certificate", "dkim", "store", "search", "audit", "help",
+    "domain", "user", "cos", "quota", "alias", "route", "mailbox", "share", "sharedmailbox", "expiry", "undelete", "filter",
+    "filtertest", "wordlist", "setting", "group", "queue", "mail", "node", "certificate", "dkim", "store", "search",
+    "migration", "audit", "help",
 )  # fmt: skip
 _MAX_OUTCOME = 500
 

@@ -27,6 +27,14 @@ text, setting import reads that text.""",
 Mail for elsewhere waits in the queue until it is delivered or given up. queue list shows it, queue show ID tells what the
 other side answered. queue retry tries now, queue hold keeps, queue release lets go, queue delete takes out without notice.
 Settings of the queue are set by setting set queue.NAME VALUE.""",
+    "filters": """\
+Filters stand at three levels: --system before all others, --domain NAME, --user ADDRESS. Each is kept as readable Sieve, so
+users may also write scripts of their own and upload them by ManageSieve; what is no filter in our form stays as it is.
+    filter add News --user jane@example.com --when "subject contains news offer; not from is boss@example.com"
+        --match any --do "move_to News create; set_flags \\Seen"
+A condition is [not] FIELD OPERATOR VALUE..., an action its name and what it needs; a wrong word is answered by the list of
+right ones. Operators: is, contains, starts, ends, matches (* and ?), regex, greater, less, at_least, exists.
+filter test --user ADDRESS < message tells what would happen and why, test by test. Word lists for filters: wordlist add.""",
     "tracing": """\
 Every message has a trace id, which is in the reply to its sender and in its Received header. mail trace WORD tells its
 story; WORD is a trace id, a Message-ID or an address. --sender, --recipient, --since narrow the search.""",

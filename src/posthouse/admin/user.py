@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from posthouse.admin.arguments import Secret
+from posthouse.admin.arguments import Amount, Secret
 from posthouse.admin.context import Context
+from posthouse.admin.cos import said
 from posthouse.admin.operation import operation
 from posthouse.base.errors import BadValue, NotFound
 from posthouse.model.account import Account, Role
 from posthouse.model.address import Address
+from posthouse.model.limits import UserTerms, checked_class_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class UserDetail:
     mailboxes: int
     messages: int
     size_bytes: int
+    cos: str
     aliases: tuple[str, ...]
 
 
@@ -98,16 +101,18 @@ async def show(context: Context, address: Address) -> UserDetail:
         address: the user's address.
     """
     account = await find(context, address)
-    mailboxes = await context.store.mailboxes(account.account_id)
+    await context.store.mailboxes(account.account_id)  # makes the default ones for a new user
+    used = await context.store.usage(account.account_id)
     aliases = await context.directory.aliases(domain=context.own_domain)
     return UserDetail(
         address=str(account.address),
         name=account.full_name,
         role=account.role,
         enabled=account.enabled,
-        mailboxes=len(mailboxes),
-        messages=sum(mailbox.exists for mailbox in mailboxes),
-        size_bytes=sum(mailbox.size_bytes for mailbox in mailboxes),
+        mailboxes=used.mailboxes,
+        messages=used.messages,
+        size_bytes=used.size_bytes,
+        cos=(await context.limits.user_terms(address)).cos,
         aliases=tuple(
             str(alias.address) for alias in aliases if any(target.key == account.address.key for target in alias.targets)
         ),
@@ -115,8 +120,18 @@ async def show(context: Context, address: Address) -> UserDetail:
 
 
 @operation("user set", role="domain-administrator", scope="domain")
-async def set_(
-    context: Context, address: Address, *, name: str | None = None, role: Role | None = None, enabled: bool | None = None
+async def set_(  # noqa: PLR0913 - the signature is the operation's syntax
+    context: Context,
+    address: Address,
+    *,
+    name: str | None = None,
+    role: Role | None = None,
+    enabled: bool | None = None,
+    cos: str | None = None,
+    quota_bytes: Amount | None = None,
+    quota_messages: Amount | None = None,
+    quota_mailboxes: Amount | None = None,
+    undelete_bytes: Amount | None = None,
 ) -> UserRow:
     """Changes a user.
 
@@ -125,12 +140,30 @@ async def set_(
         name: full name.
         role: what the user may do besides reading their mail.
         enabled: on or off; a user who is off cannot log in, their mail is kept.
+        cos: class of service; an empty one for none.
+        quota_bytes: mail, such as 2G; none for no limit, inherit for what class, domain and site say.
+        quota_messages: messages.
+        quota_mailboxes: mailboxes.
+        undelete_bytes: deleted messages kept; none for not keeping any.
     """
-    context.require_account(await find(context, address))
-    if name is None and role is None and enabled is None:
-        raise BadValue("nothing to change: give --name, --role or --enabled")
+    account = await find(context, address)
+    context.require_account(account)
+    changes = said(
+        quota_bytes=quota_bytes,
+        quota_messages=quota_messages,
+        quota_mailboxes=quota_mailboxes,
+        undelete_bytes=undelete_bytes,
+    )
+    if not changes and (name, role, enabled, cos) == (None, None, None, None):
+        raise BadValue("nothing to change: give --name, --role, --enabled, --cos or a limit")
     if role is not None:
         context.require_grant(role)
+    if changes or cos is not None:
+        terms = await context.limits.user_terms(address)
+        wanted = terms.cos if cos is None else checked_class_name(cos) if cos else ""
+        await context.limits_writer.put_user_terms(address, UserTerms(wanted, terms.limits.changed(changes)))
+    if (name, role, enabled) == (None, None, None):
+        return _row(context, account)
     changed = await context.directory_writer.change_account(address, full_name=name, role=role, enabled=enabled)
     return _row(context, changed)
 
@@ -159,6 +192,7 @@ async def delete(context: Context, address: Address) -> None:
     # The directory first: from then on no one can log in or receive, whatever happens to the rest.
     gone = await context.directory_writer.delete_account(address)
     await context.store.delete_account(gone.account_id)
+    await context.store.forget_identifier(gone.address.key)
 
 
 async def _stored_forms(context: Context, password: Secret) -> tuple[str, str]:

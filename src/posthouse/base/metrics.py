@@ -24,6 +24,7 @@ COMMIT_SECONDS = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
     registry=REGISTRY,
 )
+DAMAGED = Gauge("posthouse_store_damaged", "Stored contents known to be damaged.", registry=REGISTRY)
 DELIVERIES = Counter("posthouse_deliveries", "Outbound delivery attempts by result.", ["result"], registry=REGISTRY)
 QUEUED = Gauge("posthouse_queue_recipients", "Recipients in the outbound queue by state.", ["state"], registry=REGISTRY)
 INDEXED = Counter("posthouse_search_indexed", "Contents added to the full-text index.", registry=REGISTRY)

@@ -1,4 +1,4 @@
-"""What an account may use, from all that was said about it (STO-5, DIR-5): asked for every message, so answers are remembered."""
+"""What an account may use, from all that was said about it (STO-5, DIR-5): asked for every message, so it is remembered."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 A stranger learns nothing from a refusal: unknown, disabled and wrong all give the same words after the same work, one
 password hash. Failures are slowed (``slowdown.py``), right passwords are remembered for minutes (``remembered.py``), and
 the same login tried by several connections at once costs one hash. SCRAM-SHA-256 needs two calls, around the exchange that
-``protocols/sasl.py`` drives. If the directory or the hasher cannot be asked, the login is deferred (Temporary): closed.
+``protocols/sasl.py`` drives. Administrators may log in as users (``acting.py``), which is always logged. If the directory or
+the hasher cannot be asked, the login is deferred (Temporary): closed.
 Sources: RFC 4954 §6, RFC 5802, RFC 9051 §6.2.2, RFC 5530.
 """
 
@@ -21,6 +22,7 @@ from posthouse.base import log
 from posthouse.base.clock import Clock
 from posthouse.base.errors import Permanent
 from posthouse.base.metrics import LOGINS
+from posthouse.directory import acting
 from posthouse.directory.remembered import Remembered
 from posthouse.directory.slowdown import Slowdown, network_of
 from posthouse.directory.turns import FairTurns
@@ -51,6 +53,15 @@ class LoginFailed(Permanent):
             imap_code="AUTHENTICATIONFAILED",
             cause=cause,
         )
+
+
+class MayNotAct(LoginFailed):
+    """The password is right, but not for acting as that user, who may not even exist (RFC 5530 AUTHORIZATIONFAILED)."""
+
+    def __init__(self, cause: str = "") -> None:
+        super().__init__(cause)
+        self.public = "Acting as this user is not allowed"
+        self.imap_code = "AUTHORIZATIONFAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,38 +99,48 @@ class Authenticator:
         self._turns = FairTurns()
         self._running: dict[bytes, asyncio.Task[bool]] = {}
 
-    async def password(self, login: str, password: str, session: Session) -> Account:
+    async def password(self, login: str, password: str, session: Session, authzid: str = "") -> Account:
         """The account that ``login`` and ``password`` open; notes it in ``session``.
+        ``authzid``: whom to act as, "" for oneself.
 
         Raises LoginFailed, after its delay; Temporary if the directory or the hasher cannot answer.
         """
-        address = self._address(login)
-        account = await self._directory.account(address) if address is not None else None
+        address, account = await self._account(login)
+        both = acting.split(login) if account is None and not authzid and session.service in acting.SERVICES else None
+        if both is not None:
+            authzid, login = both
+            address, account = await self._account(login)
         secret = account.secret if account is not None and len(password) <= LONGEST_PASSWORD else ""
         digest = self._remembered.digest(login, password[: LONGEST_PASSWORD + 1], secret)
         right = self._remembered.holds(digest, self._settings().auth.remember_s)
         if not right:
             right = await self._shared(digest, secret, password[: LONGEST_PASSWORD + 1], network_of(session.client_address))
         if right and account is not None and await self._may_log_in(account):
-            return await self._admit(account, session)
+            return await self._admit(account, session, authzid)
         cause = "unknown login" if account is None else "disabled" if right else "wrong password"
         return await self._refuse(login, address, session, cause)
 
     async def scram_secret(self, login: str) -> ScramSecret:
         """The stored keys of ``login``'s account; made-up ones, stable for each login, if it has none or does not exist."""
-        address = self._address(login)
-        account = await self._directory.account(address) if address is not None else None
+        address, account = await self._account(login)
         found = parsed_scram(account) if account is not None else None
         return found or self._made_up(address.key if address is not None else login.lower(), account)
 
-    async def scram_done(self, login: str, account: Account | None, session: Session, *, ok: bool) -> Account:
+    async def scram_done(
+        self, login: str, account: Account | None, session: Session, *, ok: bool, authzid: str = ""
+    ) -> Account:
         """Ends a SCRAM exchange: ``ok`` tells whether the client's proof was right. Raises LoginFailed after its delay."""
         if ok and account is not None:
             now = await self._directory.account_by_id(account.account_id)
             if now is not None and now.scram and now.scram == account.scram and await self._may_log_in(now):
-                return await self._admit(now, session)
+                return await self._admit(now, session, authzid)
         cause = "unknown login" if account is None else "disabled or changed" if ok else "wrong password"
         return await self._refuse(login, self._address(login), session, cause)
+
+    async def _account(self, login: str) -> tuple[Address | None, Account | None]:
+        """The address that ``login`` means, and its account."""
+        address = self._address(login)
+        return address, await self._directory.account(address) if address is not None else None
 
     def _address(self, login: str) -> Address | None:
         """The account's address that ``login`` means; None if it cannot be one."""
@@ -154,14 +175,30 @@ class Authenticator:
         finally:
             del self._running[digest]
 
-    async def _admit(self, account: Account, session: Session) -> Account:
+    async def _admit(self, account: Account, session: Session, authzid: str) -> Account:
         if delay_s := self._slowdown.right(session.client_address, account.address.key):
             await self._sleep(delay_s)
         self._slowdown.succeeded(session.client_address, account.address.key)
+        if authzid:
+            account = await self._acting_as(authzid, account, session)
         session.account = str(account.address)
         session.account_id = account.account_id
         LOGINS.labels(session.service, "ok").inc()
         return account
+
+    async def _acting_as(self, authzid: str, administrator: Account, session: Session) -> Account:
+        """The account to act as; the own one under whatever name is no acting. Raises MayNotAct."""
+        address, user = await self._account(authzid)
+        if address is not None and address.key == administrator.address.key:
+            return administrator
+        allowed = session.service in acting.SERVICES and user is not None and await self._may_log_in(user)
+        facts = {"service": session.service, "client": session.client_address, "administrator": str(administrator.address)}
+        if not allowed or user is None or not acting.may_act(administrator, user):
+            LOGINS.labels(session.service, "failed").inc()
+            _log.warning("acting refused", user=authzid[:LONGEST_LOGIN], **facts)
+            raise MayNotAct(f"{administrator.address} as {authzid[:LONGEST_LOGIN]}")
+        _log.info("acting as a user", user=str(user.address), **facts)
+        return user
 
     async def _refuse(self, login: str, address: Address | None, session: Session, cause: str) -> Account:
         key = address.key if address is not None else "-"

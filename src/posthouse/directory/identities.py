@@ -1,8 +1,8 @@
 """Who an account is to access control lists, and how people write the identifiers of these lists (RFC 4314 §2, STO-3).
 
-An account goes by its address, by ``anyone`` and ``authenticated``, by its domain, and by every distribution list that reaches it,
-through lists of lists too: found upwards from the account, so that a list of thousands costs nothing. It asks the directory only.
-Failing closed: when the directory cannot be asked, the look-up raises Temporary and nothing is granted.
+An account goes by its address, by ``anyone`` and ``authenticated``, by its domain, and by every distribution list that
+reaches it, through lists of lists too: found upwards from the account, so that a list of thousands costs nothing. It asks the
+directory only. Failing closed: when the directory cannot be asked, the look-up raises Temporary and nothing is granted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from posthouse.model.address import Address, normal_domain
 from posthouse.model.namespaces import shared_domain_id
 from posthouse.model.rights import ANYONE, AUTHENTICATED
 
-KEPT_S = 5.0
+KEPT_S = 1.0
 MAX_KEPT = 10_000
 MAX_GROUPS = 500
 MAX_DEPTH = 20
@@ -75,8 +75,8 @@ class Identities:
 async def normal_identifier(directory: Directory, text: str, domain: str) -> str:
     """An identifier as it is kept. ``domain`` completes a bare name.
 
-    ``team@example.com`` may be an account or a list; ``$team@example.com`` and ``group:team@example.com`` are lists. Raises BadValue
-    (syntax), NotFound: granting rights to a misspelt name would be granting them to whoever gets that name next.
+    ``team@example.com`` may be an account or a list; ``$team@example.com`` and ``group:team@example.com`` are lists. Raises
+    BadValue (syntax), NotFound: granting rights to a misspelt name would be granting them to whoever gets that name next.
     """
     denied = "-" if text.startswith("-") else ""
     name = text.removeprefix("-")

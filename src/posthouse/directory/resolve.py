@@ -3,6 +3,7 @@
 Used by ``pipeline/route.py`` for each RCPT TO. In a local domain the order is: alias of exactly this address; account;
 the same two without the plus-addressing detail; the domain's catch-all; for ``postmaster`` and ``abuse`` an administrator
 (RFC 5321 §4.5.1, RFC 2142); unknown. Aliases of aliases are followed, loops are cut, every final recipient comes out once.
+A target ``+archive.list@domain`` is a mailbox of the domain's shared tree, for aliases only: a stranger cannot write to it.
 It asks the directory only and decides nothing about relaying: an address elsewhere comes back as it is.
 """
 
@@ -17,6 +18,7 @@ from posthouse.interfaces.directory import Directory
 from posthouse.model.account import Account
 from posthouse.model.address import Address
 from posthouse.model.mailbox import INBOX
+from posthouse.model.namespaces import delivery_name, shared_account, shared_domain_id
 from posthouse.model.settings import RouteSettings, Settings
 
 Why = Literal["unknown", "disabled", "loop", "too deep", "too many"]
@@ -26,7 +28,8 @@ ROLE_NAMES = ("postmaster", "abuse")
 
 @dataclass(frozen=True, slots=True)
 class LocalMailbox:
-    """Into ``mailbox`` of a local account: INBOX, or what plus-addressing named (which need not exist).
+    """Into ``mailbox`` of a local account: INBOX, or what plus-addressing named (which need not exist); or of a shared tree,
+    for which an account stands that no one has.
 
     ``address`` is the address that led to the account at the end of all aliases, its detail included.
     """
@@ -91,6 +94,9 @@ class RecipientResolver:
         if domain is not None:
             if await self._found(step, address, step.detail, expansion):
                 return
+            if step.source is not None and (name := delivery_name(address.local)):
+                expansion.deliver(shared_account(domain, address), name, address)
+                return
             base, detail = address.split_detail(route.plus_addressing)
             if base != address.local and await self._found(step, address.with_local(base), detail, expansion):
                 return
@@ -154,7 +160,7 @@ class _Expansion:
     route: RouteSettings
     waiting: deque[_Step] = field(default_factory=deque)
     seen: set[str] = field(default_factory=set)
-    mailboxes: dict[int, LocalMailbox] = field(default_factory=dict)
+    mailboxes: dict[tuple[int, str], LocalMailbox] = field(default_factory=dict)
     elsewhere: dict[str, Address] = field(default_factory=dict)
     problems: dict[str, Problem] = field(default_factory=dict)
     via: list[Address] = field(default_factory=list)
@@ -180,7 +186,8 @@ class _Expansion:
         return self.waiting.popleft() if self.waiting and self.too_many is None else None
 
     def deliver(self, account: Account, mailbox: str, address: Address) -> None:
-        self.mailboxes.setdefault(account.account_id, LocalMailbox(account, mailbox, address))
+        shared = mailbox if shared_domain_id(account.account_id) else ""
+        self.mailboxes.setdefault((account.account_id, shared), LocalMailbox(account, mailbox, address))
 
     def problem(self, address: Address, why: Why) -> None:
         self.problems.setdefault(address.key, Problem(address, why))

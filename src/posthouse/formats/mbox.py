@@ -1,9 +1,10 @@
 """mbox files, read as they come and written as mboxrd (RFC 4155 appendix A; the variants have no other standard).
 
-Reading takes mboxrd, mboxo, mboxcl and mboxcl2: a message begins at a line ``From SENDER DATE`` that starts the file or follows
-an empty line, and that has a date in it, so that a sentence of a body does not begin one. Where ``Content-Length`` leads exactly to
-such a line, or to the file's end, it is believed and nothing is unquoted. Only one message at a time is held; one that is
-too large is passed over and named. No file is touched here: octets come in by ``feed``. Messages come out with CRLF.
+Reading takes mboxrd, mboxo, mboxcl and mboxcl2: a message begins at a line ``From SENDER DATE`` that starts the file or
+follows an empty line, and that has a date in it, so that a sentence of a body does not begin one. Such lines inside a message
+are its body's where ``Content-Length`` says so and leads exactly to another one, or to the file's end. Only one message at a
+time is held; one that is too large is passed over and named. No file is touched here: octets come in by ``feed``. Messages come
+out with CRLF.
 """
 
 from __future__ import annotations
@@ -102,10 +103,9 @@ class MboxReader:
         parts = self._parts
         begins = self._after_empty and is_from_line(line)
         empty = line in (b"\n", b"\r\n")
-        if parts is not None and parts.suppressed and not parts.inside_length() and not begins:
-            if not (empty and parts.at_length()):
-                yield from self._again(parts)
-                parts = self._parts
+        if parts is not None and parts.is_lie(begins=begins, empty=empty):
+            yield from self._again(parts)
+            parts = self._parts
         if begins and parts is not None and parts.inside_length():
             parts.suppressed = True
         elif begins:
@@ -153,14 +153,17 @@ class _Parts:
         """Whether Content-Length reaches beyond here; one that leads beyond what can be held says nothing."""
         return self._length is not None and self._size <= self._limit and len(self._body) < self._length <= self._limit
 
-    def at_length(self) -> bool:
-        """Whether Content-Length leads exactly to here."""
-        return len(self._body) == self._length
+    def is_lie(self, *, begins: bool, empty: bool) -> bool:
+        """Whether Content-Length hid something, but does not lead to where a message begins: at the line that comes next."""
+        if not self.suppressed or self.inside_length() or begins:
+            return False
+        return not (empty and len(self._body) == self._length)
 
     def ends_right(self) -> bool:
-        """Whether a message that ends here ends as Content-Length says."""
-        spare = len(self._body) - self._length if self._length is not None else -1
-        return 0 <= spare <= 2 and not self._body[-spare or len(self._body) :].strip(b"\r\n")
+        """Whether a message that ends here ends as Content-Length says, but for an empty line."""
+        return (
+            self._length is not None and bytes(self._body[self._length :]) in (b"", b"\n", b"\r\n") and not self.inside_length()
+        )
 
     def take_body(self) -> bytes:
         """The body so far, which is forgotten together with Content-Length."""
@@ -204,9 +207,8 @@ class _Parts:
         return MboxMessage(content, self._marks.flags, self._received_at, len(content))
 
     def _content(self) -> bytes:
-        body, lines = bytes(self._body), self._lines
-        if self.ends_right():
-            head = b"".join(line for line in lines if not line.lower().startswith(b"content-length:"))
+        body, head = bytes(self._body), b"".join(self._lines)
+        if self.suppressed:
             return crlf(head + b"\n" + body[: self._length])
         # The empty line before the next From line is the file's; at the end of the file it may be missing.
         if body in (b"\n", b"\r\n"):
@@ -215,7 +217,7 @@ class _Parts:
             body = body[:-1]
         elif body.endswith(b"\n\r\n"):
             body = body[:-2]
-        return crlf(_QUOTED.sub(rb"\1", b"".join(lines)) + b"\n" + _QUOTED.sub(rb"\1", body))
+        return crlf(_QUOTED.sub(rb"\1", head) + b"\n" + _QUOTED.sub(rb"\1", body))
 
 
 def crlf(octets: bytes) -> bytes:

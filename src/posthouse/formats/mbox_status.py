@@ -1,8 +1,9 @@
 """Flags of messages in mbox files: the header fields that mail programs keep them in, both ways.
 
-``Status`` and ``X-Status`` (mailx, mutt, Dovecot), ``X-Keywords`` (Dovecot, UW IMAP), ``X-Mozilla-Status`` and ``X-Mozilla-Keys``
-(Thunderbird). They belong to the file, not to the message, so they are taken out when a message leaves its mbox; so are
-``X-UID``, ``X-IMAP`` and ``X-IMAPbase``. Works on a header with LF line ends; knows nothing of where messages begin.
+``Status`` and ``X-Status`` (mailx, mutt, Dovecot), ``X-Keywords`` (Dovecot, UW IMAP), ``X-Mozilla-Status`` and
+``X-Mozilla-Keys`` (Thunderbird). They belong to the file, not to the message, so they are taken out when a message leaves its
+mbox; so are ``X-UID``, ``X-IMAP`` and ``X-IMAPbase``. Works on a header with LF line ends; knows nothing of where messages
+begin.
 """
 
 from __future__ import annotations

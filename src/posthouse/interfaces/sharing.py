@@ -1,10 +1,12 @@
-"""The mail store's part for sharing: rights on mailboxes, and mailboxes as readers have them who do not own them (STO-3, IMP-1).
+"""The mail store's part for sharing: rights on mailboxes, and mailboxes as readers have them who do not own them (STO-3,
+IMP-1).
 
-A mailbox's owner has all rights and is not in its list. A *reader* is an account that does not own the mailbox: its \\Seen is its own,
-all other flags are common with the owner and the other readers; the owner's \\Seen is unknown to it. In a shared tree, whose
-account number is negative (``model.namespaces``), everyone is a reader, and there are no default mailboxes. A reader's change of its
-own \\Seen raises the mailbox's mod-sequence like any change; for the reader a message's mod-sequence is that of the later of
-the message's own change and its own. A mailbox made below another one begins with that one's list; renaming keeps it.
+A mailbox's owner has all rights and is not in its list. A *reader* is an account that does not own the mailbox: its \\Seen is
+its own, all other flags are common with the owner and the other readers; the owner's \\Seen is unknown to it. In a shared
+tree, whose account number is negative (``model.namespaces``), everyone is a reader, and there are no default mailboxes. A
+reader's change of its own \\Seen raises the mailbox's mod-sequence like any change; for the reader a message's mod-sequence
+is that of the later of the message's own change and its own. A mailbox made below another one begins with that one's list;
+renaming keeps it.
 """
 
 from __future__ import annotations

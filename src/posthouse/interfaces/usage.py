@@ -7,6 +7,7 @@ from typing import Protocol
 
 from posthouse.model.expiry import Expiry
 from posthouse.model.quota import Standing, Usage
+from posthouse.model.tree_quota import TreeQuota
 
 SERVER, SHARED = 0, 0
 """In place of a mailbox: the server; in place of an account: what everyone sees."""
@@ -41,6 +42,14 @@ class UsageBook(Protocol):
 
     async def belong(self, accounts: Sequence[tuple[int, int]]) -> None:
         """(account_id, domain_id): counts accounts among their domain's. Whoever is limited is counted by himself."""
+        ...
+
+    async def limit_tree(self, mailbox_id: int, quota_bytes: int, quota_messages: int) -> None:
+        """Gives a mailbox with all below it a quota of its own; 0 for none. Raises NotFound."""
+        ...
+
+    async def trees(self, account_id: int) -> Sequence[TreeQuota]:
+        """The account's mailboxes with such quotas, sorted by name. Cheap for those that have none."""
         ...
 
     async def recount(self) -> int:

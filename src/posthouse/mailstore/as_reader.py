@@ -1,7 +1,7 @@
 """A mailbox as one has it who does not own it: the store's rows and changes with the reader's own \\Seen (RFC 4314 §5.1.1).
 
-It stands between the store and the views of one session (``views``, ``selected``), which need not know of it; for mailboxes of one's own
-it is not used at all.
+It stands between the store and the views of one session (``views``, ``selected``), which need not know of it; for mailboxes
+of one's own it is not used at all.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from posthouse.formats.headers import decode_words
 
 # One token: a parenthesis, a quoted string, a literal's start, or an atom (NIL). Each alternative is linear.
 _TOKEN = re.compile(rb'[ ]*(?:([()])|"((?:[^"\\]|\\.)*)"|\{(\d+)\}\r\n|([^ ()"{]+))', re.DOTALL)
+_QUOTED_OR_NIL = rb'(?:"((?:[^"\\]|\\.)*)"|NIL)'
+_AUTHOR = re.compile(rb" \(\(" + _QUOTED_OR_NIL + rb" NIL " + _QUOTED_OR_NIL + b" " + _QUOTED_OR_NIL + rb"\)", re.DOTALL)
 _DAY = re.compile(r"\s*(?:[A-Za-z]{3,9}\s*,\s*)?(\d{1,2})\s+([A-Za-z]{3})[A-Za-z]*\s+(\d{2,4})\b")
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: n for n, name in enumerate(_MONTH_NAMES, 1)}
@@ -128,11 +130,24 @@ def sent_text(envelope: bytes) -> str:
 def first_address(envelope: bytes, name: str) -> tuple[str, str, str]:
     """(decoded name, local part, domain) of the first address of ``from``, ``to``, ``cc`` or ``bcc``; "" for what is not
     there; of a group its name as local part."""
+    if name == "from" and (quick := _first_author(envelope)) is not None:
+        return quick
     addresses = parse(envelope)[_ADDRESS_FIELDS[name]]
     first = addresses[0] if isinstance(addresses, list) and addresses else None
     if not isinstance(first, list) or len(first) < 4:
         return "", "", ""
     shown, _, local, domain = [decoded(part) if isinstance(part, bytes) else "" for part in first[:4]]
+    return shown, local, domain
+
+
+def _first_author(envelope: bytes) -> tuple[str, str, str] | None:
+    """The first address of From without reading further; None where literals stand in the way."""
+    sent = _TOKEN.match(envelope, 1)
+    subject = _TOKEN.match(envelope, sent.end()) if sent is not None and sent[3] is None else None
+    match = _AUTHOR.match(envelope, subject.end()) if subject is not None and subject[3] is None else None
+    if match is None:
+        return None
+    shown, local, domain = [decoded(_unquoted(part)) if part else "" for part in match.groups()]
     return shown, local, domain
 
 

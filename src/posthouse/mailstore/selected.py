@@ -40,11 +40,23 @@ DELETED = Update(deleted=True)
 class SelectedMailbox:
     """The state of one session's selection. ``exists`` is the number of messages that the client knows of.
 
-    ``reader`` is the session's account if the mailbox is not its own (0 if it is); ``rights`` are what it may do then, as last looked
-    up (``model.rights``).
+    ``reader`` is the session's account if the mailbox is not its own (0 if it is); ``rights`` are what it may do then, as
+    last looked up (``model.rights``).
     """
 
-    __slots__ = ("_ghosts", "_store", "_told", "_view", "_views", "exists", "info", "mailbox_id", "read_only", "reader", "rights")
+    __slots__ = (
+        "_ghosts",
+        "_store",
+        "_told",
+        "_view",
+        "_views",
+        "exists",
+        "info",
+        "mailbox_id",
+        "read_only",
+        "reader",
+        "rights",
+    )
 
     def __init__(
         self,

@@ -1,14 +1,15 @@
 """Names of mailboxes that are not one's own: other users' trees and a domain's shared tree (RFC 2342, STO-3).
 
-``Other Users/jane@example.com/Work`` is Jane's ``Work``; ``Shared/News`` is ``News`` in the shared tree of the reader's own domain,
-``Shared/@example.org/News`` that of another one. A shared tree belongs to no user: its mailboxes are those of a number that no
-account can have. Pure text; who may see what is decided elsewhere.
+``Other Users/jane@example.com/Work`` is Jane's ``Work``; ``Shared/News`` is ``News`` in the shared tree of the reader's own
+domain, ``Shared/@example.org/News`` that of another one. A shared tree belongs to no user: its mailboxes are those of a
+number that no account can have. Pure text; who may see what is decided elsewhere.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from posthouse.base.errors import BadValue
 from posthouse.model.account import Account, Domain
 from posthouse.model.address import Address
 from posthouse.model.mailbox import SEPARATOR
@@ -32,6 +33,12 @@ class OthersName:
 def is_personal(name: str) -> bool:
     """Whether a name, or a pattern's fixed beginning, lies in the reader's own tree. The quick question for most names."""
     return not name.startswith((OTHER_USERS, SHARED)) or name.split(SEPARATOR, 1)[0] not in (OTHER_USERS, SHARED)
+
+
+def refuse_reserved(account_id: int, name: str) -> None:
+    """Raises BadValue for a name in an account's own tree under which it would see others' mailboxes instead."""
+    if account_id > 0 and not is_personal(name):
+        raise BadValue("Mailboxes of that name are those of others")
 
 
 def may_name_others(pattern: str) -> bool:

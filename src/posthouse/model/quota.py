@@ -47,13 +47,26 @@ class Standing:
     warning: int = ARMED
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How mail comes: by ``delivery`` from outside, or by the user. ``forced``: in any case, since refusing it would take mail
+    away from others."""
+
+    delivery: bool = False
+    forced: bool = False
+
+
+BY_USER = Way()
+
+
 def after_growth(
-    allowed: Allowance, used: Usage, domain: Usage, standing: Standing, growth: Growth, now: float, *, delivery: bool
+    allowed: Allowance, used: Usage, domain: Usage, standing: Standing, growth: Growth, now: float, way: Way = BY_USER
 ) -> Standing:
     """The account's standing once it has grown. Raises MailError if it may not: OVERQUOTA, or the mail server's 452 or 552."""
     before = _standing(allowed, used, standing, now)
     grown = Usage(used.size_bytes + growth.size_bytes, used.messages + growth.messages, used.mailboxes + growth.mailboxes)
-    if problem := refusal(allowed, used, domain, before, growth, now, delivery=delivery):
+    problem = None if way.forced else refusal(allowed, used, domain, before, growth, now, delivery=way.delivery)
+    if problem is not None:
         raise problem
     return _standing(allowed, grown, before, now)
 
@@ -63,7 +76,7 @@ def refusal(
 ) -> MailError | None:
     """Why the account may not grow so, or None."""
     grace = 100
-    if delivery and (not standing.over_since or now - standing.over_since < allowed.grace_s):
+    if delivery and now - (standing.over_since or now) < allowed.grace_s:
         grace += allowed.grace_percent
     checks = (
         (allowed.quota_bytes, used.size_bytes, growth.size_bytes, "The mailbox is full"),

@@ -52,8 +52,8 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class CopyReaders:
-    """Whose \\Seen counts when messages are copied: the account that reads the source without owning it, and the target, 0 where
-    it is the owner's. ``mask``: bits of the flags that the copies may have."""
+    """Whose \\Seen counts when messages are copied: the account that reads the source without owning it, and the target, 0
+    where it is the owner's. ``mask``: bits of the flags that the copies may have."""
 
     source: int
     target: int

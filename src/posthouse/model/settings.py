@@ -233,6 +233,16 @@ class StoreSettings:
     expire_junk_days: int = setting(0, "Days after which messages in Junk Mail are deleted; 0: never.", unit="days", at_least=0)
     max_annotations: int = setting(100, "Annotations of one mailbox, and of one user on the server.", at_least=0)
     max_annotation_bytes: int = setting(65_536, "Largest value of an annotation.", unit="bytes", at_least=1024)
+    compression: bool = setting(True, "Compress new messages (zstd, with dictionaries learnt from this store's mail).")
+    scrub_days: int = setting(
+        7, "Days from one reading of all stored messages, to find damage, to the next; 0: never.", unit="days", at_least=0
+    )
+    vanished_days: int = setting(
+        180,
+        "How long it is remembered which messages are gone, for mail programs that were away (QRESYNC); 0: for ever.",
+        unit="days",
+        at_least=0,
+    )
 
 
 @dataclass(frozen=True, slots=True)

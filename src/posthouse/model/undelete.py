@@ -20,6 +20,11 @@ def is_shadow(name: str) -> bool:
     return name == SHADOW or name.startswith(_BELOW)
 
 
+def is_shadow_pattern(pattern: str) -> bool:
+    """Whether a pattern of LIST asks for the shadow tree by its name."""
+    return pattern.startswith(SHADOW)
+
+
 def shadow_name(name: str) -> str:
     """Where messages go that are deleted in mailbox ``name``."""
     return _BELOW + name

@@ -1,8 +1,8 @@
 """Stage ``quota``: mail for a full mailbox is refused at RCPT TO, while it concerns that recipient alone (STO-5).
 
-It stands behind envelope, which has found out where a recipient's mail goes. An address that leads to several mailboxes is refused
-when all of them are full. What the message's true size makes of it is decided once more when it is committed: there a full mailbox
-refuses the message if no one else is to get it, and takes it otherwise.
+It stands behind envelope, which has found out where a recipient's mail goes. An address that leads to several mailboxes is
+refused when all of them are full. What the message's true size makes of it is decided once more when it is committed: there a
+full mailbox refuses the message if no one else is to get it, and takes it otherwise.
 """
 
 from __future__ import annotations

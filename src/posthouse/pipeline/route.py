@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from posthouse.model.mailbox import INBOX
+from posthouse.model.namespaces import shared_domain_id
 from posthouse.model.plan import Destination, ToMailbox, ToQueue
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Continue, Reason, Verdict
@@ -38,13 +39,14 @@ class Route(Stage):
 def _identity(destination: Destination) -> object:
     """What makes two copies the same copy."""
     if isinstance(destination, ToMailbox):
-        return destination.account_id
+        return destination.account_id, destination.mailbox if shared_domain_id(destination.account_id) else ""
     return destination.recipient.address.key
 
 
 def _words(destination: Destination) -> str:
     if isinstance(destination, ToMailbox):
-        otherwise = "" if destination.mailbox == INBOX else ", or INBOX if there is none"
+        certain = destination.mailbox == INBOX or shared_domain_id(destination.account_id)
+        otherwise = "" if certain else ", or INBOX if there is none"
         return f"{destination.recipient.address} to {destination.mailbox}{otherwise} of {destination.account}"
     if isinstance(destination, ToQueue):
         return f"{destination.recipient.address} to {destination.next_hop or 'the mail hosts of its domain'}"

@@ -1,7 +1,7 @@
 """Stage ``sign``: DKIM signatures on mail of logged-in senders (OUT-8).
 
 Stands after everything that may change a message. Signs in the name of the author's domain, and only for accounts of that
-domain or where the sender's policy let the author's address pass: what a stranger brings is never signed.
+domain: no user gets another domain's signature, and what a stranger brings is never signed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Sign(Stage):
         assert transaction.summary is not None, "the driver sets the summary before it asks"
         message = Message.of(transaction.content, transaction.summary)
         author = author_of(message).domain
-        keys = await self._keys.active_keys(author) if author else ()
+        own = transaction.session.account.rpartition("@")[2].lower() == author
+        keys = await self._keys.active_keys(author) if own else ()
         if not keys:
             return ()
         signers = [Signer(key.domain, key.selector, key.private_key) for key in keys]

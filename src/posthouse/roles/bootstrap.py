@@ -26,7 +26,8 @@ from posthouse.backends.locks import FileLocks
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.passwords import Argon2Hasher
 from posthouse.backends.smtp_out import SmtpCourier
-from posthouse.backends.sqlite.check import check
+from posthouse.backends.sqlite.care import SqliteStoreCare
+from posthouse.backends.sqlite.check import problems
 from posthouse.backends.sqlite.configuration import SqliteConfiguration, SqliteConfigurationReader
 from posthouse.backends.sqlite.database import DatabaseThread
 from posthouse.backends.sqlite.directory import SqliteDirectory
@@ -34,8 +35,9 @@ from posthouse.backends.sqlite.directory_writer import SqliteDirectoryWriter, op
 from posthouse.backends.sqlite.gate import GateServer
 from posthouse.backends.sqlite.gate_client import GateClient
 from posthouse.backends.sqlite.limits import SqliteLimits, SqliteLimitsWriter
-from posthouse.backends.sqlite.local_gate import LocalGate
+from posthouse.backends.sqlite.local_gate import Gate, LocalGate
 from posthouse.backends.sqlite.mailstore import SqliteMailStore
+from posthouse.backends.sqlite.packing import Packer
 from posthouse.backends.sqlite.routes import SqliteRoutes, SqliteRoutesWriter
 from posthouse.backends.sqlite.scripts import SqliteScripts
 from posthouse.backends.sqlite.scripts_writer import CALL as SCRIPTS_CALL
@@ -56,6 +58,7 @@ from posthouse.directory.allowances import AllowanceBook
 from posthouse.directory.authenticate import Authenticator
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.bus import Bus
+from posthouse.interfaces.limits import Allowances
 from posthouse.mailstore import envelope
 from posthouse.model.settings import QueueSettings, Settings
 from posthouse.pipeline.driver import Driver
@@ -68,6 +71,7 @@ from posthouse.queue.runner import QueueRunner
 from posthouse.queue.targets import Targets
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.live import Live
+from posthouse.roles.migrations import with_migrations
 from posthouse.roles.node_control import BusNodeControl, OfflineNodeControl
 from posthouse.servers.control import ControlServer
 from posthouse.servers.services import Services
@@ -113,9 +117,11 @@ def _short(folder: Path) -> Path:
     return Path(f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)}")
 
 
-async def _problems(mail: Path) -> Sequence[str]:
-    """What ``store check`` finds; every content is read and its digest compared."""
-    return (await asyncio.to_thread(partial(check, mail, contents=True))).problems
+def _sink(gate: Gate, files: Files, live: Live, ids: Ids, may: Allowances, packer: Packer) -> SqliteSink:
+    def lifetime_s() -> float:
+        return live.settings().queue.lifetime_s
+
+    return SqliteSink(gate, files.mail, lifetime_s=lifetime_s, ids=ids, allowances=may, packer=packer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +156,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     may = AllowanceBook(stack.enter_context(closing(SqliteLimits(files.directory))), live.settings).of
     store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store, allowances=may)
     await stack.enter_context(closing(store)).ready()
-    sink = SqliteSink(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids, allowances=may)
+    sink = _sink(gate, files, live, ids, may, store.packer)
     traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
     counters = BusCounters(bus, clock, name)
     hasher = stack.enter_context(closing(Argon2Hasher()))
@@ -233,6 +239,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     node = BusNodeControl(bus, ids, config.name, config.data, live.settings)
     context = _context(files, writers, bus, live, node, stack, partial(bus.publish, "search-clear", {}))
     _start_queue(config, context, live, stack)
+    context = await with_migrations(context, config.data, stack, running=True)
     control = ControlServer(context, files.control)
     await control.start()
     stack.push_async_callback(control.close)
@@ -291,7 +298,8 @@ async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
         live = Live(config.data, configuration.load)
         await live.load()
         node = OfflineNodeControl(config.name, config.data, live.settings)
-        yield _context(files, writers, bus, live, node, stack, partial(remove_files, files.search))
+        context = _context(files, writers, bus, live, node, stack, partial(remove_files, files.search))
+        yield await with_migrations(context, config.data, stack, running=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,10 +354,9 @@ def _context(
     may = AllowanceBook(limits, live.settings).of
     store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store, allowances=may)
     stack.callback(store.close)
-    spool = SqliteSpool(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids)
+    spool = SqliteSpool(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids, packer=store.packer)
     stack.callback(spool.close)
-    traces = LocalTraceLog(writers.traces, files.traces)
-    stack.callback(traces.close)
+    traces = stack.enter_context(closing(LocalTraceLog(writers.traces, files.traces)))
     hasher = Argon2Hasher()
     stack.callback(hasher.close)
     configuration = SqliteConfiguration(files.directory, writers.directory)
@@ -368,12 +375,13 @@ def _context(
         configuration=configuration,
         store=store,
         spool=spool,
-        sink=SqliteSink(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids, allowances=may),
+        sink=_sink(gate, files, live, ids, may, store.packer),
         traces=traces,
         hasher=hasher,
         bus=bus,
         node=node,
-        checker=partial(_problems, files.mail),
+        checker=partial(problems, files.mail),
+        care=stack.enter_context(closing(SqliteStoreCare(gate, files.mail, clock, store.packer.on, envelope.texts))),
         limits=limits,
         limits_writer=SqliteLimitsWriter(writers.directory),
         allowances=may,

@@ -1,19 +1,23 @@
-"""What the steward does by the clock: old traces go, and the queue's size is measured for the metrics."""
+"""What the steward does by the clock: old traces and expired messages go, users are warned, the queue's size is measured."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from posthouse.admin.context import Context
 from posthouse.base import log
 from posthouse.base.errors import MailError
 from posthouse.base.metrics import QUEUED
+from posthouse.mailstore.expire import expire_all
+from posthouse.mailstore.quota_warnings import QuotaWarnings
 from posthouse.model.settings import Settings
 
 HOUR_S = 3600.0
 DAY_S = 86_400.0
 MEASURE_S = 15.0
+WARN_S = 5.0
 
 _log = log.get("chores")
 
@@ -22,11 +26,19 @@ class Chores:
     """``start`` them, ``stop`` them. ``sleep`` waits for the given seconds (asyncio.sleep; tests pass their own)."""
 
     def __init__(
-        self, context: Context, settings: Callable[[], Settings], sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+        self,
+        context: Context,
+        settings: Callable[[], Settings],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        *,
+        node_name: str,
     ) -> None:
         self._context = context
         self._settings = settings
         self._sleep = sleep
+        self._warnings = QuotaWarnings(
+            context.store, context.sink, context.directory, context.allowances, context.clock, context.ids, node_name
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -34,6 +46,12 @@ class Chores:
         self._tasks = [
             asyncio.create_task(self._repeat(HOUR_S, self.expire_traces)),
             asyncio.create_task(self._repeat(MEASURE_S, self.measure_queue)),
+            asyncio.create_task(self._repeat(WARN_S, self.warn_of_quotas)),
+            asyncio.create_task(self._repeat(HOUR_S, self.expire_messages)),
+            asyncio.create_task(self._repeat(HOUR_S, self.scrub_store)),
+            asyncio.create_task(self._repeat(HOUR_S, self.learn_to_compress)),
+            asyncio.create_task(self._repeat(DAY_S, self.tidy_store)),
+            asyncio.create_task(self._repeat(HOUR_S, self.expire_memories)),
         ]
 
     async def stop(self) -> None:
@@ -49,11 +67,54 @@ class Chores:
         if count:
             _log.info("traces-expired", count=count)
 
+    async def expire_memories(self) -> None:
+        """Drops what scripts wanted remembered until now: duplicates, answered senders."""
+        if count := await self._context.scripts_writer.expire_memories(self._context.clock.now()):
+            _log.info("memories-expired", count=count)
+
     async def measure_queue(self) -> None:
         """Sets ``posthouse_queue_recipients``."""
         counts = await self._context.spool.count()
         for state in ("waiting", "held"):
             QUEUED.labels(state).set(counts.get(state, 0))
+
+    async def warn_of_quotas(self) -> None:
+        """Tells users whose mailbox fills up (STO-5)."""
+        if count := await self._warnings.send():
+            _log.info("quota-warnings", count=count)
+
+    async def expire_messages(self) -> None:
+        """Deletes messages that are past their mailbox's expiry (STO-6)."""
+        count = await expire_all(self._context.store, self._context.allowances, self._context.clock.now())
+        if count:
+            _log.info("messages-expired", count=count)
+
+    async def scrub_store(self) -> None:
+        """Reads all contents every ``store.scrub_days`` (STO-7)."""
+        care, days = self._context.care, self._settings().store.scrub_days
+        if care is None or not days:
+            return
+        state = await care.scrubbing()
+        if not state.finished_at and not state.total:
+            return
+        if self._context.clock.now() - state.finished_at >= days * DAY_S:
+            damaged = await care.scrub()
+            _log.log(logging.ERROR if damaged else logging.INFO, "store-scrubbed", damaged=len(damaged))
+
+    async def learn_to_compress(self) -> None:
+        """Trains a dictionary when there is enough new mail to learn from."""
+        if self._context.care is not None and await self._context.care.learn():
+            _log.info("dictionary-learnt")
+
+    async def tidy_store(self) -> None:
+        """Removes files that nothing names, and forgets what vanished long ago."""
+        care, days = self._context.care, self._settings().store.vanished_days
+        if care is None:
+            return
+        swept = await care.sweep()
+        forgotten = await care.forget_vanished(self._context.clock.now() - days * DAY_S) if days else 0
+        if swept or forgotten:
+            _log.info("store-tidied", files=swept, vanished=forgotten)
 
     async def _repeat(self, interval_s: float, chore: Callable[[], Awaitable[None]]) -> None:
         while True:

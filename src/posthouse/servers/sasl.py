@@ -1,6 +1,7 @@
 """One SASL exchange, the same for every protocol: a machine of ``protocols.sasl`` on one side, the Authenticator on the other.
 
-The protocol's server brings ``respond``: it sends a challenge in its own framing and gives the client's decoded answer.
+Whether the client may act as somebody else is the Authenticator's to say. The protocol's server brings ``respond``: it sends a
+challenge in its own framing and gives the client's decoded answer.
 """
 
 from __future__ import annotations
@@ -17,10 +18,6 @@ MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
 
 class ExchangeRefused(Exception):
     """The client's messages do not fit the mechanism. The text may be told."""
-
-
-class ActsForAnother(ExchangeRefused):
-    """The client wants to act as somebody else."""
 
 
 async def exchange(
@@ -43,17 +40,10 @@ async def exchange(
             login, account = step.login, secret.account
             step = machine.secret(secret.salt, secret.iterations, secret.stored_key, secret.server_key)
         elif isinstance(step, CheckPassword):
-            _same_identity(step.authzid, step.login)
-            return await authenticator.password(step.login, step.password, session)
+            return await authenticator.password(step.login, step.password, session, step.authzid)
         elif isinstance(step, Done):
-            _same_identity(step.authzid, step.login)
-            return await authenticator.scram_done(login, account, session, ok=True)
+            return await authenticator.scram_done(login, account, session, ok=True, authzid=step.authzid)
         else:
             if step.login:
                 return await authenticator.scram_done(step.login, account, session, ok=False)
             raise ExchangeRefused(step.text)
-
-
-def _same_identity(authzid: str, login: str) -> None:
-    if authzid and authzid.lower() != login.lower():
-        raise ActsForAnother("Acting as somebody else is not allowed")

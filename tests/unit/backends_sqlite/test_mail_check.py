@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from posthouse.base.errors import Permanent, Temporary
 from posthouse.model.mailbox import NewMessage
 from support.mail_backends import acceptance, letter, mail_backends, to_mailbox, to_queue
 
-LARGE = letter("large", 200_000)
+LARGE = letter("large") + random.Random(1).randbytes(200_000)
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_sound_store_has_no_findings(path: Path) -> None:
         ("UPDATE mailbox SET unseen = unseen + 1 WHERE name = 'INBOX'", "counts 6 messages, 7 unseen"),
         ("UPDATE mailbox SET size_bytes = 1 WHERE name = 'Trash'", "1 octets; has 0"),
         ("UPDATE mailbox SET uid_next = 3 WHERE name = 'INBOX'", "past the mailbox's own"),
-        ("INSERT INTO vanished SELECT mailbox_id, 1, uid FROM message", "is there and also gone"),
+        ("INSERT INTO vanished SELECT mailbox_id, 1, uid, 0 FROM message", "is there and also gone"),
         ("DELETE FROM mailbox WHERE name = 'INBOX'", "belongs to no mailbox"),
         ("DELETE FROM body WHERE body_id = 1", "message 1 has no body 1"),
         ("DELETE FROM body WHERE body_id = 1", "queue: message T0 has no body"),
@@ -53,7 +54,7 @@ def test_a_sound_store_has_no_findings(path: Path) -> None:
         ("DELETE FROM queued WHERE queue_id = 'T1'", "belongs to no message T1"),
         ("UPDATE queued_recipient SET state = 'done' WHERE queue_id = 'T2'", "message T2 has no recipient"),
         ("DELETE FROM content WHERE body_id = 2", "body 2: its content is missing"),
-        ("INSERT INTO content VALUES (77, x'00')", "body 77: a content without a body"),
+        ("INSERT INTO content VALUES (77, 0, x'00')", "body 77: a content without a body"),
         ("DELETE FROM message WHERE uid = 6", "nothing names it"),
         ("UPDATE content SET octets = zeroblob(length(octets)) WHERE body_id = 3", "body 3: its content was damaged"),
     ],

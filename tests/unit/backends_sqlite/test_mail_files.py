@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from posthouse.backends.sqlite.blob_files import KEEP_S, BlobFiles
+from posthouse.backends.sqlite.care import SqliteStoreCare
 from posthouse.backends.sqlite.check import check
 from posthouse.backends.sqlite.local_gate import LocalGate
 from posthouse.backends.sqlite.mailstore import SqliteMailStore
 from posthouse.backends.sqlite.parcels import IN_FILE_BYTES
 from posthouse.backends.sqlite.writer import MailWriterThread
+from posthouse.base.clock import SystemClock
 from posthouse.base.errors import NotFound
+from posthouse.mailstore import envelope
 from posthouse.model.mailbox import NewMessage
 from support.mail_backends import letter
 
@@ -26,6 +30,7 @@ class Real:
     writer: MailWriterThread
     path: Path
     mailbox_id: int
+    care: SqliteStoreCare
 
     def files(self) -> list[Path]:
         return sorted(path for path in (self.path.parent / "blobs").rglob("*") if path.is_file())
@@ -55,12 +60,14 @@ async def real(tmp_path: Path) -> AsyncIterator[Real]:
     store = SqliteMailStore(LocalGate(writer), path)
     inbox = await store.mailbox(1, "INBOX")
     assert inbox
-    yield Real(store, writer, path, inbox.mailbox_id)
+    care = SqliteStoreCare(LocalGate(writer), path, SystemClock(), lambda: True, envelope.texts)
+    yield Real(store, writer, path, inbox.mailbox_id, care)
+    care.close()
     store.close()
     writer.stop()
 
 
-LARGE = letter("large", IN_FILE_BYTES + 1000)
+LARGE = letter("large") + random.Random(1).randbytes(IN_FILE_BYTES + 1000)
 
 
 async def test_only_large_contents_stand_in_files_and_each_once(real: Real) -> None:
@@ -80,9 +87,9 @@ async def test_expunged_contents_are_reclaimed(real: Real) -> None:
         with pytest.raises(NotFound):
             await real.store.content(body_id)
     assert check(real.path).bodies == 0
-    assert len(real.files()) == 1 and await real.store.sweep_files() == 0  # a worker may be about to name it
+    assert len(real.files()) == 1 and await real.care.sweep() == 0  # a worker may be about to name it
     real.age()
-    assert await real.store.sweep_files() == 1
+    assert await real.care.sweep() == 1
     assert real.files() == [] and check(real.path).problems == ()
 
 
@@ -94,7 +101,7 @@ async def test_a_content_shared_with_another_mailbox_stays(real: Real) -> None:
     await real.store.expunge(real.mailbox_id, None)
     await real.swept()
     real.age()
-    assert await real.store.sweep_files() == 0
+    assert await real.care.sweep() == 0
     assert await real.store.content(body_id) == LARGE
 
 
@@ -118,10 +125,10 @@ async def test_a_file_that_was_swept_just_before_it_is_named_is_written_again(
     written = BlobFiles.write
     times = 0
 
-    def swept_at_first(self: BlobFiles, digest: bytes, content: bytes) -> None:
+    def swept_at_first(self: BlobFiles, digest: bytes, content: bytes, *, compress: bool = False) -> None:
         nonlocal times
         times += 1
-        written(self, digest, content)
+        written(self, digest, content, compress=compress)
         if times == 1:
             self.path(digest).unlink()
 
@@ -140,9 +147,9 @@ async def test_files_that_no_unit_ever_named_go_when_they_are_old(real: Real) ->
     assert any("nothing names it" in problem for problem in check(real.path).problems)
     blobs.write(b"\x01" * 32, b"orphan")  # a worker is about to name it after all
     half.touch()
-    assert await real.store.sweep_files() == 0 and len(real.files()) == 2
+    assert await real.care.sweep() == 0 and len(real.files()) == 2
     real.age()
-    assert await real.store.sweep_files() == 1
+    assert await real.care.sweep() == 1
     assert real.files() == [] and check(real.path).problems == ()
 
 

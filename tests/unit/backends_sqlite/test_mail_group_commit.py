@@ -237,7 +237,7 @@ async def test_the_log_is_written_back_while_units_go_on(tmp_path: Path) -> None
         info = await store.mailbox(1, "INBOX")
         assert info
         for number in range(120):
-            batch = [NewMessage(letter(f"{number} {part}", 60_000)) for part in range(8)]
+            batch = [NewMessage(letter(f"{number} {part}") + os.urandom(60_000)) for part in range(8)]
             await store.append(info.mailbox_id, batch)
         # 58 MB of mail went through a log that starts again at 16 MB or a little later.
         assert path.with_name("mail.db-wal").stat().st_size < 45 << 20

@@ -26,8 +26,7 @@ SCRIPTS = [
     "# comment\n/* another */ keep; # end",
 ]
 WRONG = ["if { }", "if true keep;", "fileinto;", "}", "if anyof (true, ) { }", 'keep "x"', '"x";']
-"""What it lets pass against the RFC (a missing semicolon at the end, missing keys) is left out, and i;ascii-numeric, which it does
-not know."""
+"""Left out: what it lets pass against the RFC (a missing last semicolon, missing keys), and i;ascii-numeric, unknown to it."""
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import time
+
 import pytest
 
 from posthouse.content.patterns import OVERLAP_BYTES, PIECE_BYTES, AnyOf, AnyWord, Expression, PatternError
@@ -61,3 +64,19 @@ def test_one_of_many_words_is_found_as_it_is() -> None:
     assert many.found_in(b"a word2999. b")
     assert not many.found_in(b"a word2999! b")
     assert AnyWord(["", "x"]).found_in(b"")
+    assert not AnyWord([]).found_in(b"x")
+    long = "x" * 20_000
+    assert AnyWord([long, "never"]).found_in(b"-" * 70_000 + long.encode() + b"-" * 9_000)
+    assert not AnyWord([long, "never"]).found_in(b"-" * 70_000 + long[1:].encode() + b"-" * 9_000)
+    border = b"-" * (PIECE_BYTES - 3) + b"needle" + b"-" * 40_000
+    assert AnyWord(["needle", "x"]).found_in(border)
+
+
+def test_a_text_that_comes_close_to_ten_thousand_words_is_no_slower() -> None:
+    chance = random.Random(2)
+    words = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=8)) for _ in range(10_000)]
+    text = " ".join(f"{word[:-1]}0" for word in words).encode() * 2
+    many = AnyWord(words)
+    start = time.perf_counter()
+    assert not many.found_in(text)
+    assert time.perf_counter() - start < 0.2

@@ -263,3 +263,34 @@ def _reachable(aliases: dict[str, list[str]], asked: str) -> set[str]:
                 seen.add(target)
                 waiting.append(target)
     return ends
+
+
+@pytest.mark.spec_part("RTE-4", "STO-3", "GRP-2")
+async def test_aliases_deliver_into_the_shared_tree_of_their_domain(house: House) -> None:
+    await house.alias(
+        "list@a.example", "jane@a.example", "+archive.list@a.example", "+News@a.example", "+archive.list@b.example"
+    )
+    found = await house.resolve("list@a.example")
+    one, other = [await house.directory.domain(name) for name in ("a.example", "b.example")]
+    assert one is not None
+    assert other is not None
+    assert [(each.account.account_id, each.mailbox) for each in found.mailboxes[1:]] == [
+        (-one.domain_id, "archive/list"), (-one.domain_id, "News"), (-other.domain_id, "archive/list"),
+    ]  # fmt: skip
+    assert found.mailboxes[0].mailbox == "INBOX"
+    assert str(found.mailboxes[1].account.address) == "+archive.list@a.example"
+
+
+@pytest.mark.spec_part("STO-3")
+async def test_a_stranger_does_not_write_to_the_shared_tree(house: House) -> None:
+    found = await house.resolve("+archive.list@a.example")
+    assert [problem.why for problem in found.problems] == ["unknown"]
+    assert not found.mailboxes
+    await house.alias("bad@a.example", "+a..b@a.example".replace("..", "//"))
+    assert [problem.why for problem in (await house.resolve("bad@a.example")).problems] == ["unknown"]
+
+
+async def test_a_catch_all_may_be_a_shared_mailbox(house: House) -> None:
+    await house.directory.change_domain("a.example", catch_all="+lost@a.example")
+    assert await house.ends("nobody@a.example") == ["+lost@a.example/lost"]
+    assert (await house.resolve("+other@a.example")).mailboxes[0].mailbox == "lost"

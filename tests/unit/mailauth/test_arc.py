@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import dkim
+import dkim  # type: ignore[import-untyped]
 import pytest
 
 from posthouse.backends.memory.resolver import MemoryResolver

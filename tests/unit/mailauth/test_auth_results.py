@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-import authres
+import authres  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

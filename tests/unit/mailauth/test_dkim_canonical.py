@@ -6,7 +6,7 @@ import hashlib
 import time
 
 import pytest
-from dkim.canonicalization import Relaxed, Simple
+from dkim.canonicalization import Relaxed, Simple  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dkim
+import dkim  # type: ignore[import-untyped]
 import pytest
 
 from posthouse.formats.folding import fold

@@ -16,7 +16,7 @@ from posthouse.mailauth.spf.check import Client, check_mail_from
 
 with warnings.catch_warnings():  # Its docstrings have escapes that Python warns of.
     warnings.simplefilter("ignore")
-    import spf
+    import spf  # type: ignore[import-untyped]
 
 HOSTS: dict[tuple[str, str], list[str]] = {
     ("one.test", "A"): ["192.0.2.3"],

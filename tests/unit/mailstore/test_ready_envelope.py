@@ -69,3 +69,16 @@ def test_any_subject_comes_back_and_is_never_passed_over(subject: str) -> None:
 def test_what_is_no_list_is_refused(octets: bytes) -> None:
     with pytest.raises(ValueError, match="parenthes"):
         envelope.parse(octets)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["Ann <a@b>", '"x \\" (y" <q@r>', "grp: a@b;", "b@c", "=?utf-8?q?=C3=84?= <u@v>", "<>", "\x01"]),
+        max_size=3,
+    )
+)
+@settings(max_examples=100, deadline=None)
+def test_the_first_author_is_the_same_read_quickly_or_wholly(authors: list[str]) -> None:
+    content = f"Subject: x\r\nFrom: {', '.join(authors)}\r\nTo: {', '.join(authors)}\r\n\r\n".encode()
+    octets = summarise(content).envelope
+    assert envelope.first_address(octets, "from") == envelope.first_address(octets, "to")

@@ -47,7 +47,7 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("octets", "expected"), COMMANDS, ids=[octets[:40] for octets, _ in COMMANDS])
+@pytest.mark.parametrize(("octets", "expected"), COMMANDS, ids=[repr(octets[:40]) for octets, _ in COMMANDS])
 def test_a_command_is_read_whole_or_octet_by_octet(octets: bytes, expected: cmd.Command) -> None:
     assert events(octets) == [expected]
     made, found = core(), []
@@ -76,7 +76,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("octets", "answer"), REFUSED, ids=[octets[:40] for octets, _ in REFUSED])
+@pytest.mark.parametrize(("octets", "answer"), REFUSED, ids=[repr(octets[:40]) for octets, _ in REFUSED])
 def test_what_is_wrong_is_refused_and_the_next_command_is_read(octets: bytes, answer: bytes) -> None:
     made = core()
     first, *rest = events(octets + b"NOOP\r\n", made)

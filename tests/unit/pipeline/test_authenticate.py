@@ -55,6 +55,7 @@ async def told(at: House) -> dict[str, str]:
     return {step.rule: step.detail for step in record.steps if step.stage == "authenticate"}
 
 
+@pytest.mark.spec_part("MAU-1")
 async def test_a_strangers_message_is_marked_under_return_path() -> None:
     at = await house()
     code, content = await delivered(at)

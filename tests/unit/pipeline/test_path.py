@@ -14,10 +14,10 @@ from support.house import MESSAGE, House
 
 def test_the_stages_stand_in_the_order_of_the_path() -> None:
     house = House()
-    rest = (house.sink, house.receipts, house.clock, "mx.example.test", house.signing_keys)
+    rest = (house.sink, house.receipts, house.clock, "mx.example.test", house.signing_keys, house.store)
     parts = Parts(lambda: house.settings, house.counters, house.recipients, house.routes, house.resolver, *rest)
     names = [stage.name for stage in stages(parts)]
-    assert names == ["connect", "envelope", "greylist", "authenticate", "content", "route", "sign", "dispose"]
+    assert names == ["connect", "envelope", "quota", "greylist", "authenticate", "content", "route", "sign", "dispose"]
 
 
 async def test_an_accepted_message_lies_in_the_inbox_with_trace_headers() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import dkim
+from dataclasses import replace
+
+import dkim  # type: ignore[import-untyped]
 import pytest
 
 from posthouse.mailauth.dkim.generate import generate
@@ -45,8 +47,10 @@ async def test_keys_that_are_not_in_use_sign_nothing(state: KeyState) -> None:
     assert b"DKIM-Signature" not in await sent(house)
 
 
-async def test_another_authors_domain_is_not_signed() -> None:
-    house, _ = await house_with_key("ed25519-sha256")
+async def test_another_authors_domain_is_not_signed_even_if_it_is_ours_and_has_a_key() -> None:
+    house, key = await house_with_key("ed25519-sha256")
+    await house.directory.add_domain("other.test")
+    await house.signing_keys.add_signing_key(replace(key, domain="other.test", private_key=key.private_key))
     assert b"DKIM-Signature" not in await sent(house, MESSAGE.replace(b"example.test>", b"other.test>"))
 
 

@@ -9,7 +9,7 @@ from posthouse.protocols.imap.core import ImapCore, Limits
 from posthouse.protocols.imap.events import BadCommand
 from posthouse.protocols.imap.fetch_items import Attribute
 from posthouse.protocols.imap.parse import parse
-from posthouse.protocols.imap.parse_notify import EventGroup, Notify
+from posthouse.protocols.imap.parse_notify import Event, EventGroup, Notify
 from posthouse.protocols.imap.parse_url import GenUrlAuth, ResetKey, UrlFetch
 from posthouse.protocols.imap.scanner import Malformed
 from posthouse.protocols.imap.search_keys import All, And, FlagKey, Not, Or, SequenceKey, UidKey, numbers_used
@@ -17,7 +17,7 @@ from posthouse.protocols.imap.sequence import SAVED, STAR, SequenceSet
 from posthouse.protocols.imap.sort_commands import Sort, SortKey, Thread
 
 T = b"t"
-MESSAGES = frozenset({"MessageNew", "MessageExpunge"})
+MESSAGES: frozenset[Event] = frozenset({"MessageNew", "MessageExpunge"})
 
 
 def test_sort() -> None:

@@ -65,7 +65,9 @@ def test_lines() -> None:
     assert r.enabled_line([]) == b"* ENABLED\r\n"
     assert r.id_line([("name", "Posthouse")]) == b'* ID ("name" "Posthouse")\r\n'
     assert r.id_line([]) == b"* ID NIL\r\n"
-    assert r.namespace_line() == b'* NAMESPACE (("" "/")) NIL NIL\r\n'
+    assert r.namespace_line(others="Other Users", shared="Shared") == (
+        b'* NAMESPACE (("" "/")) (("Other Users/" "/")) (("Shared/" "/"))\r\n'
+    )
     assert r.flags_line(["$x"]) == b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $x)\r\n"
     assert r.permanent_flags([]) == b"PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)"
 

@@ -7,6 +7,7 @@ import asyncio
 from posthouse.base.clock import ManualClock
 from posthouse.base.errors import Temporary
 from posthouse.base.metrics import QUEUED
+from posthouse.model.script import Memory
 from posthouse.model.settings import Settings
 from posthouse.model.trace import TraceQuery, TraceRecord
 from posthouse.roles.chores import DAY_S, Chores
@@ -22,14 +23,23 @@ async def test_traces_older_than_the_setting_are_dropped() -> None:
     now = context.clock.now()
     for days in (29, 31):
         context.traces.record(record(f"{days}-days", now - days * DAY_S))
-    await Chores(context, Settings).expire_traces()
+    await Chores(context, Settings, node_name="mx.example.test").expire_traces()
     assert [found.trace_id for found in await context.traces.search(TraceQuery())] == ["29-days"]
+
+
+async def test_what_scripts_remembered_goes_when_its_time_is_up() -> None:
+    context = make_context()
+    now = context.clock.now()
+    await context.scripts_writer.remember(7, [Memory("vacation", "old", now - 1), Memory("vacation", "new", now + 1)])
+    await Chores(context, Settings, node_name="mx.example.test").expire_memories()
+    assert not await context.scripts.remembered(7, "vacation", "old", 0.0)
+    assert await context.scripts.remembered(7, "vacation", "new", now)
 
 
 async def test_the_queue_is_measured() -> None:
     context = make_context()
     QUEUED.labels("waiting").set(99)
-    await Chores(context, Settings).measure_queue()
+    await Chores(context, Settings, node_name="mx.example.test").measure_queue()
     assert QUEUED.labels("waiting")._value.get() == 0
 
 
@@ -43,7 +53,7 @@ async def test_a_chore_that_fails_is_tried_again_at_its_next_turn() -> None:
         context.clock.advance(seconds)
         await asyncio.sleep(0)
 
-    chores = Chores(context, Settings, sleep)
+    chores = Chores(context, Settings, sleep, node_name="mx.example.test")
 
     async def failing() -> None:
         nonlocal turns

@@ -40,6 +40,8 @@ class Box:
     object_id: str
     special_use: SpecialUse = ""
     selectable: bool = True
+    tree_bytes: int = 0
+    tree_messages: int = 0
     uid_next: int = 1
     mod_seq: int = 1
     keywords: tuple[str, ...] = ()

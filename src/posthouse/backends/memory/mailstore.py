@@ -6,10 +6,10 @@ nothing of sockets or files; nothing in it is durable.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 
-from posthouse.backends.memory.boxes import Body, Box, Message, facts_of
+from posthouse.backends.memory.boxes import Body, Box, Message
+from posthouse.backends.memory.pieces import MemoryPieces
 from posthouse.backends.memory.sharing import SharingPart
 from posthouse.backends.memory.usage import MemoryUsage
 from posthouse.backends.notices import Committed, MailboxNotice, OnCommitted, ignore
@@ -18,7 +18,7 @@ from posthouse.base.errors import AlreadyExists, BadValue, NotFound, Permanent, 
 from posthouse.base.ids import Ids
 from posthouse.formats.mime import Limits, summarise
 from posthouse.interfaces.limits import Allowances, unlimited
-from posthouse.interfaces.mailstore import HEAD_BYTES, FlagAction
+from posthouse.interfaces.mailstore import FlagAction
 from posthouse.model.flags import changed_flags, flag_bits, known_bits, translated
 from posthouse.model.limits import Allowance
 from posthouse.model.mailbox import (
@@ -31,21 +31,21 @@ from posthouse.model.mailbox import (
     Copied,
     FlagsChanged,
     MailboxInfo,
-    MessageFacts,
     MessageRow,
-    MessageSize,
     NewMessage,
     SpecialUse,
 )
 from posthouse.model.mailbox_name import normal_name, parents, sort_key
+from posthouse.model.namespaces import refuse_reserved
 from posthouse.model.plan import ToMailbox
 from posthouse.model.quota import Growth
 from posthouse.model.settings import StoreSettings
 from posthouse.model.summary import Summary
+from posthouse.model.tree_quota import check_trees, has_room
 from posthouse.model.undelete import is_shadow, refuse_shadow
 
 
-class MemoryMailStore(SharingPart, MemoryUsage):
+class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
     """See ``interfaces.mailstore``. ``on_committed`` hears of every change, in the caller's task."""
 
     def __init__(
@@ -58,6 +58,7 @@ class MemoryMailStore(SharingPart, MemoryUsage):
     ) -> None:
         SharingPart.__init__(self)
         MemoryUsage.__init__(self, allowances)
+        MemoryPieces.__init__(self)
         self._clock = clock or SystemClock()
         self._ids = Ids(self._clock)
         self._settings = settings
@@ -66,7 +67,6 @@ class MemoryMailStore(SharingPart, MemoryUsage):
         self._bodies: dict[bytes, Body] = {}
         self._subscribed: set[tuple[int, str]] = set()
         self._gone_accounts: set[int] = set()
-        self._url_keys: dict[tuple[int, int], bytes] = {}
         self._last_id = 0
         self._last_uid_validity = 0
 
@@ -97,35 +97,11 @@ class MemoryMailStore(SharingPart, MemoryUsage):
         vanished = sorted(uid for mod_seq, uid in box.vanished if mod_seq > since_mod_seq)
         return Changes(box.mod_seq, box.uid_next, rows, tuple(vanished))
 
-    async def facts(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[MessageFacts]:
-        box = self._box(mailbox_id)
-        return [facts_of(uid, box.messages[uid]) for uid in box.chosen(uids)]
-
-    async def sizes(self, mailbox_id: int) -> Sequence[MessageSize]:
-        messages = self._box(mailbox_id).messages
-        return [MessageSize(uid, one.body.body_id, one.body.summary.size_bytes) for uid, one in messages.items()]
-
-    async def heads(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, bytes]]:
-        box = self._box(mailbox_id)
-        return [(uid, box.messages[uid].body.content[:HEAD_BYTES]) for uid in box.chosen(uids)]
-
-    async def previews(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, str]]:
-        box = self._box(mailbox_id)
-        return [(uid, box.messages[uid].body.summary.preview) for uid in box.chosen(uids)]
-
-    async def url_key(self, account_id: int, mailbox_id: int) -> bytes | None:
-        return self._url_keys.get((account_id, mailbox_id))
-
-    async def content(self, body_id: int) -> bytes:
-        for body in self._bodies.values():
-            if body.body_id == body_id:
-                return body.content
-        raise NotFound("The message is gone")
-
     # --- writing mailboxes
 
     async def create(self, account_id: int, name: str, special_use: SpecialUse = "") -> MailboxInfo:
         name = normal_name(name, self._settings().max_mailbox_depth)
+        refuse_reserved(account_id, name)
         allowed = await self._allowances(account_id)
         refuse_shadow(name)
         self._live_account(account_id)
@@ -166,6 +142,7 @@ class MemoryMailStore(SharingPart, MemoryUsage):
 
     async def rename(self, account_id: int, name: str, new_name: str) -> None:
         new_name = normal_name(new_name, self._settings().max_mailbox_depth)
+        refuse_reserved(account_id, new_name)
         allowed = await self._allowances(account_id)
         refuse_shadow(new_name)
         box = self._by_name(account_id, name)
@@ -180,7 +157,7 @@ class MemoryMailStore(SharingPart, MemoryUsage):
             for other in moved:
                 normal_name(new_name + other.name[len(box.name) :], self._settings().max_mailbox_depth)
         missing = [above for above in parents(new_name) if not self._by_name(account_id, above)]
-        self._grow_by_renaming([box, *moved], len(missing), allowed)
+        self._grow_by_renaming([box, *moved], new_name, len(missing), allowed)
         for above in missing:
             self._new_box(account_id, above)
         if box.name == INBOX:
@@ -220,7 +197,9 @@ class MemoryMailStore(SharingPart, MemoryUsage):
         allowed = await self._owner_may(mailbox_id)
         box = self._box(mailbox_id)
         refuse_shadow(box.name)
-        self._grow(box.account_id, allowed, Growth(sum(one.size_bytes for one in summaries), len(summaries)))
+        growth = Growth(sum(one.size_bytes for one in summaries), len(summaries))
+        self._grow(box.account_id, allowed, growth)
+        check_trees(self._trees(box.account_id), box.name, growth)
         keywords, flags = box.keywords, []
         for message in messages:
             bits, keywords = flag_bits(message.flags, keywords)
@@ -297,14 +276,6 @@ class MemoryMailStore(SharingPart, MemoryUsage):
         self._notify(box)
         return uid_validity, uids[0]
 
-    async def make_url_key(self, account_id: int, mailbox_id: int) -> bytes:
-        self._box(mailbox_id)
-        return self._url_keys.setdefault((account_id, mailbox_id), secrets.token_bytes(32))
-
-    async def drop_url_keys(self, account_id: int, mailbox_id: int | None = None) -> None:
-        for key in [key for key in self._url_keys if key[0] == account_id and mailbox_id in (None, key[1])]:
-            del self._url_keys[key]
-
     def deliver(
         self,
         content: bytes,
@@ -324,9 +295,11 @@ class MemoryMailStore(SharingPart, MemoryUsage):
                 raise Temporary("The mailbox is not available", enhanced="4.2.0", cause="the account was deleted meanwhile")
         if check:
             return
-        self._grow_by_mail([one.account_id for one in destinations], summary.size_bytes, allowed, alone=alone)
         for destination in destinations:
+            self._grow_by_mail(destination.account_id, summary.size_bytes, allowed, alone=alone)
             box = self._by_name(destination.account_id, destination.mailbox)
+            if box and not has_room(self._trees(box.account_id), box.name, Growth(summary.size_bytes, 1)):
+                box = self._by_name(destination.account_id, INBOX) or box
             if not box or not box.selectable or is_shadow(box.name):
                 box = self._elsewhere(destination)
             bits, box.keywords = flag_bits(destination.flags, box.keywords, lenient=True)
@@ -378,7 +351,7 @@ class MemoryMailStore(SharingPart, MemoryUsage):
     def _drop(self, box: Box) -> None:
         del self._boxes[box.mailbox_id]
         self._end_sharing(box.mailbox_id)
-        self._url_keys = {key: secret for key, secret in self._url_keys.items() if key[1] != box.mailbox_id}
+        self._forget_url_keys(box.mailbox_id)
         self._annotated = {key: entries for key, entries in self._annotated.items() if key[0] != box.mailbox_id}
         self._on_committed(Committed((MailboxNotice(box.mailbox_id, box.account_id, 0),)))
 

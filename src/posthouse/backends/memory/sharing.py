@@ -1,4 +1,5 @@
-"""Sharing in the store in memory: rights, and what readers have seen (``interfaces.sharing``). The part of ``MemoryMailStore`` for it."""
+"""Sharing in the store in memory: rights, and what readers have seen (``interfaces.sharing``). The part of
+``MemoryMailStore`` for it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from posthouse.backends.memory.boxes import Box, Message
 from posthouse.base.clock import Clock
-from posthouse.base.errors import MailError, NotFound, Permanent
+from posthouse.base.errors import NotFound, Permanent
 from posthouse.interfaces.limits import Allowances
 from posthouse.interfaces.usage import Annotation
 from posthouse.model.expiry import DAY_S, ENTRY, Expiry
@@ -19,8 +19,9 @@ from posthouse.model.flags import translated
 from posthouse.model.limits import Allowance
 from posthouse.model.mailbox import DELETED, INBOX, SEEN
 from posthouse.model.mailbox_name import parents
-from posthouse.model.quota import DUE, TOLD, Growth, Standing, Usage, after_growth
+from posthouse.model.quota import BY_USER, DUE, TOLD, Growth, Standing, Usage, Way, after_growth
 from posthouse.model.settings import StoreSettings
+from posthouse.model.tree_quota import TreeQuota, check_trees
 from posthouse.model.undelete import KEPT_PERCENT, is_shadow, refuse_shadow, shadow_name
 
 
@@ -67,6 +68,25 @@ class MemoryUsage:
     async def belong(self, accounts: Sequence[tuple[int, int]]) -> None:
         self._domain_of.update(accounts)
 
+    async def limit_tree(self, mailbox_id: int, quota_bytes: int, quota_messages: int) -> None:
+        if mailbox_id not in self._boxes:
+            raise NotFound("There is no such mailbox")
+        box = self._boxes[mailbox_id]
+        box.tree_bytes, box.tree_messages = quota_bytes, quota_messages
+
+    async def trees(self, account_id: int) -> Sequence[TreeQuota]:
+        return self._trees(account_id)
+
+    def _trees(self, account_id: int) -> list[TreeQuota]:
+        boxes = [box for box in self._boxes.values() if box.account_id == account_id]
+        found = []
+        for root in sorted(boxes, key=lambda box: box.name):
+            if root.tree_bytes or root.tree_messages:
+                below = [box for box in boxes if f"{box.name}/".startswith(f"{root.name}/")]
+                used = sum(box.size_bytes for box in below), sum(len(box.messages) for box in below)
+                found.append(TreeQuota(root.name, root.tree_bytes, root.tree_messages, *used))
+        return found
+
     async def recount(self) -> int:
         return 0
 
@@ -82,7 +102,7 @@ class MemoryUsage:
             sum(len(box.messages) for box in shadow),
         )
 
-    def _grow(self, account_id: int, allowed: Allowance, growth: Growth, *, delivery: bool = False) -> None:
+    def _grow(self, account_id: int, allowed: Allowance, growth: Growth, way: Way = BY_USER) -> None:
         """Raises MailError if the account may not grow so."""
         if not allowed.is_limited:
             return
@@ -91,33 +111,29 @@ class MemoryUsage:
         domain = self._sum([box for box in self._boxes.values() if self._domain_of.get(box.account_id, 0) == allowed.domain_id])
         standing = self._standings.get(account_id, Standing())
         now = self._clock.now()
-        self._standings[account_id] = after_growth(allowed, used, domain, standing, growth, now, delivery=delivery)
+        self._standings[account_id] = after_growth(allowed, used, domain, standing, growth, now, way)
 
-    def _grow_by_mail(
-        self, accounts: Sequence[int], size_bytes: int, allowed: Mapping[int, Allowance] | None, *, alone: bool
-    ) -> None:
+    def _grow_by_mail(self, account_id: int, size_bytes: int, allowed: Mapping[int, Allowance] | None, *, alone: bool) -> None:
         """As in units of the real store: of several recipients none is refused."""
-        for account_id in accounts if allowed is not None else ():
-            assert allowed is not None
-            try:
-                self._grow(account_id, allowed[account_id], Growth(size_bytes, 1), delivery=True)
-            except MailError:
-                if alone:
-                    raise
+        if allowed is not None:
+            self._grow(account_id, allowed[account_id], Growth(size_bytes, 1), Way(delivery=True, forced=not alone))
 
     def _grow_by_copies(self, box: Box, uids: Sequence[int], target: Box, allowed: Allowance, *, move: bool) -> None:
         refuse_shadow(target.name)
+        growth = Growth(sum(box.messages[uid].body.summary.size_bytes for uid in uids), len(uids))
         if uids and (not move or target.account_id != box.account_id or is_shadow(box.name)):
-            size_bytes = sum(box.messages[uid].body.summary.size_bytes for uid in uids)
-            self._grow(target.account_id, allowed, Growth(size_bytes, len(uids)))
+            self._grow(target.account_id, allowed, growth)
+        if uids:
+            source = box.name if move and target.account_id == box.account_id else ""
+            check_trees(self._trees(target.account_id), target.name, growth, source=source)
 
-    def _grow_by_renaming(self, boxes: Sequence[Box], missing: int, allowed: Allowance) -> None:
+    def _grow_by_renaming(self, boxes: Sequence[Box], new_name: str, missing: int, allowed: Allowance) -> None:
         """New levels, the mailbox for INBOX's messages, what comes out of the shadow tree."""
-        growth = Growth(mailboxes=missing + (boxes[0].name == INBOX))
-        if is_shadow(boxes[0].name):
-            messages = sum(len(box.messages) for box in boxes)
-            growth = Growth(sum(box.size_bytes for box in boxes), messages, missing + len(boxes))
-        self._grow(boxes[0].account_id, allowed, growth)
+        account_id, name = boxes[0].account_id, boxes[0].name
+        moved = Growth(sum(box.size_bytes for box in boxes), sum(len(box.messages) for box in boxes), missing + len(boxes))
+        growth = moved if is_shadow(name) else Growth(mailboxes=missing + (name == INBOX))
+        self._grow(account_id, allowed, growth)
+        check_trees(self._trees(account_id), new_name, moved, source=name)
 
     async def _owner_may(self, mailbox_id: int) -> Allowance:
         return await self._allowances(self._boxes[mailbox_id].account_id if mailbox_id in self._boxes else 0)
@@ -162,11 +178,13 @@ class MemoryUsage:
         excess -= undelete_bytes * KEPT_PERCENT // 100
         aged = [(one.saved_at, box.mailbox_id, uid, one) for box in boxes for uid, one in box.messages.items()]
         changed: dict[int, Box] = {}
+        last = 0
         for _, mailbox_id, uid, one in sorted(aged, key=lambda each: each[:3]):
             if excess <= 0:
                 break
             box = changed[mailbox_id] = self._boxes[mailbox_id]
-            box.mod_seq += 1
+            box.mod_seq += mailbox_id != last
+            last = mailbox_id
             box.remove([uid])
             excess -= one.body.summary.size_bytes
         return list(changed.values())

@@ -6,24 +6,24 @@ is one line for an administrator.
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import apsw
 
-from posthouse.backends.sqlite import usage_schema
+from posthouse.backends.sqlite import seen_rows, usage_schema
 from posthouse.backends.sqlite.blob_files import BlobFiles
+from posthouse.backends.sqlite.coding import Decoder
+from posthouse.backends.sqlite.content_check import COLUMNS, DAMAGED, damage
 from posthouse.backends.sqlite.database import mail_error
 from posthouse.backends.sqlite.mail_schema import open_mail_reader
 from posthouse.backends.sqlite.work import blob_folder
-from posthouse.base.errors import MailError
 
 MAX_PER_RULE = 20
-STRAY_S = 172_800.0  # files without name go within a day (``SqliteMailStore.sweep_files``)
+STRAY_S = 172_800.0  # files without name go within a day (``SqliteStoreCare.sweep``)
 
 _RULES: tuple[tuple[str, str], ...] = (
     (
@@ -76,7 +76,11 @@ _RULES: tuple[tuple[str, str], ...] = (
     (
         "body {}: its content is missing or has the wrong length",
         "SELECT body_id FROM body AS b LEFT JOIN content AS c USING (body_id)"
-        " WHERE NOT in_file AND (octets IS NULL OR length(octets) <> size_bytes)",
+        " WHERE NOT in_file AND (octets IS NULL OR (coding = 0 AND length(octets) <> size_bytes))",
+    ),
+    (
+        "body {}: the dictionary {} of its content is missing",
+        "SELECT body_id, coding FROM content WHERE coding >= 2 AND coding NOT IN (SELECT dictionary_id FROM dictionary)",
     ),
     (
         "body {}: a content without a body",
@@ -121,6 +125,11 @@ def check(path: Path, *, contents: bool = False) -> Report:
         connection.close()
 
 
+async def problems(path: Path) -> tuple[str, ...]:
+    """What ``store check`` finds; every content is read and its digest compared."""
+    return (await asyncio.to_thread(check, path, contents=True)).problems
+
+
 def _integrity(connection: apsw.Connection) -> Iterator[str]:
     for (line,) in connection.execute(f"PRAGMA integrity_check({MAX_PER_RULE})"):
         if line != "ok":
@@ -128,7 +137,7 @@ def _integrity(connection: apsw.Connection) -> Iterator[str]:
 
 
 def _rules(connection: apsw.Connection) -> Iterator[str]:
-    for text, sql in (*_RULES, *usage_schema.RULES):
+    for text, sql in (*_RULES, *usage_schema.RULES, *seen_rows.RULES):
         for row in connection.execute(f"{sql} LIMIT {MAX_PER_RULE}"):
             yield text.format(*row)
 
@@ -154,14 +163,15 @@ def _is_old(path: Path) -> bool:
 
 
 def _digests(connection: apsw.Connection, blobs: BlobFiles) -> Iterator[str]:
-    rows = connection.execute("SELECT body_id, digest, octets FROM body LEFT JOIN content USING (body_id)")
-    for body_id, digest, octets in rows:
-        try:
-            whole: Any = blobs.read(digest) if octets is None else octets
-        except MailError:
-            continue  # told by _files
-        if hashlib.sha256(whole).digest() != digest:
-            yield f"body {body_id}: its content was damaged"
+    def dictionary(dictionary_id: int) -> bytes:
+        row = connection.execute("SELECT octets FROM dictionary WHERE dictionary_id = ?", (dictionary_id,)).fetchone()
+        return bytes(row[0]) if row else b""
+
+    decoder = Decoder(dictionary)
+    for row in connection.execute(COLUMNS):
+        why = damage(row, decoder, blobs)
+        if DAMAGED in why:  # what is missing is told by the rules and by _files
+            yield f"body {row[0]}: {why}"
 
 
 def _count(connection: apsw.Connection, what: str) -> int:

@@ -1,4 +1,4 @@
-"""Limits at rest in ``directory.db`` (interfaces/limits.py): what users and domains say stands in their rows, classes in a table.
+"""Limits at rest in ``directory.db`` (interfaces/limits.py): those of users and domains in their rows, classes in a table.
 
 Reading is cached as the directory's look-ups are: as long as ``data_version`` says that nothing was committed since.
 """

@@ -1,9 +1,10 @@
 """The tables of ``mail.db``: mailboxes, messages, bodies and the outbound queue in one file, so that one commit holds them all.
 
 ``message`` is clustered by mailbox and UID, which is the order that IMAP asks in. ``body`` holds the ready-made octets of a
-content, densely, apart from the octets themselves (``content``, or a file named by digest when ``in_file``). What refers
-to a body is found by index (``message_by_body``, ``queued_by_body``), so there is no count that could be wrong. Identifiers
-are never used twice (AUTOINCREMENT): sessions may hold old ones. Released migrations never change (forward only).
+content, densely, apart from the octets themselves (``content``, encoded as ``coding.py`` says, or a file named by digest when
+``in_file``). ``damaged_body`` is what the last scrub found. What refers to a body is found by index
+(``message_by_body``, ``queued_by_body``), so there is no count that could be wrong. Identifiers are never used twice
+(AUTOINCREMENT): sessions may hold old ones. Released migrations never change (forward only).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from pathlib import Path
 import apsw
 
 from posthouse.backends.sqlite.database import mail_errors, open_reader, open_writer
-from posthouse.backends.sqlite.usage_schema import SHADOW_COLUMN, USAGE
+from posthouse.backends.sqlite.sharing_schema import SHARING
+from posthouse.backends.sqlite.usage_schema import MAILBOX_COLUMNS, USAGE
 
 PAGE_BYTES = 4096
 WRITER_CACHE_KIB = 32_768
@@ -36,7 +38,8 @@ CREATE TABLE mailbox (
     special_use TEXT NOT NULL DEFAULT '',
     object_id TEXT NOT NULL,
     selectable INTEGER NOT NULL DEFAULT 1,
-    {SHADOW_COLUMN},
+    vanished_floor INTEGER NOT NULL DEFAULT 0,
+    {MAILBOX_COLUMNS},
     UNIQUE (account_id, name)
 ) STRICT;
 CREATE TABLE subscription (
@@ -88,6 +91,7 @@ CREATE TABLE vanished (
     mailbox_id INTEGER NOT NULL,
     mod_seq INTEGER NOT NULL,
     uid INTEGER NOT NULL,
+    gone_day INTEGER NOT NULL,
     PRIMARY KEY (mailbox_id, mod_seq, uid)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE body (
@@ -100,7 +104,14 @@ CREATE TABLE body (
     bodystructure BLOB NOT NULL,
     preview TEXT NOT NULL
 ) STRICT;
-CREATE TABLE content (body_id INTEGER PRIMARY KEY, octets BLOB NOT NULL) STRICT;
+CREATE TABLE content (body_id INTEGER PRIMARY KEY, coding INTEGER NOT NULL, octets BLOB NOT NULL) STRICT;
+CREATE TABLE dictionary (
+    dictionary_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    made_at REAL NOT NULL,
+    octets BLOB NOT NULL
+) STRICT;
+INSERT INTO sqlite_sequence VALUES ('dictionary', 1);
+CREATE TABLE damaged_body (body_id INTEGER PRIMARY KEY, found_at REAL NOT NULL, cause TEXT NOT NULL) STRICT;
 CREATE TABLE loose_body (body_id INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE dead_file (digest BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
@@ -133,7 +144,7 @@ CREATE INDEX queued_recipient_by_message ON queued_recipient (queue_id, recipien
 CREATE INDEX queued_recipient_by_time ON queued_recipient (state, next_attempt_at, recipient_id);
 """
 
-MIGRATIONS: tuple[str, ...] = (_MAILBOXES + _MESSAGES + _QUEUE + USAGE,)
+MIGRATIONS: tuple[str, ...] = (_MAILBOXES + _MESSAGES + _QUEUE + USAGE + SHARING,)
 
 
 def open_mail_writer(path: Path) -> apsw.Connection:
@@ -146,6 +157,7 @@ def open_mail_writer(path: Path) -> apsw.Connection:
         if not path.exists():
             fresh = apsw.Connection(str(path))
             fresh.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            fresh.execute("PRAGMA auto_vacuum = INCREMENTAL")
             fresh.execute("PRAGMA journal_mode = WAL")
             fresh.close()
             path.chmod(0o600)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from posthouse.backends.sqlite.work import Row, Work
 from posthouse.model.mailbox import SEPARATOR
+from posthouse.model.mailbox_name import parents
 
 
 def find(work: Work, account_id: int, name: str) -> Row | None:
@@ -27,3 +28,15 @@ def make(work: Work, account_id: int, name: str, special_use: str = "", *, selec
         (account_id, name, work.next_uid_validity(), special_use, work.ids.new(), selectable),
     )
     return work.connection.last_insert_rowid()
+
+
+def make_tree(work: Work, account_id: int, name: str) -> None:
+    """A mailbox that can be selected, and its missing parents."""
+    for above in parents(name):
+        if not find(work, account_id, above):
+            make(work, account_id, above)
+    found = find(work, account_id, name)
+    if found:
+        work.execute("UPDATE mailbox SET selectable = 1 WHERE mailbox_id = ?", (found[0],))
+    else:
+        make(work, account_id, name)

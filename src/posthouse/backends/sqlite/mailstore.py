@@ -7,7 +7,6 @@ Implements ``interfaces.mailstore``. Failing: while the steward restarts, writes
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any, TypeVar
 
 from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.local_gate import Gate
+from posthouse.backends.sqlite.packing import Packer
 from posthouse.backends.sqlite.parcels import IN_FILE_BYTES
 from posthouse.backends.sqlite.reader import MailReading
-from posthouse.backends.sqlite.sink import call_with_parcels
+from posthouse.backends.sqlite.sharing import SharingPart, copied
 from posthouse.backends.sqlite.uid_sets import to_ranges
 from posthouse.backends.sqlite.usage import SqliteUsage
 from posthouse.backends.sqlite.work import blob_folder
@@ -38,6 +38,7 @@ from posthouse.model.mailbox import (
     SpecialUse,
 )
 from posthouse.model.mailbox_name import normal_name
+from posthouse.model.namespaces import refuse_reserved
 from posthouse.model.settings import StoreSettings
 from posthouse.model.summary import Summary
 
@@ -46,10 +47,11 @@ ALL_CHANGES = 1 << 40
 Read = TypeVar("Read")
 
 
-class SqliteMailStore(SqliteUsage):
+class SqliteMailStore(SharingPart, SqliteUsage):
     """``gate`` leads to the writing thread of the database at ``path``. ``await ready()`` before the first read.
 
-    ``allowances``: what mailboxes' owners may use; it travels with the units of work that make accounts grow."""
+    ``packer`` may be shared with others of this process. ``allowances``: what mailboxes' owners may use; it travels with the
+    units of work that make accounts grow."""
 
     def __init__(
         self,
@@ -66,6 +68,7 @@ class SqliteMailStore(SqliteUsage):
         self._large = MailReading(path)
         self._large_thread = ThreadPoolExecutor(1, thread_name_prefix="mail-reader")
         self._blobs = BlobFiles(blob_folder(path))
+        self.packer = Packer(path, lambda: settings().compression)
 
     async def ready(self, timeout_s: float = 30.0) -> None:
         """Waits until the writer has made the database. Raises Temporary when that takes too long."""
@@ -90,14 +93,14 @@ class SqliteMailStore(SqliteUsage):
 
     async def mailboxes(self, account_id: int) -> Sequence[MailboxInfo]:
         found = self._reading.mailboxes(account_id)
-        if not found and await self._gate.call("provision", [account_id]):
+        if not found and account_id > 0 and await self._gate.call("provision", [account_id]):
             found = self._reading.mailboxes(account_id)
         return found
 
     async def mailbox(self, account_id: int, name: str) -> MailboxInfo | None:
         normal = _lenient(name)
         found = self._reading.mailbox(account_id, normal) if normal else None
-        if found or not normal or self._reading.has_mailboxes(account_id):
+        if found or not normal or account_id < 0 or self._reading.has_mailboxes(account_id):
             return found
         await self._gate.call("provision", [account_id])
         return self._reading.mailbox(account_id, normal)
@@ -161,6 +164,7 @@ class SqliteMailStore(SqliteUsage):
     async def create(self, account_id: int, name: str, special_use: SpecialUse = "") -> MailboxInfo:
         settings = self._settings()
         normal = normal_name(name, settings.max_mailbox_depth)
+        refuse_reserved(account_id, normal)
         allowed = packed(await self._allowances(account_id))
         mailbox_id = await self._gate.call("create", [account_id, normal, special_use, settings.max_mailboxes, allowed])
         made = self._reading.mailbox_by_id(mailbox_id)
@@ -175,6 +179,7 @@ class SqliteMailStore(SqliteUsage):
     async def rename(self, account_id: int, name: str, new_name: str) -> None:
         depth = self._settings().max_mailbox_depth
         new = normal_name(new_name, depth)
+        refuse_reserved(account_id, new)
         allowed = packed(await self._allowances(account_id))
         await self._gate.call("rename", [account_id, _existing(name), new, depth, allowed])
 
@@ -193,9 +198,11 @@ class SqliteMailStore(SqliteUsage):
 
         def arguments(parcels: list[list[Any]]) -> list[Any]:
             pairs = zip(parcels, messages, strict=True)
-            return [mailbox_id, [(parcel, message.flags, message.received_at) for parcel, message in pairs], allowed]
+            plain = [mailbox_id, [(parcel, message.flags, message.received_at) for parcel, message in pairs], allowed]
+            return [plain, [message.seen_by for message in messages]] if kind == "append_as" else plain
 
-        uid_validity, uids = await call_with_parcels(self._gate, self._blobs, "append", contents, arguments)
+        kind = "append_as" if any(message.seen_by for message in messages) else "append"
+        uid_validity, uids = await self.packer.call(self._gate, kind, contents, arguments)
         return uid_validity, uids
 
     async def store_flags(
@@ -217,19 +224,22 @@ class SqliteMailStore(SqliteUsage):
         return gone
 
     async def copy(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool = False) -> Copied:
-        allowed = packed(await self._owner_may(target_id))
-        arguments = [mailbox_id, to_ranges(uids), target_id, move, allowed]
-        uid_validity, source, target = await self._gate.call("copy", arguments)
-        return Copied(uid_validity, tuple(source), tuple(target))
+        arguments = await self._copy_arguments(mailbox_id, uids, target_id, move=move)
+        return copied(await self._gate.call("copy", arguments))
+
+    async def _copy_arguments(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool) -> list[Any]:
+        return [mailbox_id, to_ranges(uids), target_id, move, packed(await self._owner_may(target_id))]
 
     async def replace(self, mailbox_id: int, uid: int, target_id: int, message: NewMessage) -> tuple[int, int]:
         contents = [(message.content, await _summary(message.content))]
         allowed = packed(await self._owner_may(target_id))
 
         def arguments(parcels: list[list[Any]]) -> list[Any]:
-            return [mailbox_id, uid, target_id, allowed, parcels[0], message.flags, message.received_at]
+            plain = [mailbox_id, uid, target_id, allowed, parcels[0], message.flags, message.received_at]
+            return [plain, message.seen_by] if message.seen_by else plain
 
-        uid_validity, new_uid = await call_with_parcels(self._gate, self._blobs, "replace", contents, arguments)
+        kind = "replace_as" if message.seen_by else "replace"
+        uid_validity, new_uid = await self.packer.call(self._gate, kind, contents, arguments)
         return uid_validity, new_uid
 
     async def _owner_may(self, mailbox_id: int) -> Allowance:
@@ -247,23 +257,6 @@ class SqliteMailStore(SqliteUsage):
 
     async def drop_url_keys(self, account_id: int, mailbox_id: int | None = None) -> None:
         await self._gate.call("drop_url_keys", [account_id, mailbox_id])
-
-    # --- upkeep
-
-    async def sweep_files(self) -> int:
-        """Removes files of large contents that nothing names and that are old; for the steward, once a day. Gives how many."""
-
-        def suspects() -> list[bytes]:
-            self._blobs.remove_half_written(time.time())
-            known = {digest for (digest,) in self._large.all("SELECT digest FROM body WHERE in_file", ())}
-            return [digest for digest in self._blobs.digests() if digest not in known]
-
-        removed: int = await self._gate.call("bury_files", [await self._in_thread(suspects)])
-        more = removed
-        while more:
-            more = await self._gate.call("bury_files", [[]])
-            removed += more
-        return removed
 
 
 async def _summary(content: bytes) -> Summary:

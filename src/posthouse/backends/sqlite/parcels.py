@@ -22,11 +22,10 @@ _sender_fields = msgspec.msgpack.Decoder(tuple[tuple[str, str] | None, int, str,
 IN_FILE_BYTES = 128 << 10  # from here on a content stands in a file: see docs/adr
 
 
-def parcel(content: bytes, summary: Summary) -> list[Any]:
-    """A content for ``units_bodies.keep_body``; large ones without their octets, which must be in their file by then."""
-    octets = content if summary.size_bytes < IN_FILE_BYTES else None
+def parcel(coding: int, octets: bytes | None, summary: Summary) -> list[Any]:
+    """A content for ``units_bodies.keep_body``, encoded as ``coding.py`` says; octets None: it is in its file by then."""
     ready_made = (summary.envelope, summary.body, summary.bodystructure, summary.preview)
-    return [summary.digest, summary.size_bytes, octets, *ready_made]
+    return [summary.digest, summary.size_bytes, octets, *ready_made, coding]
 
 
 def pack_sender(sender: Sender) -> bytes:

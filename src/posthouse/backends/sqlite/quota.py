@@ -10,12 +10,12 @@ from typing import Any
 
 from posthouse.backends.sqlite.work import Work
 from posthouse.model.limits import Allowance
-from posthouse.model.quota import Growth, Standing, Usage, after_growth
+from posthouse.model.quota import BY_USER, Growth, Standing, Usage, Way, after_growth
 
 Packed = Sequence[Any] | None
 
 
-def grow(work: Work, account_id: int, allowed: Packed, growth: Growth, *, delivery: bool = False) -> None:
+def grow(work: Work, account_id: int, allowed: Packed, growth: Growth, way: Way = BY_USER) -> None:
     """Called before an account grows. Raises MailError if it may not; notes since when it is over, and a due warning."""
     if allowed is None:
         return
@@ -29,7 +29,7 @@ def grow(work: Work, account_id: int, allowed: Packed, growth: Growth, *, delive
         belong(work, account_id, allowance.domain_id)
     before = Standing(over_since, warning)
     used = Usage(size_bytes, messages, mailboxes)
-    after = after_growth(allowance, used, _domain(work, allowance), before, growth, work.now, delivery=delivery)
+    after = after_growth(allowance, used, _domain(work, allowance), before, growth, work.now, way)
     if after is not before:
         work.execute(
             "UPDATE account_usage SET over_since = ?, warning = ? WHERE account_id = ?",

@@ -6,6 +6,7 @@ statements must see the same moment; a single statement is consistent by itself.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any
 
 import apsw
 
-from posthouse.backends.sqlite.blob_files import BlobFiles
+from posthouse.backends.sqlite.coding import HEAD_SLACK_BYTES, Damaged, Decoder
 from posthouse.backends.sqlite.database import mail_error
 from posthouse.backends.sqlite.mail_schema import open_mail_reader
+from posthouse.backends.sqlite.parcels import IN_FILE_BYTES
 from posthouse.backends.sqlite.uid_sets import Chosen, to_ranges
-from posthouse.backends.sqlite.work import blob_folder
+from posthouse.base import log
 from posthouse.base.errors import NotFound
 from posthouse.interfaces.mailstore import HEAD_BYTES
 from posthouse.model.mailbox import Changes, MailboxInfo, MessageFacts, MessageRow, MessageSize
@@ -33,10 +35,12 @@ _FACTS = (
 )
 
 
+CONTENT_BYTES = IN_FILE_BYTES  # no content in the database is larger
 _WHOLE_BYTES = 32_768  # up to here a content is read whole and cut, beyond it is opened to read its beginning alone
 _HEADS = (
-    "SELECT uid, iif(m.size_bytes <= ?, (SELECT substr(octets, 1, ?) FROM content AS c WHERE c.body_id = m.body_id), NULL),"
-    " in_file, m.body_id FROM message AS m JOIN body AS b ON b.body_id = m.body_id WHERE m.mailbox_id = ? AND {} ORDER BY uid"
+    "SELECT uid, iif(m.size_bytes > ?, NULL, iif(coding, octets, substr(octets, 1, ?))), in_file, m.body_id, coding"
+    " FROM message AS m JOIN body AS b ON b.body_id = m.body_id LEFT JOIN content AS c ON c.body_id = m.body_id"
+    " WHERE m.mailbox_id = ? AND {} ORDER BY uid"
 )
 _PREVIEWS = (
     "SELECT uid, preview FROM message AS m JOIN body AS b ON b.body_id = m.body_id WHERE m.mailbox_id = ? AND {} ORDER BY uid"
@@ -49,7 +53,8 @@ class MailReading:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: apsw.Connection | None = None
-        self._blobs = BlobFiles(blob_folder(path))
+        self._decoder = Decoder(self.dictionary)
+        self._log = log.get("store")
 
     def open(self) -> apsw.Connection:
         """The connection. Raises Temporary while the writer has not made the file yet."""
@@ -71,7 +76,7 @@ class MailReading:
             raise mail_error(error) from error
 
     @contextmanager
-    def _moment(self) -> Iterator[None]:
+    def moment(self) -> Iterator[None]:
         """One transaction: all statements inside see the same state."""
         self.all("BEGIN", ())
         try:
@@ -96,6 +101,11 @@ class MailReading:
         rows = self.all(_INFO + "WHERE mailbox_id = ?", (mailbox_id,))
         return _info(rows[0]) if rows else None
 
+    def mailboxes_by_ids(self, mailbox_ids: Sequence[int]) -> list[MailboxInfo]:
+        """By owner, INBOX first, then by name."""
+        order = "WHERE mailbox_id IN (SELECT value FROM json_each(?)) ORDER BY account_id, name <> 'INBOX', name"
+        return [_info(row) for row in self.all(_INFO + order, (json.dumps(mailbox_ids),))]
+
     def owner(self, mailbox_id: int) -> int:
         """The account_id; 0 once the mailbox is deleted."""
         rows = self.all("SELECT account_id FROM mailbox WHERE mailbox_id = ?", (mailbox_id,))
@@ -114,27 +124,42 @@ class MailReading:
 
     def rows(self, mailbox_id: int) -> tuple[MailboxInfo, list[MessageRow]]:
         """The whole mailbox at one moment."""
-        with self._moment():
-            info = self._selectable(mailbox_id)
+        with self.moment():
+            info = self.selectable(mailbox_id)
             found = self.all("SELECT uid, flags, mod_seq FROM message WHERE mailbox_id = ? ORDER BY uid", (mailbox_id,))
         return info, [MessageRow(uid, flags, mod_seq) for uid, flags, mod_seq in found]
 
     def changes(self, mailbox_id: int, since_mod_seq: int, limit: int) -> Changes | None:
         """What happened since; None when more than ``limit`` messages changed (ask again in a thread, without limit)."""
-        with self._moment():
-            info = self._selectable(mailbox_id)
+        with self.moment():
+            info = self.selectable(mailbox_id)
             rows: list[Any] = []
-            vanished: list[Any] = []
+            vanished: list[int] = []
             if info.mod_seq > since_mod_seq:
                 changed = "FROM message WHERE mailbox_id = ? AND mod_seq > ?"
                 rows = self.all(f"SELECT uid, flags, mod_seq {changed} LIMIT ?", (mailbox_id, since_mod_seq, limit + 1))
-                gone = "SELECT uid FROM vanished WHERE mailbox_id = ? AND mod_seq > ? LIMIT ?"
-                vanished = self.all(gone, (mailbox_id, since_mod_seq, limit + 1))
+                vanished = self.vanished(info, since_mod_seq, limit)
         if max(len(rows), len(vanished)) > limit:
             return None
         rows.sort()
         made = tuple(MessageRow(uid, flags, mod_seq) for uid, flags, mod_seq in rows)
-        return Changes(info.mod_seq, info.uid_next, made, tuple(sorted(uid for (uid,) in vanished)))
+        return Changes(info.mod_seq, info.uid_next, made, tuple(vanished))
+
+    def vanished(self, info: MailboxInfo, since_mod_seq: int, limit: int = 1 << 40) -> list[int]:
+        """The UIDs that went since, in order; some more than ``limit`` when there are. Inside ``moment``.
+
+        When what went so long ago is forgotten, these are all UIDs that are not there (RFC 7162 §3.2.5 allows for it)."""
+        sql = (
+            "SELECT uid FROM (SELECT uid FROM vanished WHERE mailbox_id = ?1 AND mod_seq > ?2 LIMIT ?3)"
+            " UNION ALL SELECT 0 FROM mailbox WHERE mailbox_id = ?1 AND vanished_floor > ?2"
+        )
+        found = sorted(uid for (uid,) in self.all(sql, (info.mailbox_id, since_mod_seq, limit + 1)))
+        if not found or found[0]:
+            return found
+        if info.uid_next > limit:
+            return list(range(1, limit + 2))
+        there = {uid for (uid,) in self.all("SELECT uid FROM message WHERE mailbox_id = ?", (info.mailbox_id,))}
+        return [uid for uid in range(1, info.uid_next) if uid not in there]
 
     def facts(self, mailbox_id: int, uids: Sequence[int]) -> list[MessageFacts]:
         """Of the messages that exist."""
@@ -149,8 +174,8 @@ class MailReading:
 
     def sizes(self, mailbox_id: int) -> list[MessageSize]:
         """Of the whole mailbox at one moment."""
-        with self._moment():
-            self._selectable(mailbox_id)
+        with self.moment():
+            self.selectable(mailbox_id)
             found = self.all("SELECT uid, body_id, size_bytes FROM message WHERE mailbox_id = ? ORDER BY uid", (mailbox_id,))
         return [MessageSize(*row) for row in found]
 
@@ -161,17 +186,23 @@ class MailReading:
         chosen = Chosen.of(to_ranges(uids))
         found = self.all(_HEADS.format(chosen.condition), (_WHOLE_BYTES, HEAD_BYTES, mailbox_id, *chosen.bindings))
         return [
-            (uid, self._head(body_id) if octets is None and not in_file else octets, body_id)
-            for uid, octets, in_file, body_id in found
+            (uid, None if in_file else self._head(body_id, coding, octets), body_id)
+            for uid, octets, in_file, body_id, coding in found
         ]
 
-    def _head(self, body_id: int) -> bytes:
+    def _head(self, body_id: int, coding: int | None, octets: bytes | None) -> bytes:
+        if coding is None:
+            raise self._told(body_id, Damaged("the content is missing"))
         try:
+            if octets is not None:
+                return self._decoder.decode(coding, octets, CONTENT_BYTES)[:HEAD_BYTES]
             with self.open().blob_open("main", "content", "octets", body_id, False) as blob:
-                octets: bytes = blob.read(HEAD_BYTES)
+                beginning: bytes = blob.read(HEAD_BYTES + HEAD_SLACK_BYTES)
+            return self._decoder.head(coding, beginning)
+        except Damaged as error:
+            raise self._told(body_id, error) from error
         except apsw.Error as error:
             raise mail_error(error) from error
-        return octets
 
     def previews(self, mailbox_id: int, uids: Sequence[int]) -> list[tuple[int, str]]:
         """(UID, preview) of the messages that exist."""
@@ -185,13 +216,31 @@ class MailReading:
 
     def content(self, body_id: int) -> bytes | None:
         """The octets, or None when they stand in a file."""
-        found = self.all("SELECT octets FROM content WHERE body_id = ?", (body_id,))
+        found = self.all("SELECT coding, octets FROM content WHERE body_id = ?", (body_id,))
         if found:
-            octets: bytes = found[0][0]
-            return octets
+            try:
+                coding, octets = found[0]
+                return self._decoder.decode(coding, octets, CONTENT_BYTES)
+            except Damaged as error:
+                raise self._told(body_id, error) from error
         if not self.all("SELECT 1 FROM body WHERE body_id = ? AND in_file", (body_id,)):
             raise NotFound("The message is gone")
         return None
+
+    def dictionary(self, dictionary_id: int) -> bytes:
+        """A dictionary's octets; b"" if there is none of that number."""
+        found = self.all("SELECT octets FROM dictionary WHERE dictionary_id = ?", (dictionary_id,))
+        return bytes(found[0][0]) if found else b""
+
+    def newest_dictionary(self, newer_than: int) -> tuple[int, bytes] | None:
+        """The newest dictionary with its number; None if none is newer."""
+        sql = "SELECT dictionary_id, octets FROM dictionary WHERE dictionary_id > ? ORDER BY dictionary_id DESC LIMIT 1"
+        found = self.all(sql, (newer_than,))
+        return found[0] if found else None
+
+    def _told(self, body_id: int, error: Damaged) -> Damaged:
+        self._log.error("content-damaged", body_id=body_id, cause=error.cause)
+        return error
 
     def file_digest(self, body_id: int) -> bytes:
         """The digest that names the file of a large content."""
@@ -201,7 +250,8 @@ class MailReading:
         digest: bytes = found[0][0]
         return digest
 
-    def _selectable(self, mailbox_id: int) -> MailboxInfo:
+    def selectable(self, mailbox_id: int) -> MailboxInfo:
+        """A mailbox that has messages. Raises NotFound."""
         info = self.mailbox_by_id(mailbox_id)
         if info is None or not info.selectable:
             raise NotFound("There is no such mailbox")

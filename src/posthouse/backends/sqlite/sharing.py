@@ -1,25 +1,27 @@
 """Sharing in the mail store on SQLite: rights, and mailboxes as a reader who does not own them has them (STO-3).
 
-The part of ``SqliteMailStore`` that ``interfaces.mailstore`` has for it; the units are in ``units_acl.py`` and ``units_seen.py``.
+The part of ``SqliteMailStore`` that ``interfaces.mailstore`` has for it; the units are in ``units_acl.py`` and
+``units_seen.py``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
-from typing import TypeVar
+from typing import Any
 
 from posthouse.backends.sqlite.local_gate import Gate
 from posthouse.backends.sqlite.reader import MailReading
+from posthouse.backends.sqlite.seen_rows import READER_ROWS
 from posthouse.backends.sqlite.uid_sets import to_ranges
-from posthouse.backends.sqlite.units_seen import READER_ROWS
 from posthouse.interfaces.mailstore import FlagAction
-from posthouse.model.mailbox import Changes, FlagsChanged, MailboxInfo, MessageRow
-from posthouse.model.rights import Acl, AclAction, Reader, SharedMailbox, effective_rights
+from posthouse.model.mailbox import Changes, Copied, FlagsChanged, MailboxInfo, MessageRow
+from posthouse.model.rights import Acl, AclAction, CopyReaders, Reader, SharedMailbox, effective_rights
 
 LARGE = 1_000  # from so many messages on a mailbox is read in a thread
-Read = TypeVar("Read")
 _SHARED = (
     "SELECT mailbox_id, identifier, rights FROM acl WHERE identifier IN (SELECT value FROM json_each(?)) ORDER BY mailbox_id"
 )
@@ -35,7 +37,8 @@ class SharingPart:
     _gate: Gate
     _reading: MailReading
     _large: MailReading
-    _in_thread: Callable[[Callable[[], object]], Awaitable[object]]
+    _large_thread: ThreadPoolExecutor
+    _copy_arguments: Callable[..., Awaitable[list[Any]]]
 
     async def acl(self, mailbox_id: int) -> Acl:
         sql = "SELECT identifier, rights FROM acl WHERE mailbox_id = ? ORDER BY identifier"
@@ -63,17 +66,18 @@ class SharingPart:
         info = self._reading.mailbox_by_id(mailbox_id)
         if info is None or info.exists <= LARGE:
             return _rows(self._reading, mailbox_id, reader)
-        result = await self._in_thread(lambda: _rows(self._large, mailbox_id, reader))
-        assert isinstance(result, tuple)
-        return result
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._large_thread, lambda: _rows(self._large, mailbox_id, reader))
 
     async def reader_changes(self, mailbox_id: int, since_mod_seq: int, reader: int) -> Changes:
         reading = self._reading
         with reading.moment():
-            base = reading.changes_now(mailbox_id, since_mod_seq)
+            info = reading.selectable(mailbox_id)
             bindings = (reader, mailbox_id, mailbox_id, since_mod_seq, mailbox_id, reader, since_mod_seq)
             found = reading.all(READER_ROWS.format("m." + _CHANGED), bindings)
-        return Changes(base.mod_seq, base.uid_next, tuple(MessageRow(*row[:3]) for row in found), base.vanished)
+            vanished = reading.vanished(info, since_mod_seq)
+        rows = tuple(MessageRow(*row[:3]) for row in found)
+        return Changes(info.mod_seq, info.uid_next, rows, tuple(vanished))
 
     async def set_acl(self, mailbox_id: int, identifier: str, action: AclAction, rights: str) -> None:
         await self._gate.call("set_acl", [mailbox_id, identifier, action, rights])
@@ -93,6 +97,18 @@ class SharingPart:
         arguments = [mailbox_id, to_ranges(uids), action, list(flags), unchanged_since, reader.account_id, reader.mask]
         rows, modified, mod_seq, before = await self._gate.call("store_reader_flags", arguments)
         return FlagsChanged(tuple(MessageRow(*row) for row in rows), tuple(modified), mod_seq, before)
+
+    async def copy_between(
+        self, mailbox_id: int, uids: Sequence[int], target_id: int, readers: CopyReaders, *, move: bool = False
+    ) -> Copied:
+        arguments = await self._copy_arguments(mailbox_id, uids, target_id, move=move)
+        return copied(await self._gate.call("copy_as", [arguments, readers.source, readers.target, readers.mask]))
+
+
+def copied(result: Any) -> Copied:
+    """What the units that copy give."""
+    uid_validity, source, target = result
+    return Copied(uid_validity, tuple(source), tuple(target))
 
 
 def _rows(reading: MailReading, mailbox_id: int, reader: int) -> tuple[MailboxInfo, Sequence[MessageRow]]:

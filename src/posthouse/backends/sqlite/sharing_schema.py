@@ -1,4 +1,5 @@
-"""The tables of ``mail.db`` for sharing (STO-3): who has which rights on a mailbox, and what readers other than its owner have seen.
+"""The tables of ``mail.db`` for sharing (STO-3): who has which rights on a mailbox, and what readers other than its owner
+have seen.
 
 ``seen`` has a row for each message that such a reader marked as seen, and (``seen`` 0) for each that they marked back, with the
 mod-sequence of that change. It has rows of messages that exist only: what removes a message forgets them (``units_seen.py``).

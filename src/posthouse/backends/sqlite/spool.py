@@ -9,9 +9,10 @@ from typing import Any
 
 from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.local_gate import Gate
+from posthouse.backends.sqlite.packing import Packer
 from posthouse.backends.sqlite.parcels import accept_arguments, unpack_recipient, unpack_sender
 from posthouse.backends.sqlite.reader import MailReading
-from posthouse.backends.sqlite.sink import LIFETIME_S, call_with_parcels
+from posthouse.backends.sqlite.sink import LIFETIME_S
 from posthouse.backends.sqlite.work import blob_folder
 from posthouse.base.clock import SystemClock
 from posthouse.base.errors import BadValue
@@ -35,11 +36,18 @@ class SqliteSpool:
     """``gate`` leads to the writing thread of the database at ``path``; ``lifetime_s`` is of bounces."""
 
     def __init__(
-        self, gate: Gate, path: Path, *, lifetime_s: Callable[[], float] = lambda: LIFETIME_S, ids: Ids | None = None
+        self,
+        gate: Gate,
+        path: Path,
+        *,
+        lifetime_s: Callable[[], float] = lambda: LIFETIME_S,
+        ids: Ids | None = None,
+        packer: Packer | None = None,
     ) -> None:
         self._gate = gate
         self._reading = MailReading(path)
         self._blobs = BlobFiles(blob_folder(path))
+        self._packer = packer or Packer(path)
         self._lifetime_s = lifetime_s
         self._ids = ids or Ids(SystemClock())
 
@@ -104,7 +112,7 @@ class SqliteSpool:
             return [queue_id, packed, unit]
 
         contents = [(bounce.content, bounce.summary)] if bounce else []
-        await call_with_parcels(self._gate, self._blobs, "queue_record", contents, arguments)
+        await self._packer.call(self._gate, "queue_record", contents, arguments)
 
     async def set_state(self, queue_id: str, state: State, *, next_attempt_at: float = 0.0) -> int:
         if state not in ("waiting", "held"):

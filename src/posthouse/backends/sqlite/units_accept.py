@@ -9,21 +9,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from posthouse.backends.sqlite.mailbox_rows import make_tree
 from posthouse.backends.sqlite.quota import grow
+from posthouse.backends.sqlite.trees import trees_of
 from posthouse.backends.sqlite.units_bodies import keep_body
 from posthouse.backends.sqlite.units_mailbox import provision
 from posthouse.backends.sqlite.units_message import INSERT_MESSAGE
 from posthouse.backends.sqlite.work import Row, Work
-from posthouse.base.errors import MailError, Temporary
+from posthouse.base.errors import Temporary
 from posthouse.model.flags import flag_bits
 from posthouse.model.mailbox import DELETED, INBOX, SEEN
-from posthouse.model.quota import Growth
+from posthouse.model.mailbox_name import normal_name
+from posthouse.model.quota import Growth, Way
+from posthouse.model.tree_quota import has_room
 
 _COUNT_UP = (
     "UPDATE mailbox SET uid_next = uid_next + 1, mod_seq = mod_seq + 1, message_count = message_count + 1,"
     " unseen = unseen + 1, size_bytes = size_bytes + ? WHERE account_id = ? AND name = ? AND selectable AND NOT shadow"
     " RETURNING mailbox_id, uid_next, mod_seq, keywords"
 )
+
+_ALONE = Way(delivery=True)
+_WITH_OTHERS = Way(delivery=True, forced=True)
 
 
 def accept(work: Work, arguments: list[Any]) -> None:
@@ -33,10 +40,14 @@ def accept(work: Work, arguments: list[Any]) -> None:
     if not mailboxes and not recipients:
         return
     body_id = keep_body(work, parcel)
-    alone = len(mailboxes) == 1 and not recipients
+    # Of several recipients none is refused here: RCPT has looked already (``pipeline.quota``), so that a mailbox is over by
+    # this one message at most.
+    way = _ALONE if len(mailboxes) == 1 and not recipients else _WITH_OTHERS
     for account_id, name, flags, allowed in mailboxes:
-        if allowed is not None:
-            _grow(work, account_id, allowed, parcel[1], alone=alone)
+        growth = Growth(parcel[1], 1)
+        grow(work, account_id, allowed, growth, way)
+        if name != INBOX and not has_room(trees_of(work.all, account_id), name, growth):
+            name = INBOX
         _deliver(work, body_id, parcel[1], received_at, account_id, name, flags)
     if recipients:
         taken = work.one("SELECT 1 FROM queued WHERE queue_id = ?", (trace_id,))
@@ -60,24 +71,24 @@ def _deliver(
     work.touch(mailbox_id, account_id, mod_seq)
 
 
-def _grow(work: Work, account_id: int, allowed: list[Any], size_bytes: int, *, alone: bool) -> None:
-    """Of several recipients none is refused here: the others' mail must not fail, and RCPT has looked already
-    (``pipeline.quota``), so that a mailbox is over by this one message at most."""
-    try:
-        grow(work, account_id, allowed, Growth(size_bytes, 1), delivery=True)
-    except MailError:
-        if alone:
-            raise
-
-
 def _count_up(work: Work, account_id: int, name: str, size_bytes: int) -> Row:
     row = work.one(_COUNT_UP, (size_bytes, account_id, name))
     if row is None and (provision(work, [account_id]) or name != INBOX):
         row = work.one(_COUNT_UP, (size_bytes, account_id, name)) or work.one(_COUNT_UP, (size_bytes, account_id, INBOX))
+    if row is None and account_id < 0:
+        row = _count_up_shared(work, account_id, name, size_bytes)
     if row is None:
         cause = f"account {account_id} was deleted meanwhile"
         raise Temporary("The mailbox is not available", enhanced="4.2.0", cause=cause)
     return row
+
+
+def _count_up_shared(work: Work, account_id: int, name: str, size_bytes: int) -> Row | None:
+    """A mailbox of a shared tree that an alias names is made when there is mail for it: nothing else there could take it."""
+    if work.one("SELECT 1 FROM gone_account WHERE account_id = ?", (account_id,)):
+        return None
+    make_tree(work, account_id, normal_name(name))
+    return work.one(_COUNT_UP, (size_bytes, account_id, normal_name(name)))
 
 
 def _flags(work: Work, mailbox_id: int, names: list[str], words: str) -> int:

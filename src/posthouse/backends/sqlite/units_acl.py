@@ -32,11 +32,3 @@ def set_acl(work: Work, arguments: list[Any]) -> None:
 def forget_identifier(work: Work, arguments: list[Any]) -> None:
     """``[identifier]``: its entries go, those that take rights away too."""
     work.execute("DELETE FROM acl WHERE identifier IN (?1, '-' || ?1)", (arguments[0],))
-
-
-def drop_reader(work: Work, arguments: list[Any]) -> None:
-    """``[account_id]``: what an account has seen in others' mailboxes. Its own go with them.
-
-    Found by the mailboxes that are shared, or the table would need one more index."""
-    shared = "SELECT DISTINCT mailbox_id FROM acl"
-    work.execute(f"DELETE FROM seen WHERE mailbox_id IN ({shared}) AND account_id = ?", (arguments[0],))

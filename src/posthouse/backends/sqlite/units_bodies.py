@@ -1,35 +1,39 @@
 """Bodies in units of work: a content is kept once, however many mailboxes and queue entries name it (STO-7).
 
 A parcel is a content as it crosses the gate: ``[digest, size_bytes, octets or None when in a file, envelope, body,
-bodystructure, preview]``; see ``parcels.py``.
+bodystructure, preview, coding]``; see ``parcels.py``.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from posthouse.backends.sqlite.coding import FIRST_DICTIONARY
 from posthouse.backends.sqlite.work import Work
 from posthouse.base.errors import Temporary
 
 BLOB_MISSING = "the file of a large message is missing"
+DICTIONARY_GONE = "a content came with a dictionary that is gone"
 
 
 def keep_body(work: Work, parcel: list[Any]) -> int:
     """The body_id of the parcel's content, which is stored unless it is there already.
 
-    Raises Temporary if its file is not there; the sender of the unit writes it anew.
+    Raises Temporary if its file is not there, or its dictionary; the sender of the unit writes or encodes it anew.
     """
-    digest, size_bytes, octets, *ready_made = parcel
+    digest, size_bytes, octets, *ready_made, coding = parcel
     row = work.one("SELECT body_id FROM body WHERE digest = ?", (digest,))
     if row is not None:
         return int(row[0])
     if octets is None and not work.blobs.has(digest, size_bytes):
         raise Temporary("The message could not be stored", cause=BLOB_MISSING)
+    if coding >= FIRST_DICTIONARY and not work.one("SELECT 1 FROM dictionary WHERE dictionary_id = ?", (coding,)):
+        raise Temporary("The message could not be stored", cause=DICTIONARY_GONE)
     work.execute(
         "INSERT INTO body (digest, size_bytes, in_file, envelope, body, bodystructure, preview) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (digest, size_bytes, octets is None, *ready_made),
     )
     body_id = work.connection.last_insert_rowid()
     if octets is not None:
-        work.execute("INSERT INTO content VALUES (?, ?)", (body_id, octets))
+        work.execute("INSERT INTO content VALUES (?, ?, ?)", (body_id, coding, octets))
     return body_id

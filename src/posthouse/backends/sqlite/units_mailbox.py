@@ -10,6 +10,8 @@ from typing import Any
 
 from posthouse.backends.sqlite.mailbox_rows import below, find, make
 from posthouse.backends.sqlite.quota import grow
+from posthouse.backends.sqlite.seen_rows import forget_reader
+from posthouse.backends.sqlite.trees import trees_of
 from posthouse.backends.sqlite.units_message import transfer
 from posthouse.backends.sqlite.units_undelete import put_away_step, shadow_of
 from posthouse.backends.sqlite.work import Work
@@ -17,14 +19,17 @@ from posthouse.base.errors import AlreadyExists, BadValue, NotFound, Permanent
 from posthouse.model.mailbox import DEFAULT_MAILBOXES, INBOX, SEPARATOR
 from posthouse.model.mailbox_name import normal_name, parents
 from posthouse.model.quota import Growth
+from posthouse.model.tree_quota import check_trees
 from posthouse.model.undelete import is_shadow, refuse_shadow
 
 PUT_AWAY_STEPS_AT_ONCE = 20
 
 
 def provision(work: Work, arguments: list[Any]) -> bool:
-    """``[account_id]``: makes the default mailboxes, subscribed, unless the account has any or is gone (DIR-4)."""
+    """``[account_id]``: makes the default mailboxes, subscribed, unless the account has any, is gone, or is shared (DIR-4)."""
     account_id = arguments[0]
+    if account_id < 0:
+        return False
     if work.one("SELECT 1 FROM mailbox WHERE account_id = ?", (account_id,)):
         return False
     if work.one("SELECT 1 FROM gone_account WHERE account_id = ?", (account_id,)):
@@ -90,7 +95,9 @@ def rename(work: Work, arguments: list[Any]) -> None:
     for _, old, _ in moved:
         normal_name(new_name + old[len(name) :], max_depth)
     missing = [above for above in parents(new_name) if not find(work, account_id, above)]
-    grow(work, account_id, allowed, _renaming_adds(work, [found[0], *(row[0] for row in moved)], name, len(missing)))
+    adds, messages = _renaming_adds(work, [found[0], *(row[0] for row in moved)], name, len(missing))
+    grow(work, account_id, allowed, adds)
+    check_trees(trees_of(work.all, account_id), new_name, messages, source=name)
     for above in missing:
         make(work, account_id, above)
     if name == INBOX:
@@ -123,6 +130,7 @@ def delete_account(work: Work, arguments: list[Any]) -> None:
     work.execute("DELETE FROM subscription WHERE account_id = ?", (account_id,))
     for table in ("url_key", "annotation", "account_usage", "trim_due"):
         work.execute(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))  # noqa: S608 - our own words
+    forget_reader(work, account_id)
     work.execute("INSERT OR IGNORE INTO gone_account VALUES (?)", (account_id,))
 
 
@@ -137,13 +145,13 @@ def _more_mailboxes(work: Work, account_id: int, more: int, max_mailboxes: int) 
         raise Permanent("Too many mailboxes", code=552, enhanced="5.2.2", imap_code="LIMIT")
 
 
-def _renaming_adds(work: Work, mailbox_ids: list[int], name: str, missing: int) -> Growth:
-    """What an account grows by: new levels, the mailbox that INBOX's messages go to, what comes out of the shadow tree."""
-    if not is_shadow(name):
-        return Growth(mailboxes=missing + (name == INBOX))
+def _renaming_adds(work: Work, mailbox_ids: list[int], name: str, missing: int) -> tuple[Growth, Growth]:
+    """What an account grows by: new levels, the mailbox that INBOX's messages go to, what comes out of the shadow tree. And all
+    that goes to the new place."""
     counted = [work.one("SELECT size_bytes, message_count FROM mailbox WHERE mailbox_id = ?", (each,)) for each in mailbox_ids]
     rows = [row for row in counted if row is not None]
-    return Growth(sum(row[0] for row in rows), sum(row[1] for row in rows), missing + len(rows))
+    moved = Growth(sum(row[0] for row in rows), sum(row[1] for row in rows), missing + len(rows))
+    return (moved if is_shadow(name) else Growth(mailboxes=missing + (name == INBOX))), moved
 
 
 def _doom(work: Work, mailbox_id: int, account_id: int) -> None:

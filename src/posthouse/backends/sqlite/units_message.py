@@ -10,21 +10,25 @@ from collections.abc import Iterable
 from typing import Any
 
 from posthouse.backends.sqlite.quota import Packed, grow
+from posthouse.backends.sqlite.seen_rows import forget_seen
+from posthouse.backends.sqlite.trees import trees_of
 from posthouse.backends.sqlite.uid_sets import Chosen
 from posthouse.backends.sqlite.units_bodies import keep_body
 from posthouse.backends.sqlite.work import Row, Work
 from posthouse.model.flags import changed_flags, flag_bits, known_bits, translated
 from posthouse.model.mailbox import DELETED, SEEN
 from posthouse.model.quota import Growth
+from posthouse.model.tree_quota import check_trees
 from posthouse.model.undelete import is_shadow, refuse_shadow
 
 INSERT_MESSAGE = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+DAY_S = 86_400.0
 _NEW_FLAGS = {"add": "flags | ?", "remove": "flags & ~ ?", "replace": "?"}
 SELECT_MESSAGES = (
     "SELECT uid, flags, size_bytes, body_id, received_at, mod_seq FROM message WHERE mailbox_id = ? AND {} ORDER BY uid"
 )
 _CHANGE = "UPDATE message SET flags = {0}, mod_seq = ? WHERE mailbox_id = ? AND {1} AND flags <> ({0})"
-_VANISH = "INSERT INTO vanished SELECT mailbox_id, ?, uid FROM message WHERE mailbox_id = ? AND {}"
+_VANISH = "INSERT INTO vanished SELECT mailbox_id, ?, uid, ? FROM message WHERE mailbox_id = ? AND {}"
 _DELETE = "DELETE FROM message WHERE mailbox_id = ? AND {}"
 
 
@@ -33,7 +37,9 @@ def append(work: Work, arguments: list[Any]) -> list[Any]:
     mailbox_id, messages, allowed = arguments
     account_id, uid_validity, uid_next, mod_seq, words, _, name = work.mailbox(mailbox_id)
     refuse_shadow(name)
-    grow(work, account_id, allowed, Growth(sum(message[0][1] for message in messages), len(messages)))
+    growth = Growth(sum(message[0][1] for message in messages), len(messages))
+    grow(work, account_id, allowed, growth)
+    check_trees(trees_of(work.all, account_id), name, growth)
     keywords = tuple(words.split())
     mod_seq += bool(messages)
     rows: list[Row] = []
@@ -104,8 +110,11 @@ def transfer(
     found = work.all(SELECT_MESSAGES.format(chosen.condition), (mailbox_id, *chosen.bindings))
     if not found:
         return [uid_validity, [], []]
-    if not move or target_account != account_id or is_shadow(name):
-        grow(work, target_account, allowed, Growth(sum(row[2] for row in found), len(found)))
+    growth = Growth(sum(row[2] for row in found), len(found))
+    within = move and target_account == account_id
+    if not within or is_shadow(name):
+        grow(work, target_account, allowed, growth)
+    check_trees(trees_of(work.all, target_account), target_name, growth, source=name if within else "")
     source_keywords, keywords = tuple(words.split()), tuple(target_words.split())
     target_mod_seq += 1
     rows: list[Row] = []
@@ -137,7 +146,8 @@ def grow_mailbox(work: Work, mailbox_id: int, rows: list[Row], mod_seq: int, key
 
 def remove(work: Work, mailbox_id: int, gone: list[Row], chosen: Chosen, mod_seq: int) -> None:
     """Takes ``gone``, rows of (uid, flags, size_bytes, ...) that ``chosen`` chooses, out of a mailbox."""
-    work.execute(_VANISH.format(chosen.condition), (mod_seq, mailbox_id, *chosen.bindings))
+    forget_seen(work, mailbox_id, gone)
+    work.execute(_VANISH.format(chosen.condition), (mod_seq, int(work.now // DAY_S), mailbox_id, *chosen.bindings))
     work.execute(_DELETE.format(chosen.condition), (mailbox_id, *chosen.bindings))
     unseen = sum(1 for row in gone if not row[1] & SEEN)
     deleted = sum(1 for row in gone if row[1] & DELETED)

@@ -13,6 +13,7 @@ from posthouse.base.errors import NotFound
 def replace(work: Work, arguments: list[Any]) -> list[int]:
     """``[mailbox_id, uid, target_id, allowed, parcel, flag names, received_at or None]``; gives ``[uid_validity, uid]``."""
     mailbox_id, uid, target_id, allowed, *message = arguments
+    work.mailbox(mailbox_id)
     sql = "SELECT uid, flags, size_bytes, body_id FROM message WHERE mailbox_id = ? AND uid = ?"
     old = work.one(sql, (mailbox_id, uid))
     if old is None:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from posthouse.backends.sqlite.seen_rows import READER_ROWS
 from posthouse.backends.sqlite.uid_sets import Chosen
 from posthouse.backends.sqlite.units_message import append, copy
 from posthouse.backends.sqlite.units_replace import replace
@@ -18,12 +19,6 @@ from posthouse.model.flags import changed_flags, flag_bits, known_bits
 from posthouse.model.mailbox import DELETED, SEEN
 
 _KEEP = "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)"
-READER_ROWS = (
-    "SELECT m.uid, m.flags & ~1 | coalesce(s.seen, 0), max(m.mod_seq, coalesce(s.mod_seq, 0)), m.flags, m.mod_seq"
-    " FROM message AS m LEFT JOIN seen AS s ON s.mailbox_id = m.mailbox_id AND s.account_id = ? AND s.uid = m.uid"
-    " WHERE m.mailbox_id = ? AND {} ORDER BY m.uid"
-)
-"""(UID, flags and mod-sequence as the reader has them, the message's own). Bindings: reader, mailbox, the condition's."""
 
 
 def store_reader_flags(work: Work, arguments: list[Any]) -> list[Any]:
@@ -38,7 +33,7 @@ def store_reader_flags(work: Work, arguments: list[Any]) -> list[Any]:
     own: list[tuple[int, ...]] = []
     common: list[tuple[int, ...]] = []
     deleted = 0
-    for uid, old, at, flags, _ in work.all(*_reader_rows(mailbox_id, reader, Chosen.of(ranges))):
+    for uid, old, at, flags in work.all(*_reader_rows(mailbox_id, reader, Chosen.of(ranges))):
         if unchanged_since is not None and at > unchanged_since:
             modified.append(uid)
             continue
@@ -97,17 +92,6 @@ def copy_as(work: Work, arguments: list[Any]) -> Any:
     if target_reader:
         _mark_seen(work, target_id, [(target_reader, uid) for uid, bits in wanted.items() if bits & SEEN])
     return result
-
-
-def forget_seen(work: Work, mailbox_id: int, uids: Sequence[int]) -> None:
-    """What readers had seen of messages that go now. One quick look if nobody but the owner ever read here."""
-    reader = work.one("SELECT account_id FROM seen WHERE mailbox_id = ? LIMIT 1", (mailbox_id,))
-    listed = json.dumps(uids) if reader else ""
-    while reader:
-        sql = "DELETE FROM seen WHERE mailbox_id = ? AND account_id = ? AND uid IN (SELECT value FROM json_each(?))"
-        work.execute(sql, (mailbox_id, reader[0], listed))
-        next_one = "SELECT account_id FROM seen WHERE mailbox_id = ? AND account_id > ? LIMIT 1"
-        reader = work.one(next_one, (mailbox_id, reader[0]))
 
 
 def _reader_rows(mailbox_id: int, reader: int, chosen: Chosen) -> tuple[str, tuple[Any, ...]]:

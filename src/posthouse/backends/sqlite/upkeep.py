@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from posthouse.backends.sqlite.seen_rows import clear_seen
 from posthouse.backends.sqlite.units_undelete import put_away_step, trim_step
 from posthouse.backends.sqlite.work import Work
 
@@ -17,6 +18,9 @@ STEP_S = 0.003
 _DOOMED_MESSAGES = 100
 _LOOSE_BODIES = 20
 _FILES = 20
+FREE_PAGES = 4096
+FREE_PART = 4
+SHRINK_PAGES = 32
 _USED = "SELECT 1 WHERE EXISTS (SELECT 1 FROM message WHERE body_id = ?1) OR EXISTS (SELECT 1 FROM queued WHERE body_id = ?1)"
 
 
@@ -24,7 +28,7 @@ def step(work: Work) -> None:
     """Some of the work there is, inside the transaction of a group; ``work.upkeep_due`` tells whether there is more."""
     ends_at = time.monotonic() + STEP_S
     while time.monotonic() < ends_at:
-        if not (_clear_doomed(work) or _trim(work) or _clear_loose(work)):
+        if not (_clear_doomed(work) or _trim(work) or _clear_loose(work) or _give_back(work)):
             work.upkeep_due = False
             return
 
@@ -39,6 +43,8 @@ def _clear_doomed(work: Work) -> bool:
     if uids:
         work.execute("DELETE FROM message WHERE mailbox_id = ? AND uid <= ?", (row[0], uids[-1][0]))
         work.loosen(body_id for _, body_id in uids)
+        return True
+    if clear_seen(work, row[0], _DOOMED_MESSAGES):
         return True
     work.execute(
         "DELETE FROM vanished WHERE (mailbox_id, mod_seq, uid) IN"
@@ -71,6 +77,20 @@ def _clear_loose(work: Work) -> bool:
     if loose:
         work.execute("DELETE FROM loose_body WHERE body_id <= ?", (loose[-1][0],))
     return bool(loose)
+
+
+def _give_back(work: Work) -> bool:
+    """A database that is largely empty gets smaller; what little is free, new mail takes."""
+    free, pages = int(work.connection.pragma("freelist_count")), int(work.connection.pragma("page_count"))
+    if free <= max(FREE_PAGES, pages // FREE_PART):
+        return False
+    return shrink(work, [SHRINK_PAGES]) < free
+
+
+def shrink(work: Work, arguments: list[Any]) -> int:
+    """``[pages]``: gives so many free pages back to the file system; returns how many free ones are left."""
+    work.execute(f"PRAGMA incremental_vacuum({int(arguments[0])})").fetchall()
+    return int(work.connection.pragma("freelist_count"))
 
 
 def bury_files(work: Work, arguments: list[Any]) -> int:

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 
 from posthouse.backends.sqlite.local_gate import Gate
 from posthouse.backends.sqlite.reader import MailReading
+from posthouse.backends.sqlite.trees import trees_of
 from posthouse.interfaces.usage import Annotation
 from posthouse.model.expiry import DAY_S, ENTRY, Expiry
 from posthouse.model.mailbox import DELETED, SEEN
 from posthouse.model.quota import Standing, Usage
 from posthouse.model.settings import StoreSettings
+from posthouse.model.tree_quota import TreeQuota
 
 _SUMS = "SELECT size_bytes, messages, mailboxes, deleted_bytes, deleted_messages FROM {} WHERE {} = ?"
 _EXPIRING = (
@@ -67,6 +69,12 @@ class SqliteUsage:
 
     async def belong(self, accounts: Sequence[tuple[int, int]]) -> None:
         await self._gate.call("quota_belong", [list(accounts)])
+
+    async def limit_tree(self, mailbox_id: int, quota_bytes: int, quota_messages: int) -> None:
+        await self._gate.call("limit_tree", [mailbox_id, quota_bytes, quota_messages])
+
+    async def trees(self, account_id: int) -> Sequence[TreeQuota]:
+        return trees_of(self._reading.all, account_id)
 
     async def recount(self) -> int:
         wrong: int = await self._gate.call("quota_recount", [])

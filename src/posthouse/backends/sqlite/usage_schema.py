@@ -1,14 +1,17 @@
 """What accounts and domains use, kept by triggers of ``mail.db``: no unit of work can forget it, it is right at every commit.
 
-``mailbox.shadow`` tells the tree of deleted messages, which has sums of its own. An account's row appears with its first mailbox;
-it belongs to a domain as soon as a unit has told which (0 until then).
+``mailbox.shadow`` tells the tree of deleted messages, which has sums of its own. An account's row appears with its first
+mailbox; it belongs to a domain as soon as a unit has told which (0 until then).
 """
 
 from __future__ import annotations
 
 from posthouse.model.undelete import SHADOW
 
-SHADOW_COLUMN = f"shadow INTEGER GENERATED ALWAYS AS (name = '{SHADOW}' OR name GLOB '{SHADOW}/*') VIRTUAL"
+MAILBOX_COLUMNS = f"""tree_bytes INTEGER NOT NULL DEFAULT 0,
+    tree_messages INTEGER NOT NULL DEFAULT 0,
+    shadow INTEGER GENERATED ALWAYS AS (name = '{SHADOW}' OR name GLOB '{SHADOW}/*') VIRTUAL"""
+"""Of ``mailbox``: quotas of the tree below it, 0 for none; whether it holds deleted messages."""
 
 _TABLES = """
 CREATE TABLE account_usage (
@@ -32,6 +35,7 @@ CREATE TABLE domain_usage (
     deleted_bytes INTEGER NOT NULL DEFAULT 0,
     deleted_messages INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE INDEX mailbox_with_quota ON mailbox (account_id) WHERE tree_bytes OR tree_messages;
 CREATE TABLE trim_due (account_id INTEGER PRIMARY KEY, undelete_bytes INTEGER NOT NULL) STRICT;
 """
 
@@ -83,8 +87,8 @@ CREATE TRIGGER domain_of_other_usage AFTER UPDATE OF domain_id ON account_usage 
     INSERT INTO domain_usage SELECT NEW.domain_id, NEW.size_bytes, NEW.messages, NEW.mailboxes, NEW.deleted_bytes,
         NEW.deleted_messages WHERE NEW.domain_id <> 0
     ON CONFLICT (domain_id) DO UPDATE SET size_bytes = size_bytes + excluded.size_bytes,
-        messages = messages + excluded.messages, mailboxes = mailboxes + excluded.mailboxes, deleted_bytes = deleted_bytes + excluded.deleted_bytes,
-        deleted_messages = deleted_messages + excluded.deleted_messages;
+        messages = messages + excluded.messages, mailboxes = mailboxes + excluded.mailboxes,
+        deleted_bytes = deleted_bytes + excluded.deleted_bytes, deleted_messages = deleted_messages + excluded.deleted_messages;
 END;
 CREATE TRIGGER domain_of_gone_usage AFTER DELETE ON account_usage WHEN OLD.domain_id <> 0 BEGIN
     UPDATE domain_usage SET size_bytes = size_bytes - OLD.size_bytes, messages = messages - OLD.messages,
@@ -105,8 +109,9 @@ COUNTED = (
 RULES: tuple[tuple[str, str], ...] = (
     (
         "account {}: its sums of octets, messages, mailboxes or deleted ones are wrong",
-        "SELECT account_id FROM (SELECT account_id, size_bytes, messages, mailboxes, deleted_bytes, deleted_messages"
-        " FROM account_usage WHERE size_bytes OR messages OR mailboxes OR deleted_bytes OR deleted_messages EXCEPT " + COUNTED + ")",
+        "SELECT account_id FROM (SELECT account_id, size_bytes, messages, mailboxes, deleted_bytes, deleted_messages"  # noqa: S608 - our own words
+        " FROM account_usage WHERE size_bytes OR messages OR mailboxes OR deleted_bytes OR deleted_messages"
+        f" EXCEPT {COUNTED})",
     ),
     (
         "account {}: its sums are missing",

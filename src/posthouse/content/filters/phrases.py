@@ -1,7 +1,7 @@
 """Conditions and actions as people type them on one line, and as lists show them.
 
     subject contains news offer; not from is boss@example.com; size greater 100K; header X-Loop exists
-    move_to News create; set_flags \\\\Seen; add_header X-Seen yes
+    move_to News create; set_flags \\Seen; add_header X-Seen yes
 
 Words with spaces go in quotes. A condition is ``[not] FIELD [HEADER] [OPERATOR] VALUE...``, an action its name and what it
 needs in order, then its switches (``copy``) and further things as ``name=value``.
@@ -40,7 +40,7 @@ def actions_of(text: str) -> tuple[Action, ...]:
 def _pieces(text: str) -> list[list[str]]:
     lexer = shlex.shlex(text, posix=True, punctuation_chars=";")
     lexer.whitespace_split = True
-    lexer.commenters = ""
+    lexer.commenters = lexer.escape = ""  # flags begin with a backslash
     try:
         words = list(lexer)
     except ValueError as error:

@@ -7,7 +7,7 @@ out, ``changes`` makes the message that goes on, ``notices`` the messages that a
 How the path calls it:
 
     script = compile_script(text, "user")                      # ScriptError: line and column; remembered by text
-    view = MessageView(content, summary.root, inspector)       # one for all scripts of a message
+    view = MessageView(content, summary.root, filetypes.inspect)   # one for all scripts of a message
     facts = Facts(message=view, now=clock.now(), sender=..., recipient=..., owner=..., client_address=...)
     result = await execute(script, facts, lookups)             # does not wait unless the script asks something
     for action in result.actions: ...                          # complete: the implicit keep is among them

@@ -16,7 +16,8 @@ from posthouse.protocols.imap.sequence import SequenceSet
 
 FlagAction = Literal["add", "remove", "replace"]
 StatusItem = Literal[
-    "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "HIGHESTMODSEQ", "MAILBOXID", "APPENDLIMIT"
+    "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "HIGHESTMODSEQ", "MAILBOXID", "APPENDLIMIT",
+    "DELETED-STORAGE",
 ]
 
 
@@ -157,6 +158,7 @@ class ListReturn:
     special_use: bool = False
     status: tuple[StatusItem, ...] = ()
     my_rights: bool = False
+    metadata: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from posthouse.protocols.imap.parse_acl import ACL_PARSERS
 from posthouse.protocols.imap.parse_fetch import FETCH_PARSERS, UID_FETCH_PARSERS
 from posthouse.protocols.imap.parse_mailbox import MAILBOX_PARSERS
 from posthouse.protocols.imap.parse_message import MESSAGE_PARSERS, UID_MESSAGE_PARSERS
+from posthouse.protocols.imap.parse_metadata import METADATA_PARSERS
 from posthouse.protocols.imap.parse_notify import NOTIFY_PARSERS
+from posthouse.protocols.imap.parse_quota import QUOTA_PARSERS
 from posthouse.protocols.imap.parse_search import SEARCH_PARSERS, UID_SEARCH_PARSERS
 from posthouse.protocols.imap.parse_session import SESSION_PARSERS
 from posthouse.protocols.imap.parse_sort import SORT_PARSERS, UID_SORT_PARSERS
@@ -32,6 +34,8 @@ PARSERS: Mapping[bytes, Parser] = {
     **SORT_PARSERS,
     **URL_PARSERS,
     **NOTIFY_PARSERS,
+    **QUOTA_PARSERS,
+    **METADATA_PARSERS,
     **ACL_PARSERS,
 }
 UID_PARSERS: Mapping[bytes, Parser] = {

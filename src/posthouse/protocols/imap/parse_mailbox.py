@@ -25,6 +25,7 @@ from posthouse.protocols.imap.commands import (
     Subscribe,
     Unsubscribe,
 )
+from posthouse.protocols.imap.parse_metadata import entries
 from posthouse.protocols.imap.scanner import MAX_NUMBER64, Malformed, Scanner
 
 MAX_PATTERNS = 100
@@ -46,6 +47,7 @@ STATUS_ITEMS: Mapping[bytes, StatusItem] = {
             "HIGHESTMODSEQ",
             "MAILBOXID",
             "APPENDLIMIT",
+            "DELETED-STORAGE",
         ),
     )
 }
@@ -204,13 +206,17 @@ def _selection(scanner: Scanner) -> ListSelection:
 def _returns(scanner: Scanner) -> ListReturn:
     wanted: set[bytes] = set()
     items: tuple[StatusItem, ...] = ()
+    annotations: tuple[str, ...] = ()
 
     def option() -> None:
-        nonlocal items
+        nonlocal items, annotations
         name = scanner.word()
         if name == b"STATUS":
             scanner.space()
             items = _status_items(scanner)
+        elif name == b"METADATA":
+            scanner.space()
+            annotations = entries(scanner)
         elif name in (b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE", b"MYRIGHTS"):
             wanted.add(name)
         else:
@@ -223,6 +229,7 @@ def _returns(scanner: Scanner) -> ListReturn:
         special_use=b"SPECIAL-USE" in wanted,
         status=items,
         my_rights=b"MYRIGHTS" in wanted,
+        metadata=annotations,
     )
 
 

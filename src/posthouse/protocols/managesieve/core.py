@@ -49,6 +49,7 @@ class ManageSieveCore:
         self._authenticated = False
         self._exchanging = False
         self._errors = 0
+        self._closed = False
 
     @property
     def authenticated(self) -> bool:
@@ -60,7 +61,9 @@ class ManageSieveCore:
         self._words.feed(data)
 
     def next_event(self) -> Event | None:
-        """The next event, None until more octets come."""
+        """The next event, None until more octets come, and after a refusal that closes."""
+        if self._closed:
+            return None
         try:
             words = self._words.next()
             if words is None:
@@ -96,6 +99,7 @@ class ManageSieveCore:
     def _refuse(self, text: str, code: str = "", *, closes: bool = False) -> Refusal:
         self._errors += 1
         if closes or self._errors >= MAX_ERRORS:
+            self._closed = True
             return Refusal(responses.bye(text if closes else "Too many errors"), closes=True)
         return Refusal(responses.no(text, code))
 

@@ -16,7 +16,7 @@ MAX_WORDS = 10
 MAX_SWALLOWED_BYTES = 64 << 20
 
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n\0]|\\["\\])*+)"')
-_LITERAL = re.compile(rb"\{(\d{1,10})\+?\}\Z")
+_LITERAL = re.compile(rb"\{(\d{1,20})\+?\}\Z")
 _ATOM = re.compile(rb"[A-Za-z0-9*][A-Za-z0-9_.\-]*+")
 _BLANKS = re.compile(rb"[ \t]*+")
 _ESCAPED = re.compile(rb'\\(["\\])')

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from posthouse.protocols.imap import commands as c
 from posthouse.protocols.imap.parse_acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
+from posthouse.protocols.imap.parse_metadata import GetMetadata, SetMetadata
 from posthouse.protocols.imap.parse_notify import Notify
+from posthouse.protocols.imap.parse_quota import GetQuota, GetQuotaRoot, SetQuota
 from posthouse.protocols.imap.parse_url import GenUrlAuth, ResetKey, UrlFetch
 from posthouse.protocols.imap.sort_commands import Sort, Thread
 from posthouse.servers.imap import (
@@ -20,7 +22,9 @@ from posthouse.servers.imap import (
     list_mailboxes,
     login,
     mailboxes,
+    metadata,
     notify,
+    quota,
     search,
     select,
     sort,
@@ -76,6 +80,11 @@ ROUTES: Routes = {
     DeleteAcl: route(acl.delete_acl, State.AUTHENTICATED),
     ListRights: route(acl.list_rights, State.AUTHENTICATED),
     MyRights: route(acl.my_rights, State.AUTHENTICATED),
+    GetQuota: route(quota.get_quota, State.AUTHENTICATED),
+    GetQuotaRoot: route(quota.get_quota_root, State.AUTHENTICATED),
+    SetQuota: route(quota.set_quota, State.AUTHENTICATED),
+    GetMetadata: route(metadata.get_metadata, State.AUTHENTICATED),
+    SetMetadata: route(metadata.set_metadata, State.AUTHENTICATED),
     Notify: route(notify.notify, State.AUTHENTICATED),
     c.Copy: route(expunge_copy.copy, State.SELECTED),
     c.Move: route(expunge_copy.move, State.SELECTED),

@@ -1,4 +1,4 @@
-"""LIST with all its options, and LSUB (RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 3501 §6.3.9)."""
+"""LIST with all its options, and LSUB (RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154, RFC 9590, RFC 3501 §6.3.9)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from posthouse.model.mailbox import SEPARATOR, MailboxInfo
 from posthouse.model.mailbox_name import parents, sort_key
 from posthouse.model.namespaces import is_personal, may_name_others
 from posthouse.model.rights import ALL_RIGHTS, shown_rights
+from posthouse.model.undelete import is_shadow, is_shadow_pattern
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import List, Lsub
 from posthouse.protocols.imap.listing import Pattern
 from posthouse.protocols.imap.parse_acl import my_rights_line
+from posthouse.servers.imap.metadata import write_listed
 from posthouse.servers.imap.places import others_boxes
-from posthouse.servers.imap.status import write_status
+from posthouse.servers.imap.status import deleted_bytes, write_status
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
@@ -34,13 +36,15 @@ class _Tree:
 
 
 async def _tree(session: ImapSession, patterns: Sequence[str]) -> _Tree:
-    """``patterns``: others' mailboxes are not looked for if none of these can mean one."""
+    """``patterns``: others' mailboxes are not looked for if none of these can mean one, and deleted messages are shown to those
+    who name their tree (STO-2)."""
     store = session.services.store
     boxes = {info.name: info for info in await store.mailboxes(session.account_id)}
     subscribed = frozenset(await store.subscriptions(session.account_id))
     others = await others_boxes(session) if any(may_name_others(pattern) for pattern in patterns) else {}
     ways = frozenset(name for box in others for name in parents(box) if name not in others)
-    boxes = {name: info for name, info in boxes.items() if is_personal(name)}
+    hidden = not session.services.settings().store.undelete_listed and not any(map(is_shadow_pattern, patterns))
+    boxes = {name: info for name, info in boxes.items() if is_personal(name) and not (hidden and is_shadow(name))}
     boxes.update({name: info for name, (info, _) in others.items()})
     above = frozenset(name for box in boxes for name in parents(box))
     return _Tree(boxes, subscribed, above, {name: rights for name, (_, rights) in others.items()}, ways)
@@ -77,13 +81,14 @@ async def _write_more(session: ImapSession, command: List, info: MailboxInfo, ri
     """What RETURN asks for besides the line itself; ``rights`` None: it is the client's own mailbox."""
     if command.returns.my_rights:
         session.write(my_rights_line(info.name, shown_rights(ALL_RIGHTS if rights is None else rights), utf8=session.utf8))
-    if not command.returns.status or not info.selectable:
+    if command.returns.metadata and (rights is None or "r" in rights):
+        await write_listed(session, info, command.returns.metadata)
+    items = command.returns.status
+    if not items or not info.selectable or not (rights is None or "r" in rights):
         return
-    if rights is None:
-        write_status(session, info, command.returns.status)
-    elif "r" in rights:
-        unseen = await session.services.store.reader_unseen(info.mailbox_id, session.account_id)
-        write_status(session, replace(info, unseen=unseen), command.returns.status)
+    if rights is not None:
+        info = replace(info, unseen=await session.services.store.reader_unseen(info.mailbox_id, session.account_id))
+    write_status(session, info, items, await deleted_bytes(session, info, items))
 
 
 def _candidates(command: List, tree: _Tree) -> Sequence[str]:

@@ -19,7 +19,7 @@ from posthouse.protocols.sasl import server_machine
 from posthouse.servers.imap.capabilities import capability_code, clear_logins
 from posthouse.servers.imap.refusal import Disconnected, Goodbye, Refused
 from posthouse.servers.imap.routes import Done
-from posthouse.servers.sasl import MECHANISMS, ActsForAnother, ExchangeRefused, exchange
+from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
@@ -83,8 +83,6 @@ async def _exchange(session: ImapSession, command: Authenticate) -> Account:
     authenticator = session.services.authenticator
     try:
         return await exchange(machine, command.initial, authenticator=authenticator, session=session.peer, respond=respond)
-    except ActsForAnother as refused:
-        raise Refused(str(refused), code="AUTHORIZATIONFAILED") from None
     except ExchangeRefused as refused:
         raise Refused(str(refused), status="BAD") from None
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from posthouse.model.mailbox import INBOX, SEPARATOR, MailboxInfo
+from posthouse.model.undelete import is_shadow
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import StatusItem
 from posthouse.protocols.imap.parse_notify import MESSAGE_EVENTS, Event, EventGroup, Notify
@@ -61,7 +62,9 @@ class Watch:
     async def learn(self, session: ImapSession) -> None:
         """Takes note of the account's mailboxes as they are."""
         store = session.services.store
-        self._boxes = {info.mailbox_id: info for info in await store.mailboxes(session.account_id)}
+        listed = session.services.settings().store.undelete_listed
+        found = await store.mailboxes(session.account_id)
+        self._boxes = {info.mailbox_id: info for info in found if listed or not is_shadow(info.name)}
         self._subscribed = frozenset(await store.subscriptions(session.account_id))
 
     def heard(self, mailbox_id: int) -> None:

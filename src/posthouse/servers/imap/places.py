@@ -29,8 +29,8 @@ NO_RIGHT = "You may not do that with this mailbox"
 class Place:
     """A name, and what is there: ``info`` (named as the client does) is None if nothing is.
 
-    ``account_id`` and ``owned_name`` are how the store knows it; 0 and "" for a name that is nobody's. ``reader`` is the client's
-    own account if the mailbox is not its own, else 0.
+    ``account_id`` and ``owned_name`` are how the store knows it; 0 and "" for a name that is nobody's. ``reader`` is the
+    client's own account if the mailbox is not its own, else 0.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""STATUS, alone and for LIST-STATUS (RFC 9051 §6.3.11, RFC 7162, RFC 8438, RFC 8474, RFC 7889)."""
+"""STATUS, alone and for LIST-STATUS (RFC 9051 §6.3.11, RFC 7162, RFC 8438, RFC 8474, RFC 7889, RFC 9208)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,17 @@ async def status(session: ImapSession, command: Status) -> str:
     info = place.require("r")
     if not info.selectable:
         raise Refused("There is no such mailbox", code="NONEXISTENT")
-    write_status(session, await as_read(session, place, info), command.items)
+    info = await as_read(session, place, info)
+    write_status(session, info, command.items, await deleted_bytes(session, info, command.items))
     return "STATUS completed"
 
 
-def write_status(session: ImapSession, info: MailboxInfo, items: Sequence[StatusItem]) -> None:
+async def deleted_bytes(session: ImapSession, info: MailboxInfo, items: Sequence[StatusItem]) -> int:
+    """What DELETED-STORAGE needs (RFC 9208 §4.1.4); 0 if nobody asks."""
+    return await session.services.store.deleted_bytes(info.mailbox_id) if "DELETED-STORAGE" in items else 0
+
+
+def write_status(session: ImapSession, info: MailboxInfo, items: Sequence[StatusItem], deleted_storage: int = 0) -> None:
     """The STATUS response. Asking for HIGHESTMODSEQ enables CONDSTORE (RFC 7162 §3.1.2)."""
     if "HIGHESTMODSEQ" in items:
         session.condstore = True
@@ -37,6 +43,7 @@ def write_status(session: ImapSession, info: MailboxInfo, items: Sequence[Status
         "UIDVALIDITY": info.uid_validity,
         "UNSEEN": info.unseen,
         "DELETED": info.deleted,
+        "DELETED-STORAGE": deleted_storage,
         "SIZE": info.size_bytes,
         "HIGHESTMODSEQ": info.mod_seq,
         "MAILBOXID": info.object_id,

@@ -1,0 +1,58 @@
+"""Pieces of messages, and the secrets of URLs, of the store in memory; ``mailstore.py`` has mailboxes and changes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+
+from posthouse.backends.memory.boxes import Body, Box, facts_of
+from posthouse.base.errors import NotFound
+from posthouse.interfaces.mailstore import HEAD_BYTES
+from posthouse.model.mailbox import MessageFacts, MessageSize
+
+
+class MemoryPieces:
+    """See ``interfaces.mailstore``. The part of ``MemoryMailStore`` for it."""
+
+    _bodies: dict[bytes, Body]
+    _box: Callable[[int], Box]
+
+    def __init__(self) -> None:
+        self._url_keys: dict[tuple[int, int], bytes] = {}
+
+    async def facts(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[MessageFacts]:
+        box = self._box(mailbox_id)
+        return [facts_of(uid, box.messages[uid]) for uid in box.chosen(uids)]
+
+    async def content(self, body_id: int) -> bytes:
+        for body in self._bodies.values():
+            if body.body_id == body_id:
+                return body.content
+        raise NotFound("The message is gone")
+
+    async def sizes(self, mailbox_id: int) -> Sequence[MessageSize]:
+        messages = self._box(mailbox_id).messages
+        return [MessageSize(uid, one.body.body_id, one.body.summary.size_bytes) for uid, one in messages.items()]
+
+    async def heads(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, bytes]]:
+        box = self._box(mailbox_id)
+        return [(uid, box.messages[uid].body.content[:HEAD_BYTES]) for uid in box.chosen(uids)]
+
+    async def previews(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, str]]:
+        box = self._box(mailbox_id)
+        return [(uid, box.messages[uid].body.summary.preview) for uid in box.chosen(uids)]
+
+    async def url_key(self, account_id: int, mailbox_id: int) -> bytes | None:
+        return self._url_keys.get((account_id, mailbox_id))
+
+    async def make_url_key(self, account_id: int, mailbox_id: int) -> bytes:
+        self._box(mailbox_id)
+        return self._url_keys.setdefault((account_id, mailbox_id), secrets.token_bytes(32))
+
+    async def drop_url_keys(self, account_id: int, mailbox_id: int | None = None) -> None:
+        for key in [key for key in self._url_keys if key[0] == account_id and mailbox_id in (None, key[1])]:
+            del self._url_keys[key]
+
+    def _forget_url_keys(self, mailbox_id: int) -> None:
+        """The mailbox is deleted."""
+        self._url_keys = {key: secret for key, secret in self._url_keys.items() if key[1] != mailbox_id}
