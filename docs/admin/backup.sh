@@ -11,6 +11,8 @@ database() {
     sqlite3 -readonly "$data/$1" "VACUUM INTO '$target/$1.new'"
     mv "$target/$1.new" "$target/$1"
 }
+# What migrations copied before the mail itself: after a restore they may copy something twice, but leave nothing out.
+if [ -f "$data/migrations.db" ]; then database migrations.db; fi
 # Large bodies before and after the database that names them, so that none is missing. Mail before the directory, so
 # that no account number in it can ever be given to somebody else.
 bodies

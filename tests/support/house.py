@@ -56,7 +56,7 @@ class House:
         self.routes = MemoryRoutes()
         self.signing_keys = MemorySigningKeys(self.directory)
         self.recipients = RecipientResolver(self.directory, lambda: self.settings)
-        self.onward = Onward(lambda: self.settings, self.recipients, self.routes)
+        self.onward = Onward(self.recipients, self.routes)
         self.notices = Notices(
             clock=self.clock,
             ids=self.ids,

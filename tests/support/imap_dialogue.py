@@ -15,8 +15,8 @@ from typing import Any, cast
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.memory.counters import MemoryCounters
 from posthouse.backends.memory.directory import MemoryDirectory
-from posthouse.backends.memory.locks import MemoryLocks
 from posthouse.backends.memory.limits import MemoryLimits
+from posthouse.backends.memory.locks import MemoryLocks
 from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.backends.memory.sink import MemorySink
 from posthouse.backends.memory.spool import MemorySpool

@@ -50,7 +50,7 @@ class Envelope(Stage):
         self._recipients = recipients
         self._routes = routes
         self._resolver = resolver
-        self._onward = Onward(settings, recipients, routes)
+        self._onward = Onward(recipients, routes)
 
     async def mail_from(self, transaction: Transaction) -> Verdict | None:
         session = transaction.session

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from posthouse.directory.resolve import RecipientResolver, Resolution
 from posthouse.interfaces.routes import Routes
 from posthouse.model.envelope import Recipient
 from posthouse.model.plan import Destination, ToMailbox, ToQueue
-from posthouse.model.settings import Settings
 
 
 class Onward:
     """Knows the directory and the routing table; decides nothing about who may send."""
 
-    def __init__(self, settings: Callable[[], Settings], recipients: RecipientResolver, routes: Routes) -> None:
-        self._settings = settings
+    def __init__(self, recipients: RecipientResolver, routes: Routes) -> None:
         self._recipients = recipients
         self._routes = routes
 
@@ -39,4 +37,4 @@ class Onward:
         resolution = await self._recipients.resolve(recipient.address)
         if resolution.is_local:
             return await self.resolved(recipient, resolution)
-        return (ToQueue(recipient, self._settings().route.smart_host),)
+        return (ToQueue(recipient),)

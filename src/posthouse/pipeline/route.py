@@ -1,13 +1,12 @@
 """Stage ``route``: where each recipient's copy goes (RTE-1, RTE-4). Each final recipient gets one copy.
 
-The envelope stage has resolved every accepted address; here the smart host is added, double destinations are merged, and the
-plan is made. Nothing is looked up any more, so nothing can fail after the message is in.
+The envelope stage has resolved every accepted address; here double destinations are merged, and the plan is made. The
+smart host is the queue's business, at each attempt. Nothing is looked up any more, so nothing can fail after the message is in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from posthouse.model.mailbox import INBOX
 from posthouse.model.namespaces import shared_domain_id
@@ -25,15 +24,13 @@ class Route(Stage):
         self._settings = settings
 
     async def message(self, transaction: Transaction) -> Sequence[Verdict]:
-        smart_host = self._settings().route.smart_host
         seen: dict[object, Destination] = {}
         for recipient in transaction.recipients:
             for destination in transaction.resolved[recipient.address.key]:
-                if isinstance(destination, ToQueue) and not destination.next_hop and smart_host:
-                    destination = replace(destination, next_hop=smart_host)
                 seen.setdefault(_identity(destination), destination)
         transaction.destinations = list(seen.values())
-        return [Continue(Reason(self.name, "plan", _words(destination))) for destination in transaction.destinations]
+        onward = "the smart host" if self._settings().route.smart_host else "the mail hosts of its domain"
+        return [Continue(Reason(self.name, "plan", _words(destination, onward))) for destination in transaction.destinations]
 
 
 def _identity(destination: Destination) -> object:
@@ -43,11 +40,11 @@ def _identity(destination: Destination) -> object:
     return destination.recipient.address.key
 
 
-def _words(destination: Destination) -> str:
+def _words(destination: Destination, onward: str) -> str:
     if isinstance(destination, ToMailbox):
         certain = destination.mailbox == INBOX or shared_domain_id(destination.account_id)
         otherwise = "" if certain else ", or INBOX if there is none"
         return f"{destination.recipient.address} to {destination.mailbox}{otherwise} of {destination.account}"
     if isinstance(destination, ToQueue):
-        return f"{destination.recipient.address} to {destination.next_hop or 'the mail hosts of its domain'}"
+        return f"{destination.recipient.address} to {destination.next_hop or onward}"
     return f"{destination.recipient.address} dropped: {destination.why}"

@@ -33,7 +33,8 @@ _log = log.get("queue")
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What attempts work with. ``sleep`` waits for seconds."""
+    """What attempts work with. ``smart_host`` takes what no route leads elsewhere, "" for none, asked anew for each attempt;
+    ``sleep`` waits for seconds."""
 
     spool: Spool
     courier: Courier
@@ -42,6 +43,7 @@ class Tools:
     traces: TraceLog
     clock: Clock
     settings: Callable[[], QueueSettings]
+    smart_host: Callable[[], str] = str
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
 

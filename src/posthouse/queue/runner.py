@@ -117,10 +117,12 @@ class QueueRunner:
                     self._under_way.update(recipient.recipient_id for recipient in job.message.recipients)
 
     def _jobs(self, message: QueuedMessage) -> Sequence[Job]:
+        smart_host = self._tools.smart_host()
         groups: dict[tuple[str, str], list[QueuedRecipient]] = defaultdict(list)
         for recipient in message.recipients:
             if recipient.recipient_id not in self._under_way:
-                groups[recipient.recipient.address.domain, recipient.next_hop].append(recipient)
+                next_hop = recipient.next_hop or smart_host
+                groups[recipient.recipient.address.domain, next_hop].append(recipient)
         return [
             Job(replace(message, recipients=tuple(group[at : at + TRANSACTION_RECIPIENTS])), domain, next_hop)
             for (domain, next_hop), group in groups.items()

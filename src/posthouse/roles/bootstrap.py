@@ -163,7 +163,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     key = await directory.login_key()
     authenticator = Authenticator(directory, hasher, counters, live.settings, clock, asyncio.sleep, key)
     recipients = RecipientResolver(directory, live.settings)
-    notifier = _notifier(config, clock, live, Onward(live.settings, recipients, routes))
+    notifier = _notifier(config, clock, live, Onward(recipients, routes))
     parts = Parts(
         settings=live.settings,
         counters=counters,
@@ -255,7 +255,7 @@ def _start_queue(config: NodeConfig, context: Context, live: Live, stack: AsyncE
     def own_names() -> Sequence[str]:
         return [name for name in (live.settings().smtp.hostname, config.name) if name]
 
-    onward = Onward(live.settings, RecipientResolver(context.directory, live.settings), context.routes)
+    onward = Onward(RecipientResolver(context.directory, live.settings), context.routes)
     tools = Tools(
         spool=context.spool,
         courier=SmtpCourier(lambda: own_names()[0], queue),
@@ -264,6 +264,7 @@ def _start_queue(config: NodeConfig, context: Context, live: Live, stack: AsyncE
         traces=context.traces,
         clock=context.clock,
         settings=queue,
+        smart_host=lambda: live.settings().route.smart_host,
     )
     runner = QueueRunner(tools)
     context.bus.subscribe("queue", lambda _: runner.wake())

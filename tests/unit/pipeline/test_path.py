@@ -114,7 +114,9 @@ async def test_a_smart_host_takes_all_mail_for_elsewhere() -> None:
     await house.deliver("x@faraway.test", session=house.session("submission", account="jane@example.test"))
     [destination] = house.sink.accepted[0].destinations
     assert not isinstance(destination, ToMailbox)
-    assert getattr(destination, "next_hop", "") == "relay.isp.test:587"
+    assert getattr(destination, "next_hop", None) == "", "the queue asks for the smart host at each attempt"
+    [record] = await house.traces.search(TraceQuery(recipient="x@faraway.test"))
+    assert any("smart host" in step.detail for step in record.steps)
 
 
 async def test_a_submitted_message_is_mended_and_loses_its_bcc() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from posthouse.backends.sources.tree import disk_errors
@@ -19,6 +20,8 @@ from posthouse.formats import maildir
 from posthouse.formats.mbox import lf
 from posthouse.interfaces.mail_source import FlagChange, Folder, Letter, Wanted, digest_of
 from posthouse.model.mailbox import INBOX
+
+WRITERS = 16
 
 
 class MaildirTarget:
@@ -32,6 +35,7 @@ class MaildirTarget:
         claim(root)
         self._root = root
         self._files: dict[str, dict[str, str]] = {}
+        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="maildir")
 
     async def open_folder(self, folder: Folder, earlier: str) -> str:
         return await asyncio.to_thread(self._open_folder, folder, earlier)
@@ -69,15 +73,14 @@ class MaildirTarget:
         with disk_errors(str(path)):
             keywords = self._keywords(path)
             known = len(keywords)
-            for letter in letters:
-                at = letter.received_at or 0.0
-                base = _base(letter.key, at)
+            fresh = [path / "tmp" / _base(letter.key, letter.received_at or 0.0) for letter in letters]
+            # Many syncs at once share the disk's writes: several times as fast as one after the other.
+            list(self._writers.map(_write, fresh, letters))
+            for letter, file in zip(letters, fresh, strict=True):
+                base = file.name
                 name = f"{base}:2,{maildir.letters_of(letter.flags, keywords)}"
-                fresh = path / "tmp" / base
-                write_whole(fresh, lf(letter.content), in_place=True)
-                os.utime(fresh, (at, at))
                 self._drop(path, reference, base)
-                fresh.rename(path / "cur" / name)
+                file.rename(path / "cur" / name)
                 self._files[reference][base] = name
                 keys.append(base)
             if len(keywords) > known:
@@ -133,7 +136,13 @@ class MaildirTarget:
         await asyncio.to_thread(work)
 
     async def close(self) -> None:
-        """Nothing to close."""
+        self._writers.shutdown(wait=False)
+
+
+def _write(file: Path, letter: Letter) -> None:
+    write_whole(file, lf(letter.content), in_place=True)
+    at = letter.received_at or 0.0
+    os.utime(file, (at, at))
 
 
 def _names(path: Path) -> list[str]:
