@@ -15,6 +15,7 @@ from posthouse.model.expiry import ENTRY, Expiry
 from posthouse.model.limits import Allowance
 from posthouse.model.mailbox import MailboxInfo, NewMessage
 from posthouse.model.quota import DUE, TOLD
+from posthouse.model.rights import CopyReaders
 from posthouse.model.undelete import SHADOW
 from support.mail_backends import KINDS, MailBackends, acceptance, letter, mail_backends, new, to_mailbox, to_queue
 
@@ -133,6 +134,9 @@ async def test_moving_to_someone_else_counts_for_them(backends: MailBackends, gr
     granted.set(quota_messages=1)
     source, target = await box(backends), await box(backends, account=OTHER)
     error = await refused(backends.store.copy(source.mailbox_id, [uid], target.mailbox_id, move=True))
+    assert error.imap_code == "OVERQUOTA"
+    readers = CopyReaders(source=0, target=ME, mask=-1)
+    error = await refused(backends.store.copy_between(source.mailbox_id, [uid], target.mailbox_id, readers, move=True))
     assert error.imap_code == "OVERQUOTA"
 
 

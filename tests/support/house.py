@@ -10,6 +10,7 @@ from posthouse.backends.memory.limits import MemoryLimits
 from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.backends.memory.resolver import MemoryResolver
 from posthouse.backends.memory.routes import MemoryRoutes
+from posthouse.backends.memory.scripts import MemoryScripts
 from posthouse.backends.memory.signing_keys import MemorySigningKeys
 from posthouse.backends.memory.sink import MemorySink
 from posthouse.backends.memory.spool import MemorySpool
@@ -54,6 +55,7 @@ class House:
         self.counters = MemoryCounters(self.clock)
         self.resolver = MemoryResolver()
         self.routes = MemoryRoutes()
+        self.scripts = MemoryScripts()
         self.signing_keys = MemorySigningKeys(self.directory)
         self.recipients = RecipientResolver(self.directory, lambda: self.settings)
         self.onward = Onward(self.recipients, self.routes)
@@ -65,7 +67,7 @@ class House:
             double_bounce=lambda: self.settings.queue.double_bounce,
         )
         self.receipts = Receipts(self.notices, self.sink, self.traces)
-        parts = Parts(
+        self.parts = Parts(
             settings=lambda: self.settings,
             counters=self.counters,
             recipients=self.recipients,
@@ -73,14 +75,20 @@ class House:
             resolver=self.resolver,
             sink=self.sink,
             receipts=self.receipts,
-            usage=self.store,
+            store=self.store,
+            directory=self.directory,
+            scripts=self.scripts,
+            scripts_writer=self.scripts,
+            notices=self.notices,
+            onward=self.onward.own_mail,
+            ids=self.ids,
             allowances=self.allowances,
             clock=self.clock,
             node_name="mx.example.test",
             signing_keys=self.signing_keys,
         )
         self.driver = Driver(
-            stages(parts),
+            stages(self.parts),
             settings=lambda: self.settings,
             clock=self.clock,
             ids=self.ids,

@@ -22,6 +22,12 @@ _MODULES = (
     "filtertest", "wordlist", "setting", "group", "queue", "mail", "node", "certificate", "dkim", "store", "search",
     "migration", "audit", "help",
 )  # fmt: skip
+_SHARED_NOUNS = {
+    "mailbox": ("mailbox", "expiry", "migration"),
+    "filter": ("filter", "filtertest"),
+    "search": ("group", "search"),
+}
+"""Nouns whose operations stand in several modules. One operation loads its noun only: a command must start quickly."""
 _MAX_OUTCOME = 500
 
 
@@ -36,8 +42,12 @@ class Done:
 @functools.cache
 def operations() -> Mapping[str, Operation]:
     """All operations by name, ``user add``; in the order of nouns, then as they stand in their module."""
+    return _of_modules(_MODULES)
+
+
+def _of_modules(names: Sequence[str]) -> dict[str, Operation]:
     found: dict[str, Operation] = {}
-    for module_name in _MODULES:
+    for module_name in names:
         module = importlib.import_module(f"posthouse.admin.{module_name}")
         for value in vars(module).values():
             listed = value if isinstance(value, tuple) else (value,)
@@ -52,7 +62,9 @@ def nouns() -> list[str]:
 
 def of_noun(noun: str) -> list[Operation]:
     """The operations of one noun; empty if there is no such noun."""
-    return [each for each in operations().values() if each.noun == noun.lower()]
+    name = noun.lower()
+    modules = _SHARED_NOUNS.get(name) or ((name,) if name in _MODULES else _MODULES)
+    return [each for each in _of_modules(modules).values() if each.noun == name]
 
 
 def find(words: Sequence[str]) -> tuple[Operation, list[str]]:
@@ -60,16 +72,16 @@ def find(words: Sequence[str]) -> tuple[Operation, list[str]]:
     if not words:
         raise UsageError("which operation? 'help' lists them")
     noun = words[0].lower()
-    if noun == "help" and "help show" in operations():
-        return operations()["help show"], list(words[1:])
-    verbs = [each.verb for each in of_noun(noun)]
-    if not verbs:
+    by_verb = {each.verb: each for each in of_noun(noun)}
+    if noun == "help":
+        return by_verb["show"], list(words[1:])
+    if not by_verb:
         raise UsageError(f"there is no noun {words[0]!r}{_near(noun, nouns())}")
     if len(words) == 1:
-        raise UsageError(f"{noun}: which verb? {', '.join(verbs)}")
-    found = operations().get(f"{noun} {words[1].lower()}")
+        raise UsageError(f"{noun}: which verb? {', '.join(by_verb)}")
+    found = by_verb.get(words[1].lower())
     if found is None:
-        raise UsageError(f"{noun} has no verb {words[1]!r}; it has {', '.join(verbs)}")
+        raise UsageError(f"{noun} has no verb {words[1]!r}; it has {', '.join(by_verb)}")
     return found, list(words[2:])
 
 

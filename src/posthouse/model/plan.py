@@ -5,7 +5,7 @@ One ``Acceptance`` is one acknowledged unit: whatever its destinations, all of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.summary import Summary
@@ -15,7 +15,8 @@ from posthouse.model.summary import Summary
 class ToMailbox:
     """Into a mailbox of a local account; into INBOX if ``mailbox`` does not exist (plus-addressing never makes one).
 
-    ``account`` is the account's address, for the trace.
+    ``account`` is the account's address, for the trace. ``domain_id`` is the account's, for the filters of its domain; 0 where
+    nobody will ask.
     """
 
     recipient: Recipient
@@ -23,6 +24,7 @@ class ToMailbox:
     mailbox: str
     flags: tuple[str, ...] = ()
     account: str = ""
+    domain_id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,15 @@ class ToNowhere:
 
 
 Destination = ToMailbox | ToQueue | ToNowhere
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Another form of a message, as filters made it, for some of its recipients. ``summary`` is of ``content``."""
+
+    content: bytes
+    summary: Summary
+    destinations: tuple[Destination, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,13 @@ class Onward:
     async def resolved(self, recipient: Recipient, resolution: Resolution) -> tuple[Destination, ...]:
         """Where one address of ours leads, after aliases."""
         out: list[Destination] = [
-            ToMailbox(recipient, found.account.account_id, found.mailbox, account=str(found.account.address))
+            ToMailbox(
+                recipient,
+                found.account.account_id,
+                found.mailbox,
+                account=str(found.account.address),
+                domain_id=found.account.domain_id,
+            )
             for found in resolution.mailboxes
         ]
         for address in resolution.elsewhere:

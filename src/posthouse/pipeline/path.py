@@ -1,6 +1,6 @@
 """The path of a message, and the file to read first.
 
-    connect -> envelope -> quota -> greylist -> authenticate -> content -> route -> sign -> dispose
+    connect -> envelope -> quota -> greylist -> authenticate -> content -> route -> filters -> sign -> dispose
 
 Every stage answers with Verdicts (model/verdict.py); the driver (driver.py) asks them in this order, records what they say
 under the message's trace id, and turns the first final verdict into the SMTP reply while the sender still waits (INB-9).
@@ -13,18 +13,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from posthouse.base.clock import Clock
+from posthouse.base.ids import Ids
+from posthouse.content.sieve.lookups import Sources
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.counters import Counters
+from posthouse.interfaces.directory import Directory
 from posthouse.interfaces.limits import Allowances, unlimited
+from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.resolver import Resolver
 from posthouse.interfaces.routes import Routes
+from posthouse.interfaces.scripts import Scripts, ScriptsWriter
 from posthouse.interfaces.signing_keys import SigningKeys
 from posthouse.interfaces.sink import Sink
-from posthouse.interfaces.usage import UsageBook
 from posthouse.model.settings import Settings
 from posthouse.pipeline.authenticate import Authenticate
 from posthouse.pipeline.dispose import Dispose
 from posthouse.pipeline.envelope import Envelope
+from posthouse.pipeline.filter_facts import FactBook
+from posthouse.pipeline.filter_mail import FilterMail, Onward
+from posthouse.pipeline.filters import Filters, FilterTools
 from posthouse.pipeline.greylist import Greylist
 from posthouse.pipeline.inspect import Inspect
 from posthouse.pipeline.network import Network
@@ -33,6 +40,7 @@ from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.route import Route
 from posthouse.pipeline.sign import Sign
 from posthouse.pipeline.stage import Stage
+from posthouse.queue.notices import Notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,13 @@ class Parts:
     clock: Clock
     node_name: str
     signing_keys: SigningKeys
-    usage: UsageBook
+    store: MailStore
+    directory: Directory
+    scripts: Scripts
+    scripts_writer: ScriptsWriter
+    notices: Notices
+    onward: Onward
+    ids: Ids
     allowances: Allowances = unlimited
 
 
@@ -58,11 +72,23 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
     return (
         Network(parts.settings, parts.counters),
         Envelope(parts.settings, parts.recipients, parts.routes, parts.resolver),
-        Quota(parts.allowances, parts.usage, parts.clock),
+        Quota(parts.allowances, parts.store, parts.clock),
         Greylist(),
         Authenticate(parts.settings, parts.resolver, parts.clock, parts.node_name),
         Inspect(parts.settings),
         Route(parts.settings),
+        Filters(parts.settings, _filter_tools(parts)),
         Sign(parts.settings, parts.signing_keys, parts.clock),
-        Dispose(parts.sink, parts.receipts),
+        Dispose(parts.sink, parts.receipts, parts.scripts_writer),
+    )
+
+
+def _filter_tools(parts: Parts) -> FilterTools:
+    sources = Sources(parts.scripts, parts.store, parts.directory, parts.clock, parts.resolver)
+    return FilterTools(
+        scripts=parts.scripts,
+        store=parts.store,
+        facts=FactBook(sources, parts.node_name, parts.settings),
+        mail=FilterMail(parts.clock, parts.ids, parts.node_name, parts.onward),
+        notices=parts.notices,
     )

@@ -1,4 +1,5 @@
-"""Success notices for what went into local mailboxes, to senders who asked for them (NOTIFY=SUCCESS, RFC 3461 §4.1).
+"""Messages that follow another one: success notices for what went into local mailboxes, to senders who asked for them
+(NOTIFY=SUCCESS, RFC 3461 §4.1), and what filters send (answers, notices).
 
 Called by dispose after the message is durable and before it is acknowledged; a notice is an acceptance of its own. If it cannot
 be kept the message stands all the same: the trace shows it, and the sender does without.
@@ -33,3 +34,10 @@ class Receipts:
             return Continue(Reason(stage, "notice", f"no notice of success: {error.cause or error.public}"))
         self._traces.record(record_of(notice, f"tells about {acceptance.trace_id}"))
         return Continue(Reason(stage, "notice", f"the sender asked to be told, id {notice.trace_id}"))
+
+    async def follow(self, stage: str, acceptance: Acceptance, about: str) -> Verdict:
+        """Keeps a message that filters send because of message ``about``. Raises Temporary: then it was not kept."""
+        await self._sink.commit(acceptance)
+        self._traces.record(record_of(acceptance, f"sent because of {about}"))
+        to = ", ".join(str(each.recipient) for each in acceptance.destinations)
+        return Continue(Reason(stage, "follow-up", f"a message to {to}, id {acceptance.trace_id}"))

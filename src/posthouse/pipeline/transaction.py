@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.mail_authentication import AuthReport, SpfResult
-from posthouse.model.plan import Destination
+from posthouse.model.plan import Acceptance, Destination, Variant
+from posthouse.model.script import Memory
 from posthouse.model.session import Session
 from posthouse.model.summary import Summary
 from posthouse.model.trace import TraceStep
@@ -23,6 +24,9 @@ class Transaction:
     is the last reply that said no. ``delay_s`` sums the Delay verdicts since the last reply. ``tags`` are headers that
     stages want in front; the first ``tags_written`` of them are in ``content``. ``auth`` is what authentication gave, None for
     a peer that is not checked; ``spf`` is its part that was begun with the envelope.
+
+    Filters leave ``variants``, other forms of the message for some recipients; ``afterwards``, messages that follow it
+    (answers, notices); ``memories``, what scripts want remembered of it, by account (0: the site).
     """
 
     trace_id: str
@@ -43,6 +47,9 @@ class Transaction:
     tags_written: int = 0
     auth: AuthReport | None = None
     spf: asyncio.Task[tuple[SpfResult, SpfResult | None]] | None = None
+    variants: list[Variant] = field(default_factory=list)
+    afterwards: list[Acceptance] = field(default_factory=list)
+    memories: list[tuple[int, tuple[Memory, ...]]] = field(default_factory=list)
 
     def end(self) -> None:
         """The transaction is over: nothing more will be asked of what was begun for it."""

@@ -83,6 +83,20 @@ class Notices:
         subject = _Subject(acceptance.sender, acceptance.received_at, acceptance.content)
         return await self._notice(to, subject, recipients)
 
+    async def refused(self, about: Acceptance, refusals: Sequence[tuple[Recipient, str]]) -> Acceptance | None:
+        """The notice of failure for recipients whose filters refuse a message that others get; each with the reply to show.
+
+        None for the null sender, and where nobody wants to be told (RFC 5429 §2, RFC 3461 §4.1)."""
+        told = [
+            DsnRecipient(recipient.address, "failed", status_of(reply, "5.7.1"), original=recipient.orcpt, reply=reply)
+            for recipient, reply in refusals
+            if not recipient.notify or "FAILURE" in recipient.notify
+        ]
+        if not told or about.sender.address is None:
+            return None
+        subject = _Subject(about.sender, about.received_at, about.content)
+        return await self._notice(about.sender.address, subject, tuple(told))
+
     async def _notice(self, to: Address, about: _Subject, recipients: tuple[DsnRecipient, ...]) -> Acceptance | None:
         destinations = tuple(await self._onward(Recipient(to)))
         if not destinations:

@@ -163,7 +163,9 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     key = await directory.login_key()
     authenticator = Authenticator(directory, hasher, counters, live.settings, clock, asyncio.sleep, key)
     recipients = RecipientResolver(directory, live.settings)
-    notifier = _notifier(config, clock, live, Onward(recipients, routes))
+    onward = Onward(recipients, routes)
+    notifier = _notifier(config, clock, live, onward)
+    scripts, memories = stack.enter_context(closing(SqliteScripts(files.directory))), RemoteScriptsWriter(gate.call)
     parts = Parts(
         settings=live.settings,
         counters=counters,
@@ -175,7 +177,13 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         clock=clock,
         node_name=config.name,
         signing_keys=stack.enter_context(closing(SqliteSigningKeys(files.directory))),
-        usage=store,
+        store=store,
+        directory=directory,
+        scripts=scripts,
+        scripts_writer=memories,
+        notices=notifier,
+        onward=onward.own_mail,
+        ids=ids,
         allowances=may,
     )
     services = Services(
@@ -195,8 +203,8 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         locks=stack.enter_context(closing(FileLocks(files.locks))),
         control_path=str(files.control),
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
-        scripts=stack.enter_context(closing(SqliteScripts(files.directory))),
-        scripts_writer=RemoteScriptsWriter(gate.call),
+        scripts=scripts,
+        scripts_writer=memories,
         allowances=may,
     )
     return Worker(services, live.contexts, stack)

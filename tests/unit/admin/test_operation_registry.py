@@ -156,3 +156,8 @@ async def test_errors_are_of_the_family() -> None:
         await run(make_context(), "user show jane@example.test")
     with pytest.raises(BadValue):
         await run(make_context(), "smtp set max_recipients none")
+
+
+def test_a_noun_alone_has_all_the_operations_that_the_whole_registry_gives_it() -> None:
+    for noun in registry.nouns():
+        assert registry.of_noun(noun) == [each for each in registry.operations().values() if each.noun == noun]

@@ -8,16 +8,14 @@ from posthouse.base.errors import NoSpace
 from posthouse.model.address import Address
 from posthouse.model.plan import Acceptance, ToMailbox
 from posthouse.model.trace import TraceQuery
-from posthouse.pipeline.path import Parts, stages
+from posthouse.pipeline.path import stages
 from support.house import MESSAGE, House
 
 
 def test_the_stages_stand_in_the_order_of_the_path() -> None:
-    house = House()
-    rest = (house.sink, house.receipts, house.clock, "mx.example.test", house.signing_keys, house.store)
-    parts = Parts(lambda: house.settings, house.counters, house.recipients, house.routes, house.resolver, *rest)
-    names = [stage.name for stage in stages(parts)]
-    assert names == ["connect", "envelope", "quota", "greylist", "authenticate", "content", "route", "sign", "dispose"]
+    names = [stage.name for stage in stages(House().parts)]
+    first = ["connect", "envelope", "quota", "greylist", "authenticate", "content"]
+    assert names == [*first, "route", "filters", "sign", "dispose"]
 
 
 async def test_an_accepted_message_lies_in_the_inbox_with_trace_headers() -> None:

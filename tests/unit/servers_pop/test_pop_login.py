@@ -62,7 +62,7 @@ async def test_sasl_scram_shows_no_password(house: House, password: str, *, righ
 async def test_acting_as_somebody_else_is_refused(house: House) -> None:
     client = await house.connect()
     answer = coded(f"boss@example.com\0{LOGIN}\0{PASSWORD}".encode())
-    assert (await client.say(f"AUTH PLAIN {answer}"))== "-ERR [AUTH] Acting as this user is not allowed"
+    assert (await client.say(f"AUTH PLAIN {answer}")) == "-ERR [AUTH] Acting as this user is not allowed"
 
 
 @pytest.mark.spec_part("TLS-1")

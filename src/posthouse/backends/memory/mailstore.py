@@ -41,7 +41,7 @@ from posthouse.model.plan import ToMailbox
 from posthouse.model.quota import Growth
 from posthouse.model.settings import StoreSettings
 from posthouse.model.summary import Summary
-from posthouse.model.tree_quota import check_trees, has_room
+from posthouse.model.tree_quota import has_room
 from posthouse.model.undelete import is_shadow, refuse_shadow
 
 
@@ -196,10 +196,7 @@ class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
         summaries = [summarise(message.content, Limits()) for message in messages]
         allowed = await self._owner_may(mailbox_id)
         box = self._box(mailbox_id)
-        refuse_shadow(box.name)
-        growth = Growth(sum(one.size_bytes for one in summaries), len(summaries))
-        self._grow(box.account_id, allowed, growth)
-        check_trees(self._trees(box.account_id), box.name, growth)
+        self._grow_by_messages(box, [one.size_bytes for one in summaries], allowed)
         keywords, flags = box.keywords, []
         for message in messages:
             bits, keywords = flag_bits(message.flags, keywords)

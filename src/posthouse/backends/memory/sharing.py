@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import Any
 
 from posthouse.backends.memory.boxes import Box
 from posthouse.base.errors import NotFound, Permanent
 from posthouse.interfaces.sharing import FlagAction
 from posthouse.model.flags import changed_flags, flag_bits, known_bits
+from posthouse.model.limits import Allowance
 from posthouse.model.mailbox import SEEN, Changes, Copied, FlagsChanged, MailboxInfo, MessageRow
 from posthouse.model.mailbox_name import parents, sort_key
 from posthouse.model.rights import (
@@ -33,6 +35,8 @@ class SharingPart:
     _info: Callable[[Box], MailboxInfo]
     _notify: Callable[..., None]
     _transfer: Callable[..., list[int]]
+    _owner_may: Callable[[int], Coroutine[Any, Any, Allowance]]
+    _grow_by_copies: Callable[..., None]
 
     def __init__(self) -> None:
         self._acls: dict[int, dict[str, str]] = {}
@@ -116,8 +120,10 @@ class SharingPart:
     async def copy_between(
         self, mailbox_id: int, uids: Sequence[int], target_id: int, readers: CopyReaders, *, move: bool = False
     ) -> Copied:
+        allowed = await self._owner_may(target_id)
         box, target = self._box(mailbox_id), self._box(target_id)
         source = box.chosen(uids)
+        self._grow_by_copies(box, source, target, allowed, move=move)
         rows = self._rows(box, readers.source, source) if readers.source else box.rows(source)
         seen = [bool(row.flags & readers.mask & SEEN) for row in rows]
         made = self._transfer(box, source, target, move=move)

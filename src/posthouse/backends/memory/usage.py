@@ -118,6 +118,12 @@ class MemoryUsage:
         if allowed is not None:
             self._grow(account_id, allowed[account_id], Growth(size_bytes, 1), Way(delivery=True, forced=not alone))
 
+    def _grow_by_messages(self, box: Box, sizes: Sequence[int], allowed: Allowance) -> None:
+        refuse_shadow(box.name)
+        growth = Growth(sum(sizes), len(sizes))
+        self._grow(box.account_id, allowed, growth)
+        check_trees(self._trees(box.account_id), box.name, growth)
+
     def _grow_by_copies(self, box: Box, uids: Sequence[int], target: Box, allowed: Allowance, *, move: bool) -> None:
         refuse_shadow(target.name)
         growth = Growth(sum(box.messages[uid].body.summary.size_bytes for uid in uids), len(uids))

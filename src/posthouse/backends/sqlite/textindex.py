@@ -170,7 +170,7 @@ class SqliteTextIndex:
                 if question is not None and not _gather(db, "word", question, body_ids):
                     return None
             unread = db.execute("SELECT body_id FROM unread LIMIT ?", (MAX_FOUND + 1,)).fetchall()
-            body_ids.update(body_id for (body_id,) in unread)
+            body_ids.update(cast(int, body_id) for (body_id,) in unread)
             return _Found(body_ids, *progress) if len(unread) <= MAX_FOUND else None
 
     def _uids(self, mailbox_id: int, found: _Found) -> frozenset[int]:

@@ -129,7 +129,7 @@ def delete_account(work: Work, arguments: list[Any]) -> None:
         _doom(work, mailbox_id, account_id)
     work.execute("DELETE FROM subscription WHERE account_id = ?", (account_id,))
     for table in ("url_key", "annotation", "account_usage", "trim_due"):
-        work.execute(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))  # noqa: S608 - our own words
+        work.execute(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))
     forget_reader(work, account_id)
     work.execute("INSERT OR IGNORE INTO gone_account VALUES (?)", (account_id,))
 

@@ -28,7 +28,7 @@ def quota_recount(work: Work, _arguments: list[Any]) -> int:
     for account_id in wrong:
         work.execute("INSERT OR IGNORE INTO account_usage (account_id) VALUES (?)", (account_id,))
         sums = counted.get(account_id, none)
-        work.execute(f"UPDATE account_usage SET {_SUMS} WHERE account_id = ?", (*sums, account_id))  # noqa: S608 - our own words
+        work.execute(f"UPDATE account_usage SET {_SUMS} WHERE account_id = ?", (*sums, account_id))
     return len(wrong) + _recount_domains(work)
 
 

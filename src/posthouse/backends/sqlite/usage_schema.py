@@ -109,7 +109,7 @@ COUNTED = (
 RULES: tuple[tuple[str, str], ...] = (
     (
         "account {}: its sums of octets, messages, mailboxes or deleted ones are wrong",
-        "SELECT account_id FROM (SELECT account_id, size_bytes, messages, mailboxes, deleted_bytes, deleted_messages"  # noqa: S608 - our own words
+        "SELECT account_id FROM (SELECT account_id, size_bytes, messages, mailboxes, deleted_bytes, deleted_messages"
         " FROM account_usage WHERE size_bytes OR messages OR mailboxes OR deleted_bytes OR deleted_messages"
         f" EXCEPT {COUNTED})",
     ),

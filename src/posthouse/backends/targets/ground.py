@@ -21,13 +21,15 @@ def claim(folder: Path) -> None:
         raise Permanent(f"{folder} must belong to the node's user, and no one else may write to it")
 
 
-def write_whole(path: Path, octets: bytes, *, in_place: bool = False) -> None:
-    """Writes and syncs a file; unless ``in_place``, it is there whole or not at all."""
+def write_whole(path: Path, octets: bytes, *, in_place: bool = False, at: float | None = None) -> None:
+    """Writes and syncs a file; unless ``in_place``, it is there whole or not at all. ``at``: the time that it gets."""
     fresh = path if in_place else path.with_name(path.name + ".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(octets)
         file.flush()
+        if at is not None:
+            os.utime(file.fileno(), (at, at))
         os.fsync(file.fileno())
     if not in_place:
         fresh.rename(path)

@@ -8,7 +8,6 @@ file's time is the message's date. Each file is written in ``tmp``, synced, and 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -140,9 +139,7 @@ class MaildirTarget:
 
 
 def _write(file: Path, letter: Letter) -> None:
-    write_whole(file, lf(letter.content), in_place=True)
-    at = letter.received_at or 0.0
-    os.utime(file, (at, at))
+    write_whole(file, lf(letter.content), in_place=True, at=letter.received_at or 0.0)
 
 
 def _names(path: Path) -> list[str]:

@@ -114,7 +114,8 @@ class Lookups(Protocol):
 class Facts:
     """``sender`` and ``recipient`` are the envelope's ("" is the null sender; ``recipient`` "" while there are several, in
     system scripts, which then see ``recipients``). ``owner`` is the main address of the script's user, ``own_addresses`` all of
-    them. ``account`` is who authenticated in this session.
+    them; ``recipient_is_own`` says whether ``recipient`` is one too, or a list's. ``account`` is who authenticated in this
+    session.
 
     ``score`` is None before scoring; ``virus`` RFC 5235's 0 (not tested) to 5. ``answers`` may be filled beforehand.
     ``steady`` is a clock for the limit on time. ``delimiter`` splits user and detail (RFC 5233).
@@ -128,6 +129,7 @@ class Facts:
     envelope_auth: str = ""
     owner: str = ""
     own_addresses: tuple[str, ...] = ()
+    recipient_is_own: bool = True
     client_address: str = ""
     client_host: str = ""
     helo: str = ""

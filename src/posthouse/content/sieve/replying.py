@@ -21,7 +21,8 @@ def why_no_answer(state: State, addresses: Sequence[str]) -> str:
     """The reason why the sender gets no answer, "" if it does. ``addresses`` are further ones of the owner."""
     facts = state.facts
     sender = facts.sender.lower()
-    mine = {address.lower() for address in (facts.owner, facts.recipient, *facts.own_addresses, *addresses) if address}
+    named = (*facts.own_addresses, facts.recipient if facts.recipient_is_own else "")
+    mine = {address.lower() for address in (facts.owner, *named, *addresses) if address}
     if not sender:
         return "the sender is empty"
     if sender in mine:
