@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -69,9 +70,17 @@ def spawn(name: str, run: Callable[[socket.socket], None], close: Iterable[socke
         os._exit(code)
 
 
+def _raise_descriptor_limit() -> None:
+    """As many open files as the system lets us have: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def prepare() -> None:
     """To be called in the supervisor when everything is imported: what exists now is never looked at by the collector,
     so its pages stay shared; and threads do not each get a heap of their own."""
+    _raise_descriptor_limit()
     _libc.mallopt(_M_ARENA_MAX, 2)
     gc.collect()
     gc.freeze()
