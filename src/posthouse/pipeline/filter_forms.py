@@ -17,6 +17,7 @@ from posthouse.model.plan import Destination
 from posthouse.model.summary import Summary
 
 IN_THREAD_BYTES = 256 << 10
+RETURN_PATH = b"Return-Path:"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,5 +65,14 @@ class Forms:
 
 
 def _changed(form: Form, changes: Sequence[Change]) -> tuple[bytes, Summary]:
-    content = apply(form.content, form.summary.root, changes)
+    content = _with_return_path_first(form.content, apply(form.content, form.summary.root, changes))
     return content, summarise(content)
+
+
+def _with_return_path_first(before: bytes, after: bytes) -> bytes:
+    """Fields that a script adds on top come below Return-Path, which is the delivery's own (RFC 5321 §4.4)."""
+    if not before.startswith(RETURN_PATH) or after.startswith(RETURN_PATH):
+        return after
+    line = before[: before.index(b"\n") + 1]
+    place = after.find(b"\n" + line, 0, after.find(b"\r\n\r\n") + 2) + 1
+    return line + after[:place] + after[place + len(line) :] if place else after

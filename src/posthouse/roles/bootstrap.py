@@ -7,14 +7,12 @@ Everything built here stands behind an interface; nothing else in the house impo
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from posthouse.admin.context import Context
 from posthouse.admin.nodecontrol import NodeControl
@@ -70,6 +68,7 @@ from posthouse.queue.notices import Notices
 from posthouse.queue.runner import QueueRunner
 from posthouse.queue.targets import Targets
 from posthouse.roles.config import NodeConfig
+from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
 from posthouse.roles.migrations import with_migrations
 from posthouse.roles.node_control import BusNodeControl, OfflineNodeControl
@@ -77,44 +76,7 @@ from posthouse.servers.control import ControlServer
 from posthouse.servers.services import Services
 from posthouse.servers.tls_contexts import TlsContexts
 
-LONGEST_SOCKET_PATH = 90
-"""The kernel takes 107 octets; the names that we put into the folder are shorter than the rest."""
-
 DRAIN_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """What lies in a data folder: databases and sockets."""
-
-    directory: Path
-    traces: Path
-    mail: Path
-    search: Path
-    gate: Path
-    control: Path
-    locks: Path
-
-    @classmethod
-    def under(cls, data: Path) -> Files:
-        """Where they are."""
-        run = data / "run"
-        return cls(
-            directory=data / "directory.db",
-            traces=data / "traces.db",
-            mail=data / "mail.db",
-            search=data / "search.db",
-            gate=_short(run) / "gate.sock",
-            control=run / "control.sock",
-            locks=run / "locks",
-        )
-
-
-def _short(folder: Path) -> Path:
-    """A name of ``folder`` that fits into a socket's address, by way of an open descriptor if need be."""
-    if len(os.fsencode(folder)) <= LONGEST_SOCKET_PATH:
-        return folder
-    return Path(f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)}")
 
 
 def _sink(gate: Gate, files: Files, live: Live, ids: Ids, may: Allowances, packer: Packer) -> SqliteSink:
@@ -144,29 +106,61 @@ def open_bus(end: socket.socket, on_lost: Callable[[], None]) -> SocketBus:
 
 async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     """Everything that a worker's servers need; the steward is up already. Raises MailError when a database cannot be read."""
-    files, clock, stack = Files.under(config.data), SystemClock(), AsyncExitStack()
-    ids, directory = Ids(clock), stack.enter_context(closing(SqliteDirectory(files.directory)))
-    routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
+    files, stack = Files.under(config.data), AsyncExitStack()
     configuration = stack.enter_context(closing(SqliteConfigurationReader(files.directory)))
     live = Live(config.data, configuration.load)
     stack.push_async_callback(live.close)
     await live.start(bus)
     gate = GateClient(files.gate)
     stack.push_async_callback(gate.close)
+    traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
+    parts = await _parts(config, live, gate, traces, BusCounters(bus, SystemClock(), name), stack)
+    clock, ids, directory = parts.clock, parts.ids, parts.directory
+    hasher, key = stack.enter_context(closing(Argon2Hasher())), await _login_key(files)
+    services = Services(
+        node_name=config.name,
+        settings=live.settings,
+        tls_context=live.contexts.current,
+        clock=clock,
+        ids=ids,
+        directory=directory,
+        authenticator=Authenticator(directory, hasher, parts.counters, live.settings, clock, asyncio.sleep, key),
+        store=parts.store,
+        sink=parts.sink,
+        traces=traces,
+        bus=bus,
+        counters=parts.counters,
+        driver=Driver(stages(parts), settings=live.settings, clock=clock, ids=ids, traces=traces, node_name=config.name),
+        locks=stack.enter_context(closing(FileLocks(files.locks))),
+        control_path=str(files.control),
+        text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
+        scripts=parts.scripts,
+        scripts_writer=parts.scripts_writer,
+        allowances=parts.allowances,
+    )
+    return Worker(services, live.contexts, stack)
+
+
+async def _login_key(files: Files) -> bytes:
+    with closing(SqliteDirectory(files.directory)) as directory:
+        return await directory.login_key()
+
+
+async def _parts(
+    config: NodeConfig, live: Live, gate: GateClient, traces: RemoteTraceLog, counters: BusCounters, stack: AsyncExitStack
+) -> Parts:
+    """What the stages of a worker's path need."""
+    files, clock = Files.under(config.data), SystemClock()
+    ids, directory = Ids(clock), stack.enter_context(closing(SqliteDirectory(files.directory)))
+    routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
     may = AllowanceBook(stack.enter_context(closing(SqliteLimits(files.directory))), live.settings).of
     store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store, allowances=may)
     await stack.enter_context(closing(store)).ready()
     sink = _sink(gate, files, live, ids, may, store.packer)
-    traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
-    counters = BusCounters(bus, clock, name)
-    hasher = stack.enter_context(closing(Argon2Hasher()))
-    key = await directory.login_key()
-    authenticator = Authenticator(directory, hasher, counters, live.settings, clock, asyncio.sleep, key)
     recipients = RecipientResolver(directory, live.settings)
     onward = Onward(recipients, routes)
     notifier = _notifier(config, clock, live, onward)
-    scripts, memories = stack.enter_context(closing(SqliteScripts(files.directory))), RemoteScriptsWriter(gate.call)
-    parts = Parts(
+    return Parts(
         settings=live.settings,
         counters=counters,
         recipients=recipients,
@@ -179,35 +173,13 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         signing_keys=stack.enter_context(closing(SqliteSigningKeys(files.directory))),
         store=store,
         directory=directory,
-        scripts=scripts,
-        scripts_writer=memories,
+        scripts=stack.enter_context(closing(SqliteScripts(files.directory))),
+        scripts_writer=RemoteScriptsWriter(gate.call),
         notices=notifier,
         onward=onward.own_mail,
         ids=ids,
         allowances=may,
     )
-    services = Services(
-        node_name=config.name,
-        settings=live.settings,
-        tls_context=live.contexts.current,
-        clock=clock,
-        ids=ids,
-        directory=directory,
-        authenticator=authenticator,
-        store=store,
-        sink=sink,
-        traces=traces,
-        bus=bus,
-        counters=counters,
-        driver=Driver(stages(parts), settings=live.settings, clock=clock, ids=ids, traces=traces, node_name=config.name),
-        locks=stack.enter_context(closing(FileLocks(files.locks))),
-        control_path=str(files.control),
-        text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
-        scripts=scripts,
-        scripts_writer=memories,
-        allowances=may,
-    )
-    return Worker(services, live.contexts, stack)
 
 
 @asynccontextmanager
@@ -354,10 +326,8 @@ def _context(
 ) -> Context:
     clock = SystemClock()
     ids = Ids(clock)
-    directory = SqliteDirectory(files.directory)
-    stack.callback(directory.close)
-    routes = SqliteRoutes(files.directory)
-    stack.callback(routes.close)
+    directory = stack.enter_context(closing(SqliteDirectory(files.directory)))
+    routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
     gate = LocalGate(writers.mail)
     limits = stack.enter_context(closing(SqliteLimits(files.directory)))
     may = AllowanceBook(limits, live.settings).of
@@ -366,10 +336,8 @@ def _context(
     spool = SqliteSpool(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids, packer=store.packer)
     stack.callback(spool.close)
     traces = stack.enter_context(closing(LocalTraceLog(writers.traces, files.traces)))
-    hasher = Argon2Hasher()
-    stack.callback(hasher.close)
-    configuration = SqliteConfiguration(files.directory, writers.directory)
-    stack.callback(configuration.close)
+    hasher = stack.enter_context(closing(Argon2Hasher()))
+    configuration = stack.enter_context(closing(SqliteConfiguration(files.directory, writers.directory)))
     return Context(
         clock=clock,
         ids=ids,

@@ -102,14 +102,22 @@ async def test_filters_are_moved_switched_shown_and_deleted() -> None:
 
 async def test_each_level_has_its_own_filters() -> None:
     context = await populated()
-    await run(context, "filter add spam --system --when 'score at_least 300' --do 'quarantine certain'")
+    await run(context, "filter add spam --system --when 'score at_least 300' --do 'redirect judge@example.test'")
     await run(context, "filter add big --domain example.test --when 'size greater 20M' --do 'reject \"Too big\"'")
     await run(context, f"filter add mine {JANE} --do keep")
     assert [await names(context, each) for each in ("--system", "--domain example.test", JANE)] == [["spam"], ["big"], ["mine"]]
-    assert 'quarantine "certain";' in await script(context, SYSTEM)
+    assert 'redirect "judge@example.test";' in await script(context, SYSTEM)
     with pytest.raises(ScriptError, match="there is no extension"):
         await run(context, f"filter add x {JANE} --do 'quarantine mine'")
     assert await names(context) == ["mine"]
+
+
+@pytest.mark.parametrize("action", ["quarantine certain", "delay 600"])
+async def test_an_action_that_would_have_no_effect_is_not_taken(action: str) -> None:
+    context = await populated()
+    with pytest.raises(BadValue, match="not available yet"):
+        await run(context, f"filter add x --system --do '{action}'")
+    assert await names(context, "--system") == []
 
 
 @pytest.mark.parametrize("whose", ["", "--system --domain example.test", f"--system {JANE}"])

@@ -286,7 +286,8 @@ async def test_a_change_by_one_user_is_seen_by_that_user_alone() -> None:
     await sent(house, JANE, OMAR)
     [content], [other] = await box(house, jane), await box(house, omar)
     assert (read(content)["X-Seen"], read(other)["X-Seen"]) == ("yes", None)
-    assert (content.count(b"\r\nReceived:"), content.startswith(b"Return-Path:")) == (1, True) or b"X-Seen" in content
+    assert content.startswith(b"Return-Path: <lena@elsewhere.test>\r\nX-Seen: yes\r\n")
+    assert content.count(b"Return-Path:") == 1
     variant, main = house.sink.accepted
     assert (variant.trace_id, places(variant)) == (main.trace_id, [f"{JANE}/INBOX"])
     assert variant.summary.size_bytes == len(variant.content)

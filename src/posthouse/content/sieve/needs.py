@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from posthouse.content.sieve.comparators import BUILT_IN
+from posthouse.content.sieve.parser import parse
 from posthouse.content.sieve.registry import commands as registered_commands
 from posthouse.content.sieve.registry import tests as registered_tests
 from posthouse.content.sieve.syntax import Command, Strings, Tag, Test
@@ -28,6 +29,11 @@ def needed(commands: Iterable[Command]) -> set[str]:
             if argument.name == "comparator" and isinstance(following, Strings) and following.values[0] not in BUILT_IN:
                 out.add(f"comparator-{following.values[0]}")
     return out
+
+
+def used(text: str) -> frozenset[str]:
+    """The names of all commands of a script. Raises ScriptError."""
+    return frozenset(node.name for node in _nodes(parse(text)) if isinstance(node, Command))
 
 
 def _nodes(commands: Iterable[Command]) -> Iterator[Command | Test]:

@@ -1,0 +1,44 @@
+"""What lies in a node's data folder: databases, sockets, locks. Knows names only, opens nothing but long folders' names."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+LONGEST_SOCKET_PATH = 90
+"""The kernel takes 107 octets; the names that we put into the folder are shorter than the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What lies in a data folder: databases and sockets."""
+
+    directory: Path
+    traces: Path
+    mail: Path
+    search: Path
+    gate: Path
+    control: Path
+    locks: Path
+
+    @classmethod
+    def under(cls, data: Path) -> Files:
+        """Where they are."""
+        run = data / "run"
+        return cls(
+            directory=data / "directory.db",
+            traces=data / "traces.db",
+            mail=data / "mail.db",
+            search=data / "search.db",
+            gate=_short(run) / "gate.sock",
+            control=run / "control.sock",
+            locks=run / "locks",
+        )
+
+
+def _short(folder: Path) -> Path:
+    """A name of ``folder`` that fits into a socket's address, by way of an open descriptor if need be."""
+    if len(os.fsencode(folder)) <= LONGEST_SOCKET_PATH:
+        return folder
+    return Path(f"/proc/self/fd/{os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)}")
