@@ -113,7 +113,9 @@ def test_word_lists_are_kept_by_the_command_line(node: Node) -> None:
     node.run("wordlist", "add", "corporate", "blue folder", "--weight", "33")
     rows = {row["words"]: row["weight"] for row in node.json("wordlist", "show", "corporate")}
     assert rows["blue folder"] == 33
-    node.run("filter", "add", "Leaks", "--system", "--when", "word_list at_least 60 corporate", "--do", "redirect leaks@example.test")
+    node.run(
+        "filter", "add", "Leaks", "--system", "--when", "word_list at_least 60 corporate", "--do", "redirect leaks@example.test"
+    )
     mail = "From: a@b.test\nSubject: Blue folder\n\nThis is strictly confidential.\n"
     told = node.run("filter", "test", "--system", stdin=mail).stdout
     assert "73 points: blue folder, strictly confidential" in told

@@ -121,8 +121,8 @@ class Copied:
 class FlagsChanged:
     """What STORE did: the rows after it, and the UIDs that failed UNCHANGEDSINCE (RFC 7162 §3.1.3).
 
-    ``mod_seq`` is the mailbox's after it, ``before_mod_seq`` the one that it found: whoever knew the mailbox as of then knows it
-    all now. 0 means not told.
+    ``mod_seq`` is the mailbox's after it, ``before_mod_seq`` the one that it found: whoever knew the mailbox as of then
+    knows it all now. 0 means not told.
     """
 
     rows: tuple[MessageRow, ...]

@@ -175,5 +175,5 @@ def _digests(connection: apsw.Connection, blobs: BlobFiles) -> Iterator[str]:
 
 
 def _count(connection: apsw.Connection, what: str) -> int:
-    (count,) = connection.execute(f"SELECT count(*) FROM {what}").fetchone() or (0,)  # noqa: S608 - our own words
+    (count,) = connection.execute(f"SELECT count(*) FROM {what}").fetchone() or (0,)
     return int(count)

@@ -2,7 +2,7 @@
 
 A stored content is its octets and a number, its coding: 0 as it is, 1 compressed, from 2 on compressed with the dictionary of
 that number. What would not shrink by a tenth stays as it is. Frames carry their length and a checksum. In large contents the
-first ``HEAD_BYTES`` octets end a block, so that a message's beginning can be read without the rest. Knows nothing of the database.
+first ``HEAD_BYTES`` octets end a block, so that a message's beginning can be read without the rest. No database here.
 """
 
 from __future__ import annotations

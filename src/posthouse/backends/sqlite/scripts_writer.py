@@ -139,7 +139,7 @@ def _row(db: apsw.Connection, owner: ScriptOwner, name: str) -> StoredScript:
 
 def _update(db: apsw.Connection, owner: ScriptOwner, change: str, values: tuple[object, ...], name: str | None = None) -> None:
     where, key = (" AND name = ?", (name,)) if name is not None else ("", ())
-    sql = f"UPDATE script SET {change} WHERE scope = ? AND owner_id = ?{where}"  # noqa: S608 - our own words
+    sql = f"UPDATE script SET {change} WHERE scope = ? AND owner_id = ?{where}"
     db.execute(sql, cast("tuple[str | int, ...]", (*values, owner.scope, owner.owner_id, *key)))
 
 

@@ -73,7 +73,7 @@ class SearchWriter:
             with mail_errors():
                 db.execute("SELECT count(*) FROM progress").fetchall()
                 for table in ("head", "body", "word"):
-                    db.execute(f"SELECT rowid FROM {table} WHERE {table} MATCH '\"abc\"' LIMIT 1").fetchall()  # noqa: S608
+                    db.execute(f"SELECT rowid FROM {table} WHERE {table} MATCH '\"abc\"' LIMIT 1").fetchall()
         except BaseException:
             db.close()
             raise
@@ -131,9 +131,9 @@ class SearchWriter:
         """Back to an empty index."""
         with mail_errors(), transaction(self.db):
             for table in ("head", "body", "word"):
-                self.db.execute(f"INSERT INTO {table}({table}) VALUES ('delete-all')")  # noqa: S608 - our own words
+                self.db.execute(f"INSERT INTO {table}({table}) VALUES ('delete-all')")
             for table in ("attached", "unread", "due", "progress"):
-                self.db.execute(f"DELETE FROM {table}")  # noqa: S608 - our own words
+                self.db.execute(f"DELETE FROM {table}")
 
     def known(self, after: int, limit: int) -> list[int]:
         """Contents that have entries, ascending after ``after``."""
@@ -174,6 +174,6 @@ class SearchWriter:
     def _remove(self, body_id: int) -> None:
         for row, tables in ((body_id, ("head", "body", "word")), (-body_id, ("body", "word"))):
             for table in tables:
-                self.db.execute(f"DELETE FROM {table} WHERE rowid = ?", (row,))  # noqa: S608 - our own words
+                self.db.execute(f"DELETE FROM {table} WHERE rowid = ?", (row,))
         for table in ("attached", "unread", "due"):
-            self.db.execute(f"DELETE FROM {table} WHERE body_id = ?", (body_id,))  # noqa: S608 - our own words
+            self.db.execute(f"DELETE FROM {table} WHERE body_id = ?", (body_id,))

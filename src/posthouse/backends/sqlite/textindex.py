@@ -188,12 +188,12 @@ class SqliteTextIndex:
 
 def _gather(db: apsw.Connection, table: str, question: str, into: set[int]) -> bool:
     """Adds what matches; False when it is too much to be worth having."""
-    sql = f"SELECT rowid FROM {table} WHERE {table} MATCH ? LIMIT ?"  # noqa: S608 - our own words
+    sql = f"SELECT rowid FROM {table} WHERE {table} MATCH ? LIMIT ?"
     rows = db.execute(sql, (question, MAX_FOUND + 1)).fetchall()
     into.update(abs(body_id) for (body_id,) in cast(list[tuple[int]], rows))
     return len(rows) <= MAX_FOUND
 
 
 def _count(db: apsw.Connection, table: str) -> int:
-    row = db.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - our own words
+    row = db.execute(f"SELECT count(*) FROM {table}").fetchone()
     return cast(int, row[0]) if row else 0

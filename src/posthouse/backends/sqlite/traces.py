@@ -124,7 +124,7 @@ def _search(db: apsw.Connection, query: TraceQuery) -> list[TraceRecord]:
         where.append(text("message_id", query.message_id.lower()))
     if query.recipient:
         condition = text("recipient", query.recipient.lower())
-        where.append(f"entry IN (SELECT entry FROM trace_recipient WHERE {condition})")  # noqa: S608 - fixed words only
+        where.append(f"entry IN (SELECT entry FROM trace_recipient WHERE {condition})")
     if query.since is not None:
         where.append("at >= ?")
         values.append(query.since)
@@ -132,5 +132,5 @@ def _search(db: apsw.Connection, query: TraceQuery) -> list[TraceRecord]:
         where.append("at < ?")
         values.append(query.until)
     condition = " AND ".join(where) or "TRUE"
-    sql = f"SELECT record FROM trace WHERE {condition} ORDER BY at DESC, entry DESC LIMIT ?"  # noqa: S608 - fixed words only
+    sql = f"SELECT record FROM trace WHERE {condition} ORDER BY at DESC, entry DESC LIMIT ?"
     return [_decoder.decode(cast(bytes, row[0])) for row in db.execute(sql, (*values, max(query.limit, 0)))]

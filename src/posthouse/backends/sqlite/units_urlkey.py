@@ -14,9 +14,7 @@ def make_url_key(work: Work, arguments: list[Any]) -> bytes:
     """``[account_id, mailbox_id]``; gives the secret, old or new."""
     account_id, mailbox_id = arguments
     work.mailbox(mailbox_id)
-    work.execute(
-        "INSERT OR IGNORE INTO url_key VALUES (?, ?, ?)", (account_id, mailbox_id, secrets.token_bytes(SECRET_BYTES))
-    )
+    work.execute("INSERT OR IGNORE INTO url_key VALUES (?, ?, ?)", (account_id, mailbox_id, secrets.token_bytes(SECRET_BYTES)))
     row = work.one("SELECT secret FROM url_key WHERE account_id = ? AND mailbox_id = ?", (account_id, mailbox_id))
     assert row is not None, "the row was made above"
     return bytes(row[0])

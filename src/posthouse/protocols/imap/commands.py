@@ -16,7 +16,16 @@ from posthouse.protocols.imap.sequence import SequenceSet
 
 FlagAction = Literal["add", "remove", "replace"]
 StatusItem = Literal[
-    "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "HIGHESTMODSEQ", "MAILBOXID", "APPENDLIMIT",
+    "MESSAGES",
+    "RECENT",
+    "UIDNEXT",
+    "UIDVALIDITY",
+    "UNSEEN",
+    "DELETED",
+    "SIZE",
+    "HIGHESTMODSEQ",
+    "MAILBOXID",
+    "APPENDLIMIT",
     "DELETED-STORAGE",
 ]
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """What a client can see at one moment, and its subscriptions. ``above``: names that have something below them; ``rights``: on
-    mailboxes that are not its own; ``ways``: names that are nothing but the way to such ones."""
+    """What a client can see at one moment, and its subscriptions. ``above``: names that have something below them; ``rights``:
+    on mailboxes that are not its own; ``ways``: names that are nothing but the way to such ones."""
 
     boxes: dict[str, MailboxInfo]
     subscribed: frozenset[str]
