@@ -31,13 +31,3 @@ class Ids:
 def encode(number: int) -> str:
     """``number`` (below 2**130) as 26 characters of base 32."""
     return "".join(ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
-
-
-def time_of(identifier: str) -> float:
-    """Seconds since 1970 at which ``identifier`` was made. Raises ValueError on a malformed one."""
-    if len(identifier) != LENGTH:
-        raise ValueError("an identifier has 26 characters")
-    number = 0
-    for char in identifier[:10]:
-        number = number * 32 + ALPHABET.index(char)
-    return number / 1000

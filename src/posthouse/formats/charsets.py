@@ -54,11 +54,6 @@ def text_of(octets: bytes) -> str:
         return octets.decode("cp1252", "replace")
 
 
-def is_known(charset: str) -> bool:
-    """Whether the label (any case) is one that ``decode`` understands."""
-    return charset.lower() in _CODECS
-
-
 def decode(octets: bytes, charset: str) -> str:
     """``octets`` in ``charset`` (any case; "" or unknown: guessed as ``text_of`` does), wrong sequences as U+FFFD."""
     codec = _CODECS.get(charset.lower(), _GUESS) if len(charset) <= _MAX_LABEL else _GUESS

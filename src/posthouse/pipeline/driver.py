@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from posthouse.base.clock import Clock
 from posthouse.base.errors import MailError
@@ -91,7 +92,9 @@ class Driver:
 
     async def message(self, transaction: Transaction, content: bytes) -> Reply:
         """The whole message is in: walks it to the end and gives the reply. The record is written."""
-        transaction.content = self._with_trace_headers(transaction, content)
+        large = len(content) > PARSE_IN_THREAD_BYTES
+        prepare = partial(self._with_trace_headers, transaction, content)
+        transaction.content = await asyncio.to_thread(prepare) if large else prepare()
         transaction.summary = await self._parse(transaction.content)
         for stage in self._message:
             final = await self._ask_about_message(stage, transaction)

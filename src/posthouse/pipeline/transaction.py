@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from posthouse.model.envelope import Recipient, Sender
@@ -68,10 +67,6 @@ class Transaction:
             self.score += verdict.points
         elif isinstance(verdict, Tag):
             self.tags.append((verdict.name, verdict.value))
-
-    def note_all(self, at: float, verdicts: Iterable[Verdict]) -> None:
-        for verdict in verdicts:
-            self.note(at, verdict)
 
 
 WORDS: dict[type[Verdict], str] = {

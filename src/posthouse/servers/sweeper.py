@@ -60,11 +60,6 @@ class Sweeper:
         for member in [one for one in self._members if one.next_deadline_s <= now_s]:
             member.overdue(now_s)
 
-    def abort_all(self) -> None:
-        """Ends everything that is still open (the last step of a drain)."""
-        for member in list(self._members):
-            member.abort()
-
     def _tick(self) -> None:
         self._timer = None
         self.sweep()

@@ -177,7 +177,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     try:
         yield mounted
     finally:
-        subprocess.run(["umount", str(mounted)], check=True)
+        subprocess.run(["umount", "--lazy", str(mounted)], check=True)
 
 
 async def test_a_full_disk_loses_nothing_and_passes(small_disk: Path) -> None:

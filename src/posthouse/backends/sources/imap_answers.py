@@ -21,7 +21,6 @@ _UID = re.compile(rb"[ (]UID (\d{1,10})", re.I)
 _SIZE = re.compile(rb"[ (]RFC822\.SIZE (\d{1,19})", re.I)
 _FLAGS = re.compile(rb"[ (]FLAGS \(([^)]*)\)", re.I)
 _DATE = re.compile(rb'[ (]INTERNALDATE "([^"]{1,60})"', re.I)
-_APPENDED = re.compile(rb"APPENDUID (\d{1,10}) (\d{1,10})\]", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +121,6 @@ def _begins(text: bytes) -> bool:
     """Whether a text begins an answer, ``12 (``, rather than ending one."""
     number, found, _ = text.partition(b" (")
     return bool(found) and number.isdigit()
-
-
-def appended(answers: Answers) -> str:
-    """The key that APPENDUID tells (RFC 4315), "" if it does not."""
-    for answer in answers:
-        if isinstance(answer, bytes) and (match := _APPENDED.search(answer)):
-            return f"{int(match[1])}.{int(match[2])}"
-    return ""
 
 
 def unquoted(text: bytes) -> bytes:

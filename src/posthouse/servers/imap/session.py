@@ -20,7 +20,6 @@ from posthouse.mailstore.opened import OpenedMessages
 from posthouse.mailstore.selected import SelectedMailbox
 from posthouse.mailstore.views import MailboxViews
 from posthouse.model.account import Account
-from posthouse.model.session import Session
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Command
 from posthouse.protocols.imap.core import ImapCore, Limits
@@ -33,6 +32,7 @@ from posthouse.servers.imap.others import check_access, still_readable
 from posthouse.servers.imap.refusal import Disconnected, Goodbye, Refused
 from posthouse.servers.imap.routes import Routes, State
 from posthouse.servers.imap.teller import Teller
+from posthouse.servers.peers import peer_of
 from posthouse.servers.services import Services
 
 MAX_BAD_IN_A_ROW = 20
@@ -91,15 +91,7 @@ class ImapSession:
         self.shared = shared
         self.connection = connection
         self.core = ImapCore(Limits(line_bytes=settings.max_line_bytes, append_bytes=settings.max_append_bytes))
-        self.peer = Session(
-            service=connection.service,
-            client_address=connection.client_address,
-            client_port=connection.client_port,
-            server_address=connection.server_address,
-            server_port=connection.server_port,
-            connected_at=services.clock.now(),
-            tls=connection.tls,
-        )
+        self.peer = peer_of(connection, services.clock.now())
         self.selected: SelectedMailbox | None = None
         self.saved: tuple[int, ...] = ()
         self.notify: Watch | None = None

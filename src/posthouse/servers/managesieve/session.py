@@ -16,13 +16,14 @@ from posthouse.content.sieve.comparators import COMPARATORS
 from posthouse.directory.authenticate import LoginFailed
 from posthouse.model.account import Account
 from posthouse.model.script import MAX_SCRIPT_BYTES
-from posthouse.model.session import Service, Session
+from posthouse.model.session import Service
 from posthouse.protocols.managesieve import commands as cmd
 from posthouse.protocols.managesieve import responses
 from posthouse.protocols.managesieve.core import Event, ManageSieveCore, Refusal
 from posthouse.protocols.sasl import server_machine
 from posthouse.servers.connection import Connection
 from posthouse.servers.managesieve.scripts import UserScripts
+from posthouse.servers.peers import peer_of
 from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange
 from posthouse.servers.services import Services
 
@@ -47,15 +48,7 @@ class ManageSieveSession:
         self._waiting = False
         self._ending = False
         self._login_by_s = services.clock.steady() + services.settings().sieve.login_timeout_s
-        self.peer = Session(
-            service=service,
-            client_address=connection.client_address,
-            client_port=connection.client_port,
-            server_address=connection.server_address,
-            server_port=connection.server_port,
-            connected_at=services.clock.now(),
-            tls=connection.tls,
-        )
+        self.peer = peer_of(connection, services.clock.now())
 
     async def run(self) -> None:
         """Greets and serves until the end."""

@@ -13,11 +13,12 @@ from posthouse.base import log
 from posthouse.base.errors import MailError, NotFound, Temporary
 from posthouse.directory.authenticate import LoginFailed
 from posthouse.model.account import Account
-from posthouse.model.session import Service, Session
+from posthouse.model.session import Service
 from posthouse.protocols.pop3 import events as ev
 from posthouse.protocols.pop3.server import PopConfig, PopCore, State
 from posthouse.protocols.sasl import server_machine
 from posthouse.servers.connection import Connection
+from posthouse.servers.peers import peer_of
 from posthouse.servers.pop.inbox import Inbox, Lock, Locked, open_inbox
 from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange
 from posthouse.servers.services import Services
@@ -71,15 +72,7 @@ class PopSession:
         self._waiting = False
         self._ending = False
         self._login_by_s = services.clock.steady() + settings.pop.login_timeout_s
-        self.peer = Session(
-            service=service,
-            client_address=connection.client_address,
-            client_port=connection.client_port,
-            server_address=connection.server_address,
-            server_port=connection.server_port,
-            connected_at=services.clock.now(),
-            tls=connection.tls,
-        )
+        self.peer = peer_of(connection, services.clock.now())
 
     async def run(self) -> None:
         """Greets, serves until the end, frees the lock whatever the end was."""

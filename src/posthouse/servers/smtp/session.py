@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from posthouse.base import log
 from posthouse.base.errors import MailError
 from posthouse.directory.authenticate import LoginFailed
-from posthouse.model.session import Session
 from posthouse.model.verdict import Reply
 from posthouse.pipeline.driver import Final
 from posthouse.pipeline.transaction import Transaction
@@ -21,6 +20,7 @@ from posthouse.protocols.sasl import server_machine
 from posthouse.protocols.smtp import events as ev
 from posthouse.protocols.smtp.server import ServerCore
 from posthouse.servers.connection import Connection
+from posthouse.servers.peers import peer_of
 from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange
 
 if TYPE_CHECKING:
@@ -69,15 +69,7 @@ class SmtpSession:
         self._waiting = False
         clock = self._services.clock
         self._deadline_s = clock.steady() + self._services.settings().smtp.session_timeout_s
-        self.peer = Session(
-            service=server.service,
-            client_address=connection.client_address,
-            client_port=connection.client_port,
-            server_address=connection.server_address,
-            server_port=connection.server_port,
-            connected_at=clock.now(),
-            tls=connection.tls,
-        )
+        self.peer = peer_of(connection, clock.now())
 
     async def run(self) -> None:
         """Greets, serves until the end, and tidies up whatever the end was."""
