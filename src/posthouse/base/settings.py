@@ -1,7 +1,7 @@
 """The mechanism of settings: typed, frozen fields with default, unit, bounds, help, and when they take effect (ADM-5).
 
 A group is a frozen dataclass whose fields are made by ``setting(...)``; the groups themselves stand in
-``model/settings.py``. A snapshot of all groups is immutable; changing one value makes the next snapshot, which is checked
+``model/settings/``. A snapshot of all groups is immutable; changing one value makes the next snapshot, which is checked
 whole before anything sees it. Keys are ``group.field``, lower case, words joined by ``_``.
 """
 

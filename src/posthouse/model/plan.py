@@ -6,6 +6,7 @@ One ``Acceptance`` is one acknowledged unit: whatever its destinations, all of t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.summary import Summary
@@ -47,7 +48,26 @@ class ToNowhere:
     why: str
 
 
-Destination = ToMailbox | ToQueue | ToNowhere
+QuarantineKind = Literal["outbreak", "virus", "filter", "junk"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToQuarantine:
+    """Held back for one recipient (QTN-1). ``name`` is the quarantine's: the policy's for ``filter``, the account or
+    address of the recipient for ``junk``, the kind itself for the others. ``stage``, ``rule`` and ``why`` are the deciding verdict's reason;
+    ``release_at`` is when it goes on by itself, in seconds since the epoch, 0: never.
+    """
+
+    recipient: Recipient
+    kind: QuarantineKind
+    name: str
+    stage: str
+    rule: str
+    why: str
+    release_at: float = 0.0
+
+
+Destination = ToMailbox | ToQueue | ToQuarantine | ToNowhere
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,89 @@
+"""All settings, one file a group (ADM-5). The mechanism is in ``base/settings.py``; the reference in docs is made from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from posthouse.base.errors import NotFound
+from posthouse.base.settings import Spec, Value, changed, specs
+from posthouse.model.settings.auth import AuthSettings
+from posthouse.model.settings.imap import ImapSettings
+from posthouse.model.settings.mailauth import MailauthSettings
+from posthouse.model.settings.pop import PopSettings
+from posthouse.model.settings.queue import QueueSettings
+from posthouse.model.settings.route import RouteSettings
+from posthouse.model.settings.search import SearchSettings
+from posthouse.model.settings.sieve import SieveSettings
+from posthouse.model.settings.smtp import SmtpSettings
+from posthouse.model.settings.store import StoreSettings
+from posthouse.model.settings.tls import TlsSettings
+
+__all__ = [
+    "AuthSettings",
+    "ImapSettings",
+    "MailauthSettings",
+    "PopSettings",
+    "QueueSettings",
+    "RouteSettings",
+    "SearchSettings",
+    "Settings",
+    "SieveSettings",
+    "SmtpSettings",
+    "StoreSettings",
+    "TlsSettings",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One consistent snapshot of all settings. ``version`` grows by one with each change."""
+
+    version: int = 0
+    smtp: SmtpSettings = field(default_factory=SmtpSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
+    route: RouteSettings = field(default_factory=RouteSettings)
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    imap: ImapSettings = field(default_factory=ImapSettings)
+    pop: PopSettings = field(default_factory=PopSettings)
+    sieve: SieveSettings = field(default_factory=SieveSettings)
+    mailauth: MailauthSettings = field(default_factory=MailauthSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
+
+    def get(self, key: str) -> Value:
+        """Raises NotFound for an unknown key."""
+        spec_of(key)
+        group, _, name = key.partition(".")
+        value: Value = getattr(getattr(self, group), name)
+        return value
+
+    def with_value(self, key: str, value: Value) -> Settings:
+        """A checked copy with one value changed, same version. Raises NotFound, BadValue."""
+        spec_of(key).check(value)
+        group, _, name = key.partition(".")
+        return replace(self, **{group: changed(getattr(self, group), name, value)})
+
+
+GROUPS: dict[str, type] = {
+    "smtp": SmtpSettings,
+    "auth": AuthSettings,
+    "route": RouteSettings,
+    "queue": QueueSettings,
+    "imap": ImapSettings,
+    "pop": PopSettings,
+    "sieve": SieveSettings,
+    "mailauth": MailauthSettings,
+    "store": StoreSettings,
+    "search": SearchSettings,
+    "tls": TlsSettings,
+}
+CATALOGUE: dict[str, Spec] = {spec.key: spec for name, group in GROUPS.items() for spec in specs(name, group)}
+
+
+def spec_of(key: str) -> Spec:
+    """Raises NotFound for an unknown key."""
+    try:
+        return CATALOGUE[key.lower()]
+    except KeyError:
+        raise NotFound(f"no setting {key!r}; 'setting list' shows them all") from None

@@ -1,0 +1,23 @@
+"""Forms of values that several groups of settings share: networks, domains, addresses, next hops."""
+
+from __future__ import annotations
+
+from posthouse.base.settings import Form
+from posthouse.model.address import Address, normal_domain
+from posthouse.model.networks import parse_network
+from posthouse.model.route import NextHop
+
+NETWORK = Form("a network such as 192.0.2.0/24, 2001:db8::/32 or 192.168.", parse_network)
+DOMAIN = Form("a host or domain name", lambda text: normal_domain(text.strip(".")))
+ADDRESS = Form("an address", Address.parse)
+NEXT_HOP = Form("a next hop", NextHop.parse)
+
+
+def _domain_policy(text: str) -> str:
+    domain, _, policy = text.partition("=")
+    if policy not in ("off", "mark", "reject", "enforce"):
+        raise ValueError("the policy is off, mark, reject or enforce")
+    return normal_domain(domain)
+
+
+DOMAIN_POLICY = Form("a domain with a policy, such as bank.example=enforce", _domain_policy)

@@ -1,0 +1,31 @@
+"""Settings of the group ``queue``: the outbound queue (OUT-6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from posthouse.base.settings import setting
+from posthouse.model.settings.forms import ADDRESS
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """The outbound queue (OUT-6)."""
+
+    lifetime_s: float = setting(432_000.0, "How long delivery is tried (5 days).", unit="s", at_least=60)
+    warn_after_s: float = setting(14_400.0, "Delay after which the sender is told (4 h); 0: never.", unit="s", at_least=0)
+    first_retry_s: float = setting(300.0, "First retry; intervals double from there.", unit="s", at_least=0.1)
+    max_retry_s: float = setting(14_400.0, "Longest interval between retries.", unit="s", at_least=1)
+    concurrency: int = setting(100, "Deliveries at a time.", at_least=1, at_most=5000)
+    concurrency_per_destination: int = setting(10, "Connections to one destination at a time.", at_least=1)
+    rate_per_destination: int = setting(0, "Deliveries to one destination in a minute; 0: no limit.", at_least=0)
+    messages_per_connection: int = setting(100, "Messages sent over one connection.", at_least=1)
+    connection_keep_s: float = setting(5.0, "How long an idle connection is kept for the next message.", unit="s", at_least=0)
+    tls: str = setting("opportunistic", "TLS to other servers.", choices=("opportunistic", "required", "off"))
+    port: int = setting(25, "Port of other servers.", at_least=1, at_most=65535)
+    connect_timeout_s: float = setting(30.0, "Time to connect.", unit="s", at_least=1)
+    command_timeout_s: float = setting(
+        300.0, "Time for a reply; twice that for the verdict on a message.", unit="s", at_least=1
+    )
+    allow_loopback: bool = setting(False, "Deliver to MX hosts that resolve to loopback addresses; for tests and demos.")
+    double_bounce: str = setting("", "Address that bounces of bounces go to; empty: they are dropped and logged.", form=ADDRESS)

@@ -1,0 +1,18 @@
+"""Settings of the group ``route``: where accepted mail goes (RTE)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from posthouse.base.settings import setting
+from posthouse.model.settings.forms import NEXT_HOP
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSettings:
+    """Where accepted mail goes (RTE)."""
+
+    smart_host: str = setting("", "host or host:port that all mail for elsewhere is given to (RTE-1).", form=NEXT_HOP)
+    plus_addressing: str = setting("+", "Delimiter of plus-addressing; empty: none (RTE-4).")
+    max_expansion: int = setting(10_000, "Recipients that aliases may grow one message to.", at_least=1)
+    max_alias_depth: int = setting(10, "Aliases of aliases followed before it counts as a loop.", at_least=1, at_most=100)

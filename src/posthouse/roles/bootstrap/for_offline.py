@@ -1,0 +1,34 @@
+"""One operation on a node that does not run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from posthouse.admin.context import Context
+from posthouse.backends.memory.bus import MemoryBus
+from posthouse.backends.sqlite.configuration import SqliteConfiguration
+from posthouse.backends.sqlite.search_schema import remove_files
+from posthouse.roles.bootstrap.operations import operations_context
+from posthouse.roles.bootstrap.writers import open_writers
+from posthouse.roles.config import NodeConfig
+from posthouse.roles.data_files import Files
+from posthouse.roles.live import Live
+from posthouse.roles.migrations import with_migrations
+from posthouse.roles.node_control import OfflineNodeControl
+
+
+@asynccontextmanager
+async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
+    """For one operation on a data folder whose lock the caller holds. Raises MailError, OSError."""
+    files, bus = Files.under(config.data), MemoryBus()
+    async with AsyncExitStack() as stack:
+        writers = await open_writers(files, bus, stack, gate=False)
+        configuration = SqliteConfiguration(files.directory, writers.directory)
+        stack.callback(configuration.close)
+        live = Live(config.data, configuration.load)
+        await live.load()
+        node = OfflineNodeControl(config.name, config.data, live.settings)
+        context = operations_context(files, writers, bus, live, node, stack, partial(remove_files, files.search))
+        yield await with_migrations(context, config.data, stack, running=False)

@@ -1,0 +1,99 @@
+"""The steward's parts: the writers and their gate, operations, the queue's runner."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from posthouse.admin.context import Context
+from posthouse.backends.dns import DnsResolver
+from posthouse.backends.smtp_out import SmtpCourier
+from posthouse.backends.sqlite.configuration import SqliteConfiguration
+from posthouse.base.clock import SystemClock
+from posthouse.base.ids import Ids
+from posthouse.directory.resolve import RecipientResolver
+from posthouse.interfaces.bus import Bus
+from posthouse.model.settings import QueueSettings, Settings
+from posthouse.pipeline.onward import Onward
+from posthouse.queue.attempt import Tools
+from posthouse.queue.runner import QueueRunner
+from posthouse.queue.targets import Targets
+from posthouse.roles.bootstrap.operations import operations_context
+from posthouse.roles.bootstrap.outgoing import notifier
+from posthouse.roles.bootstrap.writers import open_writers
+from posthouse.roles.config import NodeConfig
+from posthouse.roles.data_files import Files
+from posthouse.roles.live import Live
+from posthouse.roles.migrations import with_migrations
+from posthouse.roles.node_control import BusNodeControl
+from posthouse.servers.control import ControlServer
+
+DRAIN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Steward:
+    """The running steward: the writer of all databases, its gate for the workers, operations."""
+
+    context: Context
+    settings: Callable[[], Settings]
+    stack: AsyncExitStack
+
+    async def close(self) -> None:
+        """Ends operations, commits what waits, closes the databases."""
+        await self.stack.aclose()
+
+
+async def steward(config: NodeConfig, bus: Bus) -> Steward:
+    """Opens the databases for writing, starts the gate and the control socket. Raises MailError, OSError."""
+    files, stack = Files.under(config.data), AsyncExitStack()
+    writers = await open_writers(files, bus, stack, gate=True)
+    configuration = SqliteConfiguration(files.directory, writers.directory)
+    stack.callback(configuration.close)
+    live = Live(config.data, configuration.load)
+    stack.push_async_callback(live.close)
+    await live.start(bus)
+    ids = Ids(SystemClock())
+    node = BusNodeControl(bus, ids, config.name, config.data, live.settings)
+    context = operations_context(files, writers, bus, live, node, stack, partial(bus.publish, "search-clear", {}))
+    _start_queue(config, context, live, stack)
+    context = await with_migrations(context, config.data, stack, running=True)
+    control = ControlServer(context, files.control)
+    await control.start()
+    stack.push_async_callback(control.close)
+    return Steward(context, live.settings, stack)
+
+
+def _start_queue(config: NodeConfig, context: Context, live: Live, stack: AsyncExitStack) -> None:
+    """The runner of the outbound queue, woken by new mail and by operations."""
+
+    def queue() -> QueueSettings:
+        return live.settings().queue
+
+    def own_names() -> Sequence[str]:
+        return [name for name in (live.settings().smtp.hostname, config.name) if name]
+
+    onward = Onward(RecipientResolver(context.directory, live.settings), context.routes)
+    tools = Tools(
+        spool=context.spool,
+        courier=SmtpCourier(lambda: own_names()[0], queue),
+        targets=Targets(DnsResolver(config.nameservers), queue, own_names, random.shuffle),
+        notices=notifier(config, context.clock, live, onward),
+        traces=context.traces,
+        clock=context.clock,
+        settings=queue,
+        smart_host=lambda: live.settings().route.smart_host,
+    )
+    runner = QueueRunner(tools)
+    context.bus.subscribe("queue", lambda _: runner.wake())
+    task = asyncio.create_task(runner.run())
+
+    async def end() -> None:
+        await runner.drain(DRAIN_S)
+        task.cancel()
+
+    stack.push_async_callback(end)

@@ -1,0 +1,87 @@
+"""What operations are given: the services of the steward, or of a node that does not run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack, closing
+from functools import partial
+
+from posthouse.admin.context import Context
+from posthouse.admin.nodecontrol import NodeControl
+from posthouse.backends.passwords import Argon2Hasher
+from posthouse.backends.sqlite.care import SqliteStoreCare
+from posthouse.backends.sqlite.check import problems
+from posthouse.backends.sqlite.configuration import SqliteConfiguration
+from posthouse.backends.sqlite.directory import SqliteDirectory
+from posthouse.backends.sqlite.directory_writer import SqliteDirectoryWriter
+from posthouse.backends.sqlite.limits import SqliteLimits, SqliteLimitsWriter
+from posthouse.backends.sqlite.local_gate import LocalGate
+from posthouse.backends.sqlite.mailstore import SqliteMailStore
+from posthouse.backends.sqlite.routes import SqliteRoutes, SqliteRoutesWriter
+from posthouse.backends.sqlite.scripts import SqliteScripts
+from posthouse.backends.sqlite.scripts_writer import SqliteScriptsWriter
+from posthouse.backends.sqlite.signing_keys import SqliteSigningKeys, SqliteSigningKeysWriter
+from posthouse.backends.sqlite.spool import SqliteSpool
+from posthouse.backends.sqlite.textindex import SqliteTextIndex
+from posthouse.backends.sqlite.traces import LocalTraceLog
+from posthouse.base.clock import SystemClock
+from posthouse.base.ids import Ids
+from posthouse.directory.allowances import AllowanceBook
+from posthouse.interfaces.bus import Bus
+from posthouse.mailstore import envelope
+from posthouse.roles.bootstrap.outgoing import mail_sink
+from posthouse.roles.bootstrap.writers import Writers
+from posthouse.roles.data_files import Files
+from posthouse.roles.live import Live
+
+
+def operations_context(
+    files: Files,
+    writers: Writers,
+    bus: Bus,
+    live: Live,
+    node: NodeControl,
+    stack: AsyncExitStack,
+    clear_index: Callable[[], None],
+) -> Context:
+    clock = SystemClock()
+    ids = Ids(clock)
+    directory = stack.enter_context(closing(SqliteDirectory(files.directory)))
+    routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
+    gate = LocalGate(writers.mail)
+    limits = stack.enter_context(closing(SqliteLimits(files.directory)))
+    may = AllowanceBook(limits, live.settings).of
+    store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store, allowances=may)
+    stack.callback(store.close)
+    spool = SqliteSpool(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids, packer=store.packer)
+    stack.callback(spool.close)
+    traces = stack.enter_context(closing(LocalTraceLog(writers.traces, files.traces)))
+    hasher = stack.enter_context(closing(Argon2Hasher()))
+    configuration = stack.enter_context(closing(SqliteConfiguration(files.directory, writers.directory)))
+    return Context(
+        clock=clock,
+        ids=ids,
+        directory=directory,
+        directory_writer=SqliteDirectoryWriter(writers.directory),
+        routes=routes,
+        routes_writer=SqliteRoutesWriter(writers.directory),
+        signing_keys=stack.enter_context(closing(SqliteSigningKeys(files.directory))),
+        signing_keys_writer=SqliteSigningKeysWriter(writers.directory),
+        scripts=stack.enter_context(closing(SqliteScripts(files.directory))),
+        scripts_writer=SqliteScriptsWriter(writers.directory),
+        configuration=configuration,
+        store=store,
+        spool=spool,
+        sink=mail_sink(gate, files, live, ids, may, store.packer),
+        traces=traces,
+        hasher=hasher,
+        bus=bus,
+        node=node,
+        checker=partial(problems, files.mail),
+        care=stack.enter_context(closing(SqliteStoreCare(gate, files.mail, clock, store.packer.on, envelope.texts))),
+        limits=limits,
+        limits_writer=SqliteLimitsWriter(writers.directory),
+        allowances=may,
+        text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
+        clear_index=clear_index,
+    )

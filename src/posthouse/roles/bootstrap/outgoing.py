@@ -1,0 +1,33 @@
+"""What commits accepted mail, and who writes notices in the node's name."""
+
+from __future__ import annotations
+
+from posthouse.backends.sqlite.local_gate import Gate
+from posthouse.backends.sqlite.packing import Packer
+from posthouse.backends.sqlite.sink import SqliteSink
+from posthouse.base.clock import Clock
+from posthouse.base.ids import Ids
+from posthouse.interfaces.limits import Allowances
+from posthouse.pipeline.onward import Onward
+from posthouse.queue.notices import Notices
+from posthouse.roles.config import NodeConfig
+from posthouse.roles.data_files import Files
+from posthouse.roles.live import Live
+
+
+def mail_sink(gate: Gate, files: Files, live: Live, ids: Ids, may: Allowances, packer: Packer) -> SqliteSink:
+    def lifetime_s() -> float:
+        return live.settings().queue.lifetime_s
+
+    return SqliteSink(gate, files.mail, lifetime_s=lifetime_s, ids=ids, allowances=may, packer=packer)
+
+
+def notifier(config: NodeConfig, clock: Clock, live: Live, onward: Onward) -> Notices:
+    """Who writes DSNs in the node's name."""
+    return Notices(
+        clock=clock,
+        ids=Ids(clock),
+        node_name=config.name,
+        onward=onward.own_mail,
+        double_bounce=lambda: live.settings().queue.double_bounce,
+    )

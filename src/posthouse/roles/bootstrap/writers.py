@@ -1,0 +1,51 @@
+"""The one writer of each database, and the gate by which the workers reach it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from posthouse.backends import notices
+from posthouse.backends.sqlite.database import DatabaseThread
+from posthouse.backends.sqlite.directory_writer import open_directory_file
+from posthouse.backends.sqlite.gate import GateServer
+from posthouse.backends.sqlite.scripts_writer import CALL as SCRIPTS_CALL
+from posthouse.backends.sqlite.scripts_writer import SqliteScriptsWriter
+from posthouse.backends.sqlite.scripts_writer import handler as scripts_handler
+from posthouse.backends.sqlite.trace_writer import TraceWriter
+from posthouse.backends.sqlite.writer import MailWriterThread
+from posthouse.interfaces.bus import Bus
+from posthouse.roles.data_files import Files
+
+
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """The one writer of each database."""
+
+    directory: DatabaseThread
+    traces: TraceWriter
+    mail: MailWriterThread
+
+
+async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: bool) -> Writers:
+    """Opens all databases for writing, and with ``gate`` lets the workers in."""
+    directory = open_directory_file(files.directory)
+    stack.callback(directory.close)
+    await directory.run(lambda _: None)  # makes the file, so that readers find it
+    traces = TraceWriter(files.traces)
+    stack.callback(traces.close)
+    loop = asyncio.get_running_loop()
+
+    def committed(what: notices.Committed) -> None:
+        loop.call_soon_threadsafe(notices.publish, bus, what)
+
+    mail = MailWriterThread(files.mail, committed)
+    mail.start()
+    if gate:
+        calls = {SCRIPTS_CALL: scripts_handler(SqliteScriptsWriter(directory))}
+        server = GateServer(files.gate, mail, calls=calls, tells={"trace": traces.write})
+        await server.start()
+        stack.push_async_callback(server.stop)  # after the writing thread, so that its last answers still leave
+    stack.callback(mail.stop)
+    return Writers(directory, traces, mail)
