@@ -53,9 +53,9 @@ QuarantineKind = Literal["outbreak", "virus", "filter", "junk"]
 
 @dataclass(frozen=True, slots=True)
 class ToQuarantine:
-    """Held back for one recipient (QTN-1). ``name`` is the quarantine's: the policy's for ``filter``, the account or
-    address of the recipient for ``junk``, the kind itself for the others. ``stage``, ``rule`` and ``why`` are the deciding verdict's reason;
-    ``release_at`` is when it goes on by itself, in seconds since the epoch, 0: never.
+    """Held back for one recipient (QTN-1). ``name`` is the quarantine's: the policy's for ``filter``, the account or address
+    of the recipient for ``junk``, the kind itself for the others. ``stage``, ``rule`` and ``why`` are the deciding verdict's
+    reason; ``release_at`` is when it goes on by itself, in seconds since the epoch, 0: never.
     """
 
     recipient: Recipient
