@@ -1,0 +1,19 @@
+"""A spam scorer: the embedded one, SpamAssassin, Rspamd (CON-8). Several in series; their points are added up."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from posthouse.model.spam import ScoredMail, SpamReport
+
+
+class Scorer(Protocol):
+    """One engine. ``name`` is a fixed word in lower case, such as ``embedded`` or ``spamassassin``."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def score(self, mail: ScoredMail) -> SpamReport:
+        """The engine's points with their reasons, within its own time limit. Whatever the octets of the message are, that is no
+        error. Raises Temporary when the engine is down or too slow; what happens then is the caller's setting."""
+        ...
