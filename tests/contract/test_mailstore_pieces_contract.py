@@ -10,7 +10,7 @@ import pytest
 from posthouse.backends.sqlite.parcels import IN_FILE_BYTES
 from posthouse.base.errors import BadValue, NotFound
 from posthouse.interfaces.mailstore import HEAD_BYTES, MailStore
-from posthouse.model.mailbox import MailboxInfo, MessageRow, MessageSize, NewMessage
+from posthouse.model.mailbox import DELETED, SEEN, MailboxInfo, MessageRow, MessageSize, NewMessage
 from support.mail_backends import KINDS, MailBackends, letter, mail_backends, new, texts
 
 ACCOUNT = 7
@@ -107,6 +107,24 @@ async def test_a_replace_that_cannot_be_changes_nothing(store: MailStore) -> Non
         await store.replace(mailbox_id, 1, mailbox_id, NewMessage(letter("new"), ("no flag",)))
     assert await store.rows(mailbox_id) == before
     assert [MessageRow(row.uid, row.flags, row.mod_seq) for row in before[1]] == list(before[1])
+
+
+async def test_what_a_pop_session_leaves_is_one_change(backends: MailBackends) -> None:
+    store = backends.store
+    box = await inbox(store)
+    await store.append(box.mailbox_id, [new(f"m{number}") for number in range(1, 6)])
+    await store.store_flags(box.mailbox_id, [5], "add", ["\\Deleted"])
+    backends.told.clear()
+    await store.settle(box.mailbox_id, [1, 3, 99], [2, 3])
+    info, rows = await store.rows(box.mailbox_id)
+    assert [(row.uid, row.flags) for row in rows] == [(2, SEEN), (4, 0), (5, DELETED)], "the mark of another session stays"
+    assert (info.exists, info.unseen, info.deleted) == (3, 2, 1)
+    changes = await store.changes(box.mailbox_id, info.mod_seq - 2)
+    assert changes.vanished == (1, 3)
+    await store.settle(box.mailbox_id, [], [])
+    assert (await inbox(store)).mod_seq == info.mod_seq
+    with pytest.raises(NotFound):
+        await store.settle(box.mailbox_id + 1000, [1], [])
 
 
 async def test_url_secrets_are_made_once_and_forgotten_when_told(store: MailStore) -> None:

@@ -124,6 +124,11 @@ class MailWriter(SharingWriter, Protocol):
         With undelete on they go to the shadow tree (``model.undelete``, STO-2), unless they come from there."""
         ...
 
+    async def settle(self, mailbox_id: int, gone: Sequence[int], seen: Sequence[int]) -> None:
+        """What a POP session leaves (RFC 1939 §6), as one unit: ``gone`` are removed as by ``expunge``, marked or not, ``seen``
+        get ``\\Seen``. Raises NotFound."""
+        ...
+
     async def copy(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool = False) -> Copied:
         """Copies or moves with flags and INTERNALDATE; content is shared, never duplicated. Raises NotFound."""
         ...

@@ -94,7 +94,7 @@ class Sweeping:
     async def content(self, body_id: int) -> bytes:
         return await self._store.content(body_id + 1000)
 
-    async def store_flags(self, mailbox_id: int, uids: Sequence[int], action: str, flags: Sequence[str]) -> object:
+    async def settle(self, mailbox_id: int, gone: Sequence[int], seen: Sequence[int]) -> None:
         raise Temporary("Not now", cause="disk full")
 
 

@@ -253,6 +253,10 @@ class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
         self._notify(box)
         return gone
 
+    async def settle(self, mailbox_id: int, gone: Sequence[int], seen: Sequence[int]) -> None:
+        await self.expunge(mailbox_id, gone, unmarked=True)
+        await self.store_flags(mailbox_id, seen, "add", ("\\Seen",))
+
     async def copy(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool = False) -> Copied:
         allowed = await self._owner_may(target_id)
         box, target = self._box(mailbox_id), self._box(target_id)

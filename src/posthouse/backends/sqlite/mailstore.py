@@ -223,6 +223,10 @@ class SqliteMailStore(SharingPart, SqliteUsage):
         gone: list[int] = await self._gate.call("expunge", arguments)
         return gone
 
+    async def settle(self, mailbox_id: int, gone: Sequence[int], seen: Sequence[int]) -> None:
+        undelete_bytes = (await self._owner_may(mailbox_id)).undelete_bytes
+        await self._gate.call("settle", [mailbox_id, to_ranges(gone), undelete_bytes, to_ranges(seen)])
+
     async def copy(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool = False) -> Copied:
         arguments = await self._copy_arguments(mailbox_id, uids, target_id, move=move)
         return copied(await self._gate.call("copy", arguments))

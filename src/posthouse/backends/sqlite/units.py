@@ -32,6 +32,7 @@ UNITS: dict[str, Unit] = {
     "append": units_message.append,
     "store_flags": units_message.store_flags,
     "expunge": units_undelete.expunge,
+    "settle": units_undelete.settle,
     "copy": units_message.copy,
     "replace": units_replace.replace,
     "make_url_key": units_urlkey.make_url_key,

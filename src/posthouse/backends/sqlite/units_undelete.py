@@ -1,4 +1,4 @@
-"""Units of work that delete: expunge, and what becomes of the messages (STO-2, RFC 9051 §6.4.3).
+"""Units of work that delete: expunge, settle, and what becomes of the messages (STO-2, RFC 9051 §6.4.3).
 
 With undelete on, what goes from a mailbox comes to its shadow, with flags (but for ``\\Deleted``), INTERNALDATE, and the time
 of deletion as SAVEDATE. What goes from the shadow tree is gone. When an account's deleted messages are too many octets, the
@@ -11,7 +11,7 @@ from typing import Any
 
 from posthouse.backends.sqlite.mailbox_rows import find, make
 from posthouse.backends.sqlite.uid_sets import Chosen
-from posthouse.backends.sqlite.units_message import INSERT_MESSAGE, SELECT_MESSAGES, grow_mailbox, remove
+from posthouse.backends.sqlite.units_message import INSERT_MESSAGE, SELECT_MESSAGES, grow_mailbox, remove, store_flags
 from posthouse.backends.sqlite.work import Row, Work
 from posthouse.model.flags import SYSTEM_MASK, translated
 from posthouse.model.mailbox import DELETED
@@ -45,6 +45,15 @@ def expunge(work: Work, arguments: list[Any]) -> list[int]:
         put_away(work, shadow_of(work, account_id, name), gone, words)
         trim(work, account_id, undelete_bytes)
     return [row[0] for row in gone]
+
+
+def settle(work: Work, arguments: list[Any]) -> None:
+    """``[mailbox_id, ranges that go, undelete_bytes, ranges that are seen]``: what a POP session leaves."""
+    mailbox_id, gone, undelete_bytes, seen = arguments
+    if gone:
+        expunge(work, [mailbox_id, gone, undelete_bytes, True])
+    if seen:
+        store_flags(work, [mailbox_id, seen, "add", ["\\Seen"], None])
 
 
 def shadow_of(work: Work, account_id: int, name: str) -> int:

@@ -84,14 +84,12 @@ class Inbox:
         return content
 
     async def update(self, deleted: Sequence[int]) -> None:
-        """QUIT: removes these messages, durably, and no others that happen to be \\Deleted; marks what was read."""
+        """QUIT: removes these messages, and no others that happen to be \\Deleted, and marks what was read, all at once and
+        durably."""
         doomed = [self._uids[index] for index in deleted]
         seen = sorted(self._seen.difference(doomed))
-        if doomed:
-            await self._store.store_flags(self._mailbox_id, doomed, "add", ("\\Deleted",))
-            await self._store.expunge(self._mailbox_id, doomed)
-        if seen:
-            await self._store.store_flags(self._mailbox_id, seen, "add", ("\\Seen",))
+        if doomed or seen:
+            await self._store.settle(self._mailbox_id, doomed, seen)
 
 
 async def open_inbox(store: MailStore, account_id: int) -> Inbox:
