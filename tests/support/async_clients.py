@@ -219,3 +219,78 @@ def append_uid(text: str) -> tuple[int, int]:
     found = _APPEND_UID.search(text.encode())
     assert found, text
     return int(found[1]), int(found[2])
+
+
+class Lmtp(Smtp):
+    """One LMTP connection; after DATA there is a reply for each recipient."""
+
+    @classmethod
+    async def begin(cls, port: int, login: str = "") -> Lmtp:
+        """Greeted. Raises Lost."""
+        client = cls(*await connect(port))
+        with client.kept():
+            good(await client.reply())
+            good(await client.ask(b"LHLO flood.test\r\n"))
+        return client
+
+
+class Pop(Wire):
+    """One POP3 connection; ``begin`` first."""
+
+    @classmethod
+    async def begin(cls, port: int, login: str) -> Pop:
+        """Logged in. Raises Lost, also when another session has the inbox."""
+        client = cls(*await connect(port))
+        with client.kept():
+            await client.line()
+            for command in (f"USER {login}", f"PASS {PASSWORD}"):
+                if not (said := await client.ask(command)).startswith(b"+OK"):
+                    raise Lost(said.decode())
+        return client
+
+    async def ask(self, command: str) -> bytes:
+        """The first line of the answer."""
+        self.send(command.encode() + b"\r\n")
+        return await self.line()
+
+    async def subjects(self, most: int) -> dict[int, str]:
+        """The subjects of the first messages, by number."""
+        count = min(int((await self.ask("STAT")).split()[1]), most)
+        self.send(b"".join(b"TOP %d 0\r\n" % number for number in range(1, count + 1)))
+        found = {}
+        for number in range(1, count + 1):
+            line = await self.line()
+            while line.startswith(b"+OK") or line != b".\r\n":
+                if line.startswith(b"-ERR"):
+                    break
+                if line.startswith(b"Subject: "):
+                    found[number] = line[9:].decode().strip()
+                line = await self.line()
+        return found
+
+
+class AdminLine(Wire):
+    """One connection of the administration protocol; ``begin`` first."""
+
+    number = 0
+
+    @classmethod
+    async def begin(cls, port: int, login: str) -> AdminLine:
+        """Logged in. Raises Lost."""
+        client = cls(*await connect(port))
+        with client.kept():
+            await client.line()
+            if (result := await client.ask(f'LOGIN {login} "{PASSWORD}"')).status != "OK":
+                raise Lost(result.text)
+        return client
+
+    async def ask(self, command: str) -> Result:
+        """One operation. Raises Lost."""
+        self.number += 1
+        tag = b"a%d" % self.number
+        self.send(tag + b" " + command.encode() + b"\r\n")
+        lines: list[bytes] = []
+        while not (line := await self.line()).startswith(tag + b" "):
+            lines.append(line)
+        status, _, text = line[len(tag) + 1 :].decode().strip().partition(" ")
+        return Result(status, text, lines)

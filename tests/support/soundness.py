@@ -27,6 +27,18 @@ SELECT name, message_count, size_bytes, unseen, deleted, uid_next, mod_seq,
     (SELECT coalesce(max(mod_seq), 0) FROM message m WHERE m.mailbox_id = b.mailbox_id)
 FROM mailbox b WHERE mailbox_id NOT IN (SELECT mailbox_id FROM doomed_mailbox)
 """
+_SUMS = """
+SELECT account_id, size_bytes, messages, mailboxes, deleted_bytes, deleted_messages FROM account_usage
+WHERE size_bytes OR messages OR mailboxes OR deleted_bytes OR deleted_messages ORDER BY account_id
+"""
+_REAL_SUMS = """
+SELECT account_id, coalesce(sum(size) FILTER (WHERE NOT gone), 0), coalesce(sum(count) FILTER (WHERE NOT gone), 0),
+    count(*) FILTER (WHERE NOT gone), coalesce(sum(size) FILTER (WHERE gone), 0), coalesce(sum(count) FILTER (WHERE gone), 0)
+FROM (SELECT account_id, name = 'Deleted Messages' OR name LIKE 'Deleted Messages/%' AS gone,
+    (SELECT coalesce(sum(size_bytes), 0) FROM message m WHERE m.mailbox_id = b.mailbox_id) AS size,
+    (SELECT count(*) FROM message m WHERE m.mailbox_id = b.mailbox_id) AS count FROM mailbox b)
+GROUP BY account_id ORDER BY account_id
+"""
 _DANGLING = {
     "messages without a body": "SELECT count(*) FROM message WHERE body_id NOT IN (SELECT body_id FROM body)",
     "queued messages without a body": "SELECT count(*) FROM queued WHERE body_id NOT IN (SELECT body_id FROM body)",
@@ -59,6 +71,9 @@ def _mail(data: Path) -> list[str]:
             problems.append(f"{name}: messages, octets, unseen, deleted are said to be {told}, are {real}")
         if uid >= uid_next or seq > mod_seq:
             problems.append(f"{name}: UID {uid} of {uid_next}, mod-sequence {seq} of {mod_seq}")
+    told_sums, real_sums = (list(connection.execute(sql)) for sql in (_SUMS, _REAL_SUMS))
+    if told_sums != real_sums:
+        problems.append(f"accounts are said to use {told_sums}, use {real_sums}")
     for what, sql in _DANGLING.items():
         problems += [f"{count} {what}" for (count,) in connection.execute(sql) if count]
     problems += _contents(connection, data)

@@ -1,0 +1,54 @@
+"""Nothing acknowledged is undone: moves, expunges, undelete, renames, rights, quotas, POP and LMTP under SIGKILL.
+
+``test_crash`` floods the node with new mail; here what is there changes. ``POSTHOUSE_CRASH_ROUNDS`` asks for more rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from support.books import Books
+from support.facts import Facts
+from support.flood import THIRD, run
+from support.flood_of_changes import ADMINISTRATOR, KEEPER, POP_USERS, FloodOfChanges, audit, enough, prepare
+from support.node import PASSWORD, SERVICES, Node, running
+from support.soundness import unsound
+
+ROUNDS = int(os.environ.get("POSTHOUSE_CRASH_ROUNDS", "12"))
+pytestmark = [pytest.mark.timeout(120 + 12 * ROUNDS), pytest.mark.xdist_group("heavy")]
+
+
+async def change_until_killed(node: Node, books: Books, facts: Facts, name: str, seconds: float) -> None:
+    flood = FloodOfChanges(node, books, facts, name)
+    clients = [asyncio.ensure_future(one) for one in flood.crowd()]
+    await asyncio.sleep(seconds)
+    flood.over = True
+    node.kill()
+    async with asyncio.timeout(20):
+        await asyncio.gather(*clients)
+
+
+@pytest.mark.spec_part("STO-1", "STO-2", "STO-5", "POP-1")
+def test_crashes_undo_no_acknowledged_change_and_leave_every_sum_right(tmp_path: Path) -> None:
+    with running(tmp_path, services=(*SERVICES, "admin")) as node:
+        for user in (KEEPER, THIRD, *POP_USERS):
+            node.add_user(user)
+        node.run("user", "add", ADMINISTRATOR, "--password", PASSWORD, "--role", "administrator")
+        books, facts = Books(), Facts()
+        run(prepare(node, books, facts))
+        for number in range(ROUNDS):
+            seconds = random.choice((0.3, 0.8, 1.2, 1.6))
+            run(change_until_killed(node, books, facts, f"r{number}", seconds))
+            node.start()
+            run(audit(node, books, facts))
+            assert not books.problems, f"after crash {number + 1}: {books.problems}"
+        found = node.json("store", "check")
+        assert found["sound"], found
+        assert unsound(node.folder / "data") == []
+        assert node.json("quota", "recount")["wrong"] == 0
+        enough(books, ROUNDS)
