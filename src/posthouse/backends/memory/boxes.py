@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from posthouse.model.mailbox import MessageFacts, MessageRow, SpecialUse
+from posthouse.model.mailbox import DELETED, SEEN, MailboxInfo, MessageFacts, MessageRow, SpecialUse
 from posthouse.model.summary import Summary
 
 
@@ -93,3 +93,25 @@ def facts_of(uid: int, message: Message) -> MessageFacts:
 def email_id(digest: bytes) -> str:
     """EMAILID of a content: the same for the same octets (RFC 8474 §5.1)."""
     return "M" + digest[:12].hex()
+
+
+def info_of(box: Box, *, subscribed: bool) -> MailboxInfo:
+    """What a reader learns of a mailbox."""
+    messages = box.messages.values()
+    return MailboxInfo(
+        mailbox_id=box.mailbox_id,
+        account_id=box.account_id,
+        name=box.name,
+        uid_validity=box.uid_validity,
+        uid_next=box.uid_next,
+        mod_seq=box.mod_seq,
+        exists=len(messages),
+        unseen=sum(1 for message in messages if not message.flags & SEEN),
+        deleted=sum(1 for message in messages if message.flags & DELETED),
+        size_bytes=box.size_bytes,
+        keywords=box.keywords,
+        special_use=box.special_use,
+        subscribed=subscribed,
+        object_id=box.object_id,
+        selectable=box.selectable,
+    )

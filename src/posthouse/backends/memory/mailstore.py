@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from posthouse.backends.memory.boxes import Body, Box, Message
+from posthouse.backends.memory.boxes import Body, Box, Message, info_of
 from posthouse.backends.memory.pieces import MemoryPieces
 from posthouse.backends.memory.sharing import SharingPart
 from posthouse.backends.memory.usage import MemoryUsage
@@ -25,7 +25,6 @@ from posthouse.model.mailbox import (
     DEFAULT_MAILBOXES,
     DELETED,
     INBOX,
-    SEEN,
     SEPARATOR,
     Changes,
     Copied,
@@ -383,21 +382,4 @@ class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
         self._on_committed(Committed(tuple(MailboxNotice(box.mailbox_id, box.account_id, box.mod_seq) for box in boxes)))
 
     def _info(self, box: Box) -> MailboxInfo:
-        messages = box.messages.values()
-        return MailboxInfo(
-            mailbox_id=box.mailbox_id,
-            account_id=box.account_id,
-            name=box.name,
-            uid_validity=box.uid_validity,
-            uid_next=box.uid_next,
-            mod_seq=box.mod_seq,
-            exists=len(messages),
-            unseen=sum(1 for message in messages if not message.flags & SEEN),
-            deleted=sum(1 for message in messages if message.flags & DELETED),
-            size_bytes=box.size_bytes,
-            keywords=box.keywords,
-            special_use=box.special_use,
-            subscribed=(box.account_id, box.name) in self._subscribed,
-            object_id=box.object_id,
-            selectable=box.selectable,
-        )
+        return info_of(box, subscribed=(box.account_id, box.name) in self._subscribed)
