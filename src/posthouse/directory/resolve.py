@@ -2,7 +2,8 @@
 
 Used by ``pipeline/route.py`` for each RCPT TO. In a local domain the order is: alias of exactly this address; account;
 the same two without the plus-addressing detail; the domain's catch-all; for ``postmaster`` and ``abuse`` an administrator
-(RFC 5321 §4.5.1, RFC 2142); unknown. Aliases of aliases are followed, loops are cut, every final recipient comes out once.
+(RFC 5321 §4.5.1, RFC 2142); unknown. A rewritten sender of a local domain leads back to whom it was
+made for (SRS). Aliases of aliases are followed, loops are cut, every final recipient comes out once.
 A target ``+archive.list@domain`` is a mailbox of the domain's shared tree, for aliases only: a stranger cannot write to it.
 It asks the directory only and decides nothing about relaying: an address elsewhere comes back as it is.
 """
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from posthouse.directory.rewriting import SenderRewriting
 from posthouse.interfaces.directory import Directory
 from posthouse.model.account import Account
 from posthouse.model.address import Address
@@ -69,11 +71,14 @@ class Resolution:
 
 
 class RecipientResolver:
-    """Stateless but for what it was given; ``settings()`` is the current snapshot."""
+    """Stateless but for what it was given; ``settings()`` is the current snapshot; ``rewriting`` knows rewritten senders."""
 
-    def __init__(self, directory: Directory, settings: Callable[[], Settings]) -> None:
+    def __init__(
+        self, directory: Directory, settings: Callable[[], Settings], rewriting: SenderRewriting | None = None
+    ) -> None:
         self._directory = directory
         self._settings = settings
+        self._rewriting = rewriting
 
     async def resolve(self, address: Address) -> Resolution:
         """Raises Temporary if the directory cannot be asked."""
@@ -93,6 +98,10 @@ class RecipientResolver:
             return
         if domain is not None:
             if await self._found(step, address, step.detail, expansion):
+                return
+            if self._rewriting is not None and (back := self._rewriting.original(address)) is not None:
+                expansion.via.append(address)
+                expansion.add(back, step, "")
                 return
             if step.source is not None and (name := delivery_name(address.local)):
                 expansion.deliver(shared_account(domain, address), name, address)

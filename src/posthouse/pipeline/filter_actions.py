@@ -160,7 +160,10 @@ class Actions:
         if not destinations:
             return self._cannot(action, run, ahead, "the address leads nowhere")
         form = await self._form(run, action)
-        self._outcome.settled += [Copy(form, destination) for destination in destinations]
+        forwarder = run.facts.recipient or next(iter(run.facts.recipients), "")
+        for destination in destinations:
+            sent_on = replace(destination, original=forwarder) if isinstance(destination, ToQueue) else destination
+            self._outcome.settled.append(Copy(form, sent_on))
         kind = verdict.Redirect if isinstance(action, actions.Redirect) else verdict.Copy
         ahead.elsewhere = ahead.elsewhere or isinstance(action, actions.Redirect)
         self._outcome.verdicts.append(kind(address, Reason(STAGE, run.script, f"{run.whom}: {told(action)}")))

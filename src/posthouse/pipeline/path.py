@@ -78,7 +78,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Inspect(parts.settings),
         Route(parts.settings),
         Filters(parts.settings, _filter_tools(parts)),
-        Sign(parts.settings, parts.signing_keys, parts.clock),
+        Sign(parts.settings, parts.signing_keys, parts.clock, parts.node_name),
         Dispose(parts.sink, parts.receipts, parts.scripts_writer),
     )
 

@@ -17,7 +17,8 @@ from posthouse.base.metrics import DELIVERIES
 from posthouse.interfaces.courier import Answer, Courier, Parcel, Target, Unreachable
 from posthouse.interfaces.spool import Spool
 from posthouse.interfaces.traces import TraceLog
-from posthouse.model.queued import QueuedMessage
+from posthouse.model.envelope import Sender
+from posthouse.model.queued import QueuedMessage, QueuedRecipient
 from posthouse.model.settings import QueueSettings
 from posthouse.model.trace import TraceRecord, TraceStep
 from posthouse.queue.lines import Job
@@ -34,7 +35,7 @@ _log = log.get("queue")
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What attempts work with. ``smart_host`` takes what no route leads elsewhere, "" for none, asked anew for each attempt;
-    ``sleep`` waits for seconds."""
+    ``forwarded`` gives the sender of what an address here forwards; ``sleep`` waits for seconds."""
 
     spool: Spool
     courier: Courier
@@ -44,6 +45,7 @@ class Tools:
     clock: Clock
     settings: Callable[[], QueueSettings]
     smart_host: Callable[[], str] = str
+    forwarded: Callable[[Sender, str], Awaitable[Sender]] | None = None
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
 
@@ -76,12 +78,32 @@ async def _still_standing(tools: Tools, job: Job) -> Job:
 
 async def _deliver(tools: Tools, job: Job, content: bytes) -> tuple[Sequence[Answer], str]:
     """The answers, one a recipient, and the host that gave them ("" if it was none)."""
-    recipients = tuple(recipient.recipient for recipient in job.message.recipients)
+    recipients = job.message.recipients
     try:
         targets = await tools.targets.find(job.domain, job.next_hop)
     except MailError as error:
         return [Answer(error.code, f"{error.code} {error.enhanced} {error.public}")] * len(recipients), ""
-    parcel = Parcel(job.message.sender, recipients, _without_return_path(content))
+    senders = [await _sender_for(tools, job, recipient) for recipient in recipients]
+    content = _without_return_path(content)
+    answers: dict[int, Answer] = {}
+    relay = ""
+    for sender in dict.fromkeys(senders):
+        places = [place for place, its_sender in enumerate(senders) if its_sender == sender]
+        parcel = Parcel(sender, tuple(recipients[place].recipient for place in places), content)
+        found, host = await _hand_over(tools, targets, parcel)
+        answers.update(zip(places, found, strict=True))
+        relay = host or relay
+    return [answers[place] for place in range(len(recipients))], relay
+
+
+async def _sender_for(tools: Tools, job: Job, recipient: QueuedRecipient) -> Sender:
+    """Mail that an address here sends on to a stranger's host leaves with a sender that this host may use (SRS)."""
+    if tools.forwarded is None or not recipient.original or recipient.next_hop:
+        return job.message.sender
+    return await tools.forwarded(job.message.sender, recipient.original)
+
+
+async def _hand_over(tools: Tools, targets: Sequence[Target], parcel: Parcel) -> tuple[Sequence[Answer], str]:
     failures: list[Unreachable] = []
     failure = ""
     for target in targets:
@@ -91,8 +113,8 @@ async def _deliver(tools: Tools, job: Job, content: bytes) -> tuple[Sequence[Ans
             failures.append(error)
             failure = f"{_name(target)}: {error.cause}"
     if failures and all(error.never for error in failures):
-        return [Answer(521, f"521 5.3.2 No host takes mail: {failure}")] * len(recipients), ""
-    return [Answer(450, f"450 4.4.1 No host could be reached: {failure}")] * len(recipients), ""
+        return [Answer(521, f"521 5.3.2 No host takes mail: {failure}")] * len(parcel.recipients), ""
+    return [Answer(450, f"450 4.4.1 No host could be reached: {failure}")] * len(parcel.recipients), ""
 
 
 async def _write_down(

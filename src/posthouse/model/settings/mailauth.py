@@ -35,4 +35,6 @@ class MailauthSettings:
         10.0, "Longest time that one message waits for DNS; then what is open counts as a temporary error.",
         unit="s", at_least=0.1, at_most=60,
     )  # fmt: skip
+    srs: bool = setting(True, "Rewrite the sender of forwarded mail (SRS), so that SPF of its domain does not fail further on.")
+    seal: bool = setting(True, "Add an ARC seal to forwarded mail, if the forwarding domain has an active DKIM key.")
     sign: bool = setting(True, "Sign mail of logged-in senders whose domain has an active DKIM key.")

@@ -23,7 +23,7 @@ from posthouse.queue.attempt import Tools
 from posthouse.queue.runner import QueueRunner
 from posthouse.queue.targets import Targets
 from posthouse.roles.bootstrap.operations import operations_context
-from posthouse.roles.bootstrap.outgoing import notifier
+from posthouse.roles.bootstrap.outgoing import notifier, sender_rewriting
 from posthouse.roles.bootstrap.writers import open_writers
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
@@ -60,7 +60,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     ids = Ids(SystemClock())
     node = BusNodeControl(bus, ids, config.name, config.data, live.settings)
     context = operations_context(files, writers, bus, live, node, stack, partial(bus.publish, "search-clear", {}))
-    _start_queue(config, context, live, stack)
+    await _start_queue(config, context, live, stack)
     context = await with_migrations(context, config.data, stack, running=True)
     control = ControlServer(context, files.control)
     await control.start()
@@ -68,7 +68,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     return Steward(context, live.settings, stack)
 
 
-def _start_queue(config: NodeConfig, context: Context, live: Live, stack: AsyncExitStack) -> None:
+async def _start_queue(config: NodeConfig, context: Context, live: Live, stack: AsyncExitStack) -> None:
     """The runner of the outbound queue, woken by new mail and by operations."""
 
     def queue() -> QueueSettings:
@@ -77,7 +77,8 @@ def _start_queue(config: NodeConfig, context: Context, live: Live, stack: AsyncE
     def own_names() -> Sequence[str]:
         return [name for name in (live.settings().smtp.hostname, config.name) if name]
 
-    onward = Onward(RecipientResolver(context.directory, live.settings), context.routes)
+    rewriting = await sender_rewriting(Files.under(config.data), context.directory, live, context.clock)
+    onward = Onward(RecipientResolver(context.directory, live.settings, rewriting), context.routes)
     tools = Tools(
         spool=context.spool,
         courier=SmtpCourier(lambda: own_names()[0], queue),
@@ -86,6 +87,7 @@ def _start_queue(config: NodeConfig, context: Context, live: Live, stack: AsyncE
         traces=context.traces,
         clock=context.clock,
         settings=queue,
+        forwarded=rewriting.forwarded,
         smart_host=lambda: live.settings().route.smart_host,
     )
     runner = QueueRunner(tools)

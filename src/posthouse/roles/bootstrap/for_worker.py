@@ -35,7 +35,7 @@ from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.receipts import Receipts
-from posthouse.roles.bootstrap.outgoing import mail_sink, notifier
+from posthouse.roles.bootstrap.outgoing import mail_sink, node_secret, notifier, sender_rewriting
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
@@ -73,7 +73,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
     parts = await _parts(config, live, gate, traces, BusCounters(bus, SystemClock(), name), stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
-    hasher, key = stack.enter_context(closing(Argon2Hasher())), await _login_key(files)
+    hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
     services = Services(
         node_name=config.name,
         settings=live.settings,
@@ -98,11 +98,6 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     return Worker(services, live.contexts, stack)
 
 
-async def _login_key(files: Files) -> bytes:
-    with closing(SqliteDirectory(files.directory)) as directory:
-        return await directory.login_key()
-
-
 async def _parts(
     config: NodeConfig, live: Live, gate: GateClient, traces: RemoteTraceLog, counters: BusCounters, stack: AsyncExitStack
 ) -> Parts:
@@ -114,7 +109,8 @@ async def _parts(
     store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store, allowances=may)
     await stack.enter_context(closing(store)).ready()
     sink = mail_sink(gate, files, live, ids, may, store.packer)
-    recipients = RecipientResolver(directory, live.settings)
+    rewriting = await sender_rewriting(files, directory, live, clock)
+    recipients = RecipientResolver(directory, live.settings, rewriting)
     onward = Onward(recipients, routes)
     notices = notifier(config, clock, live, onward)
     return Parts(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
+from posthouse.backends.sqlite.directory import SqliteDirectory
 from posthouse.backends.sqlite.local_gate import Gate
 from posthouse.backends.sqlite.packing import Packer
 from posthouse.backends.sqlite.sink import SqliteSink
 from posthouse.base.clock import Clock
 from posthouse.base.ids import Ids
+from posthouse.directory.rewriting import SenderRewriting
+from posthouse.interfaces.directory import Directory
 from posthouse.interfaces.limits import Allowances
 from posthouse.pipeline.onward import Onward
 from posthouse.queue.notices import Notices
@@ -31,3 +36,14 @@ def notifier(config: NodeConfig, clock: Clock, live: Live, onward: Onward) -> No
         onward=onward.own_mail,
         double_bounce=lambda: live.settings().queue.double_bounce,
     )
+
+
+async def node_secret(files: Files) -> bytes:
+    """32 secret octets, the same in all processes of the node; keys for single purposes are made from them."""
+    with closing(SqliteDirectory(files.directory)) as directory:
+        return await directory.login_key()
+
+
+async def sender_rewriting(files: Files, directory: Directory, live: Live, clock: Clock) -> SenderRewriting:
+    """Who knows the senders of forwarded mail."""
+    return SenderRewriting(await node_secret(files), directory, live.settings, clock)
