@@ -6,10 +6,10 @@ One ``Acceptance`` is one acknowledged unit: whatever its destinations, all of t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.summary import Summary
+from posthouse.model.verdict import QuarantineKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,12 @@ class ToNowhere:
     why: str
 
 
-QuarantineKind = Literal["outbreak", "virus", "filter", "junk"]
-
-
 @dataclass(frozen=True, slots=True)
 class ToQuarantine:
     """Held back for one recipient (QTN-1). ``name`` is the quarantine's: the policy's for ``filter``, the account or address
     of the recipient for ``junk``, the kind itself for the others. ``stage``, ``rule`` and ``why`` are the deciding verdict's
-    reason; ``release_at`` is when it goes on by itself, in seconds since the epoch, 0: never.
+    reason; ``release_at`` is when it goes on by itself, in seconds since the epoch, 0: never. ``onward`` is where it was
+    going, and goes when it is released; None: that is looked up then.
     """
 
     recipient: Recipient
@@ -65,18 +63,10 @@ class ToQuarantine:
     rule: str
     why: str
     release_at: float = 0.0
+    onward: ToMailbox | ToQueue | None = None
 
 
 Destination = ToMailbox | ToQueue | ToQuarantine | ToNowhere
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """Another form of a message, as filters made it, for some of its recipients. ``summary`` is of ``content``."""
-
-    content: bytes
-    summary: Summary
-    destinations: tuple[Destination, ...]
 
 
 @dataclass(frozen=True, slots=True)

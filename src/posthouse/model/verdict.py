@@ -7,8 +7,12 @@ an administrator: plain words and facts, never secrets.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from posthouse.model.address import Address
+
+QuarantineKind = Literal["outbreak", "virus", "filter", "junk"]
+"""QTN-1: held until signatures are newer; never released as it is; one a policy, for its administrators; a user's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,13 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Into a quarantine instead of on its way."""
+    """Into a quarantine instead of on its way, for every recipient (QTN-1). ``name`` "": that of the kind. ``release_at`` is
+    when it goes on by itself, in seconds since the epoch, 0: never. What filters were given already is held too."""
 
-    quarantine: str
+    kind: QuarantineKind
     reason: Reason
+    name: str = ""
+    release_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +116,9 @@ class Copy:
 
 
 Verdict = Continue | Tag | Score | Delay | Refuse | Defer | Hold | Discard | Redirect | Copy
-Final = (Refuse, Defer, Hold, Discard)
+Final = (Refuse, Defer, Discard)
 
 
 def ends(verdict: Verdict) -> bool:
-    """Whether later stages are not asked any more."""
+    """Whether no later stage is asked any more. After Hold the one that carries out the plan is."""
     return isinstance(verdict, Final)

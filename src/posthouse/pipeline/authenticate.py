@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from posthouse.base.clock import Clock
 from posthouse.formats.mime.fronted import without
@@ -23,10 +24,9 @@ from posthouse.model.session import Session
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Reason, Tag, Verdict
 from posthouse.pipeline.authentication_policy import dmarc_action, refusal, told
+from posthouse.pipeline.copies import off_loop
 from posthouse.pipeline.stage import Stage
 from posthouse.pipeline.transaction import Transaction
-
-IN_THREAD_BYTES = 256 << 10
 
 
 class Authenticate(Stage):
@@ -77,12 +77,8 @@ class Authenticate(Stage):
     async def _take_out_forged(self, transaction: Transaction, message: Message) -> None:
         if not (forged := results.forged(message, (self._authserv_id(), self._node_name))):
             return
-        assert transaction.summary is not None, "asked before"
-        if len(message.content) > IN_THREAD_BYTES:
-            found = await asyncio.to_thread(without, message.content, transaction.summary, forged)
-        else:
-            found = without(message.content, transaction.summary, forged)
-        transaction.content, transaction.summary = found
+        form = transaction.form
+        form.become(*await off_loop(len(form.content), partial(without, form.content, form.summary, forged)))
 
     def _authserv_id(self) -> str:
         settings = self._settings()

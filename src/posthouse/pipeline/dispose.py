@@ -2,7 +2,7 @@
 
 If the sink cannot commit, nothing was kept and the sender is told to try again: mail is never lost between two chairs. Where
 filters made several forms of a message, or messages that follow it, there is a unit for each: a failure in between makes
-duplicates, never a loss.
+duplicates, never a loss. What is held back is in the same units as what goes on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from posthouse.base.errors import MailError
 from posthouse.interfaces.scripts import ScriptsWriter
 from posthouse.interfaces.sink import Sink
-from posthouse.model.plan import Acceptance, Variant
 from posthouse.model.verdict import Continue, Reason, Verdict
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.stage import Stage
@@ -22,6 +21,7 @@ from posthouse.pipeline.transaction import Transaction
 
 class Dispose(Stage):
     name = "dispose"
+    carries_out = True
 
     def __init__(self, sink: Sink, receipts: Receipts, memories: ScriptsWriter) -> None:
         self._sink = sink
@@ -30,9 +30,9 @@ class Dispose(Stage):
 
     async def message(self, transaction: Transaction) -> Sequence[Verdict]:
         await put_late_tags(transaction)
-        assert transaction.summary is not None, "the driver sets the summary before it asks"
-        main = Variant(transaction.content, transaction.summary, tuple(transaction.destinations))
-        acceptances = [_acceptance(transaction, variant) for variant in (*transaction.variants, main)]
+        if transaction.refusals and (notice := await self._receipts.refused(transaction)) is not None:
+            transaction.afterwards.append(notice)
+        acceptances = transaction.units()
         for acceptance in acceptances:
             await self._sink.commit(acceptance)
         count = sum(len(acceptance.destinations) for acceptance in acceptances)
@@ -56,14 +56,3 @@ class Dispose(Stage):
         except MailError as error:
             return [Continue(Reason(self.name, "memory", f"filters will not remember it: {error.cause or error.public}"))]
         return []
-
-
-def _acceptance(transaction: Transaction, variant: Variant) -> Acceptance:
-    return Acceptance(
-        transaction.trace_id,
-        transaction.started_at,
-        transaction.sender,
-        variant.content,
-        variant.summary,
-        variant.destinations,
-    )

@@ -22,7 +22,7 @@ from posthouse.model.session import Session
 from posthouse.model.settings import Settings
 from posthouse.model.summary import Summary
 from posthouse.model.trace import TraceRecord
-from posthouse.model.verdict import Defer, Discard, Hold, Reason, Refuse, Reply, Verdict, ends
+from posthouse.model.verdict import Defer, Reason, Refuse, Reply, Verdict, ends
 from posthouse.pipeline.stage import Stage
 from posthouse.pipeline.submission import mend
 from posthouse.pipeline.trace_header import trace_header
@@ -94,16 +94,24 @@ class Driver:
         """The whole message is in: walks it to the end and gives the reply. The record is written."""
         large = len(content) > PARSE_IN_THREAD_BYTES
         prepare = partial(self._with_trace_headers, transaction, content)
-        transaction.content = await asyncio.to_thread(prepare) if large else prepare()
-        transaction.summary = await self._parse(transaction.content)
+        framed = await asyncio.to_thread(prepare) if large else prepare()
+        transaction.first.become(framed, await self._parse(framed))
+        reply = await self._walk(transaction)
+        if reply.code == 250:
+            MESSAGE_BYTES.labels(transaction.session.service).inc(len(content))
+        return reply
+
+    async def _walk(self, transaction: Transaction) -> Reply:
+        """Asks the stages about the message; the record is written."""
         for stage in self._message:
+            if _passed_over(stage, transaction):
+                continue
             final = await self._ask_about_message(stage, transaction)
             if final is not None:
                 await self._tarpit(transaction)
                 return self._finish(transaction, final)
         reply = Reply(250, "2.0.0", f"Accepted, id {transaction.trace_id}")
-        self._record(transaction, "accepted", reply)
-        MESSAGE_BYTES.labels(transaction.session.service).inc(len(content))
+        self._record(transaction, transaction.outcome, reply)
         return reply
 
     def abandon(self, transaction: Transaction, why: str) -> None:
@@ -136,9 +144,8 @@ class Driver:
         if isinstance(verdict, (Refuse, Defer)):
             self._record(transaction, "refused" if isinstance(verdict, Refuse) else "deferred", verdict.reply)
             return verdict.reply
-        assert isinstance(verdict, (Hold, Discard)), "only final verdicts end the path"
         reply = Reply(250, "2.0.0", f"Accepted, id {transaction.trace_id}")
-        self._record(transaction, "held" if isinstance(verdict, Hold) else "discarded", reply)
+        self._record(transaction, "discarded", reply)
         return reply
 
     def _noted(self, transaction: Transaction, verdict: Verdict | None, recipient: str = "") -> Final | None:
@@ -196,6 +203,11 @@ class Driver:
 def _having(stages: Sequence[Stage], hook: str) -> tuple[Stage, ...]:
     """The stages that override a hook; the others are never called."""
     return tuple(stage for stage in stages if getattr(type(stage), hook) is not getattr(Stage, hook))
+
+
+def _passed_over(stage: Stage, transaction: Transaction) -> bool:
+    """Whether a stage has no say any more: the message is held, or a system filter wants no further check."""
+    return (transaction.held and not stage.carries_out) or (transaction.deliver_now and stage.is_check)
 
 
 async def _ask(stage: Stage, answer: Awaitable[Verdict | None]) -> Verdict | None:

@@ -1,13 +1,13 @@
-"""Carries out what one run of a script wants done with the copies that it was run for (CON-2). Part of stage ``filters``.
+"""Carries out what one run of a script wants done with the copies that it was run for (CON-2). Part of the filter stages.
 
-Nothing is sent or stored here: copies are settled, go on to the next script, or are refused; messages are written for later.
-No mail is lost over an action that cannot be done: the copy is then kept, and the trace says why.
+Nothing is sent or stored here: copies stay open, are settled, held or refused; messages are written for later. No mail is lost
+over an action that cannot be done: the copy is then kept, and the trace says why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from posthouse.base import log
@@ -19,25 +19,18 @@ from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient
 from posthouse.model.mailbox import INBOX, SpecialUse
 from posthouse.model.mailbox_name import normal_name
-from posthouse.model.plan import Acceptance, ToMailbox, ToNowhere, ToQueue
+from posthouse.model.plan import Destination, ToMailbox, ToNowhere, ToQueue
 from posthouse.model.verdict import Continue, Reason, Verdict
-from posthouse.pipeline.filter_forms import Copy, Form, Forms
+from posthouse.pipeline.copies import Copy, Form, Forms
 from posthouse.pipeline.filter_mail import FilterMail
-from posthouse.pipeline.filter_words import told
+from posthouse.pipeline.filter_words import refusal, told
+from posthouse.pipeline.transaction import Transaction
 
-STAGE = "filters"
 SPECIAL_USES: tuple[SpecialUse, ...] = get_args(SpecialUse)
-_log = log.get(STAGE)
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What all runs have decided so far. ``refused``: copies, each with the reason of its filter."""
-
-    settled: list[Copy] = field(default_factory=list)
-    refused: list[tuple[Copy, str]] = field(default_factory=list)
-    mail: list[Acceptance] = field(default_factory=list)
-    verdicts: list[Verdict] = field(default_factory=list)
+PRIORITY = "priority-filters"
+DELAYED = "delayed"
+"""The quarantine of what a filter holds back for a time."""
+_log = log.get("filters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,40 +47,57 @@ class Run:
 
 @dataclass(slots=True)
 class Next:
-    """What becomes of the copies of a run. ``keep`` None: they do not go on, unless they are among ``passing``, which an action
-    does not concern. ``elsewhere``: there is a copy, or an answer, in their stead. ``final``: no later script looks."""
+    """What becomes of the copies of a run. ``keep`` None: they are dropped, unless an action has disposed of them.
+    ``final``: no later check looks at them."""
 
     keep: actions.Keep | None = None
     must_keep: bool = False
-    passing: list[Copy] = field(default_factory=list)
+    hold: actions.Quarantine | None = None
+    delay_s: int = 0
     next_hop: str = ""
     final: bool = False
-    elsewhere: bool = False
+    filed: bool = False
+    redirected: bool = False
+
+    def spares(self, destination: Destination) -> bool:
+        """Whether a copy that no script kept was disposed of all the same: filed, or sent elsewhere in its stead."""
+        return self.redirected or (self.filed and isinstance(destination, ToMailbox))
 
 
 class Actions:
-    """For one message; ``max_hops`` bounds the Received fields of what is redirected."""
+    """For the runs of one stage on one message; ``max_hops`` bounds the Received fields of what is redirected."""
 
-    def __init__(self, forms: Forms, mail: FilterMail, store: MailStore, max_hops: int, outcome: Outcome) -> None:
-        self._forms = forms
+    def __init__(
+        self,
+        stage: str,
+        transaction: Transaction,
+        mail: FilterMail,
+        store: MailStore,
+        max_hops: int,
+        forms: Forms,
+        verdicts: list[Verdict],
+    ) -> None:
+        self._stage = stage
+        self._transaction = transaction
         self._mail = mail
         self._store = store
         self._max_hops = max_hops
-        self._outcome = outcome
+        self._forms = forms
+        self._verdicts = verdicts
 
-    async def carry_out(self, run: Run, copies: Sequence[Copy]) -> tuple[list[Copy], bool]:
-        """The copies that go on, and whether no later script may look at them. Raises Temporary."""
-        ahead = Next()
-        for action in run.result.actions:
+    async def carry_out(self, run: Run, copies: Sequence[Copy]) -> bool:
+        """Whether no later check may look at the copies. Raises Temporary."""
+        wanted = run.result.actions
+        ahead = Next(hold=next((each for each in wanted if isinstance(each, actions.Quarantine)), None))
+        for action in wanted:
             await self._one(action, run, copies, ahead)
-        on = list(copies) if ahead.keep is not None or ahead.must_keep else ahead.passing
-        if on:
-            keep = ahead.keep or actions.Keep(0, 0, None, implicit=True)
-            return [await self._kept(copy, run, keep, ahead.next_hop) for copy in on], ahead.final
-        if not ahead.elsewhere:
-            why = f"dropped by {run.script}"
-            self._outcome.settled += [Copy(run.form, ToNowhere(copy.destination.recipient, why)) for copy in copies]
-        return [], True
+        if ahead.hold is not None:
+            await self._hold(ahead.hold, run, copies)
+            return False
+        for copy in copies:
+            if copy.is_open:
+                await self._go_on(copy, run, ahead)
+        return ahead.final
 
     async def _one(self, action: actions.Action, run: Run, copies: Sequence[Copy], ahead: Next) -> None:
         if isinstance(action, actions.Keep):
@@ -98,35 +108,59 @@ class Actions:
         elif isinstance(action, (actions.Redirect, actions.Wiretap)):
             await self._redirect(action, run, ahead)
         elif isinstance(action, actions.Reject):
-            self._outcome.refused += [(copy, action.reason) for copy in copies]
-            ahead.elsewhere = True
+            for copy in copies:
+                self._transaction.refuse(copy, refusal(action.reason), "refused by filter")
             self._note(run, action)
         elif isinstance(action, (actions.Vacation, actions.Notify, actions.Excerpt)):
             await self._send(action, run)
         else:
-            self._policy(action, run, ahead)
+            self._policy(action, run, copies, ahead)
 
-    async def _kept(self, copy: Copy, run: Run, keep: actions.Keep, next_hop: str) -> Copy:
-        form = await self._form(run, keep)
+    async def _go_on(self, copy: Copy, run: Run, ahead: Next) -> None:
+        """One copy that no action has disposed of: on along the path, held back for a time, gone elsewhere, or dropped."""
+        keep = ahead.keep
+        if keep is None and not ahead.must_keep:
+            if ahead.spares(copy.destination):
+                self._transaction.copies.remove(copy)
+                copy.is_open = False
+                return
+            if not ahead.filed:
+                copy.drop(f"dropped by {run.script}")
+                return
+        keep = keep or actions.Keep(0, 0, None, implicit=True)
+        copy.form = await self._form(run, keep)
         destination = copy.destination
-        if next_hop and not isinstance(destination, ToNowhere):
-            return Copy(form, ToQueue(destination.recipient, next_hop), copy.place)
-        if keep.flags and isinstance(destination, ToMailbox):
-            destination = replace(destination, flags=tuple(dict.fromkeys((*destination.flags, *keep.flags))))
-        return Copy(form, destination, copy.place)
+        if ahead.next_hop and not isinstance(destination, ToNowhere):
+            copy.destination = ToQueue(destination.recipient, ahead.next_hop)
+        elif keep.flags and isinstance(destination, ToMailbox):
+            flags = tuple(dict.fromkeys((*destination.flags, *keep.flags)))
+            copy.destination = replace(destination, flags=flags)
+        if ahead.delay_s:
+            reason = Reason(self._stage, run.script, f"{run.whom}: held back for {ahead.delay_s} s")
+            copy.hold("filter", reason, name=DELAYED, release_at=run.facts.now + ahead.delay_s)
+        copy.is_open = copy.is_open and not ahead.final
+
+    async def _hold(self, action: actions.Quarantine, run: Run, copies: Sequence[Copy]) -> None:
+        """Whatever else the script keeps or files: what is held back for a recipient reaches no mailbox of theirs."""
+        form = await self._form(run, action)
+        reason = Reason(self._stage, run.script, f"{run.whom}: {told(action)}")
+        for copy in copies:
+            copy.form = form
+            copy.hold("filter", reason, name=action.name)
+        self._verdicts.append(Continue(reason))
 
     async def _file(self, action: actions.FileInto, run: Run, copies: Sequence[Copy], ahead: Next) -> None:
         """Into a mailbox of each local recipient; what goes elsewhere goes on."""
+        if ahead.hold is not None:
+            return
         form = await self._form(run, action)
         for copy in copies:
             destination = copy.destination
-            if not isinstance(destination, ToMailbox):
-                ahead.passing.append(copy)
-                continue
-            name = await self._mailbox(action, destination.account_id, run)
-            filed = replace(destination, mailbox=name, flags=action.flags or ())
-            self._outcome.settled.append(Copy(form, filed))
-            ahead.elsewhere = True
+            if isinstance(destination, ToMailbox):
+                name = await self._mailbox(action, destination.account_id, run)
+                filed = replace(destination, mailbox=name, flags=action.flags or ())
+                self._transaction.copies.append(Copy(form, filed, is_open=False))
+        ahead.filed = True
         self._note(run, action)
 
     async def _mailbox(self, action: actions.FileInto, account_id: int, run: Run) -> str:
@@ -163,10 +197,10 @@ class Actions:
         forwarder = run.facts.recipient or next(iter(run.facts.recipients), "")
         for destination in destinations:
             sent_on = replace(destination, original=forwarder) if isinstance(destination, ToQueue) else destination
-            self._outcome.settled.append(Copy(form, sent_on))
+            self._transaction.copies.append(Copy(form, sent_on, is_open=False))
         kind = verdict.Redirect if isinstance(action, actions.Redirect) else verdict.Copy
-        ahead.elsewhere = ahead.elsewhere or isinstance(action, actions.Redirect)
-        self._outcome.verdicts.append(kind(address, Reason(STAGE, run.script, f"{run.whom}: {told(action)}")))
+        ahead.redirected = ahead.redirected or isinstance(action, actions.Redirect)
+        self._verdicts.append(kind(address, Reason(self._stage, run.script, f"{run.whom}: {told(action)}")))
         return None
 
     def _cannot(self, action: actions.Action, run: Run, ahead: Next, why: str) -> None:
@@ -182,27 +216,37 @@ class Actions:
             return self._tell(run, f"not done: {told(action)}: {error}")
         if written is None:
             return self._tell(run, f"not done: {told(action)}: the address leads nowhere")
-        self._outcome.mail.append(written)
+        self._transaction.afterwards.append(written)
         return self._note(run, action)
 
-    def _policy(self, action: actions.Action, run: Run, ahead: Next) -> None:
+    def _policy(self, action: actions.Action, run: Run, copies: Sequence[Copy], ahead: Next) -> None:
         """Actions on the way onward."""
         if isinstance(action, actions.Score):
-            before = run.facts.score or 0.0
-            points = action.points - before if action.absolute else action.points
-            self._outcome.verdicts.append(verdict.Score(points, Reason(STAGE, run.script, f"{run.whom}: {told(action)}")))
+            self._score(action, run, copies)
         elif isinstance(action, actions.Route):
             ahead.next_hop = action.next_hop
+            self._note(run, action)
+        elif isinstance(action, actions.Delay):
+            ahead.delay_s = action.seconds
             self._note(run, action)
         elif isinstance(action, actions.DeliverNow):
             ahead.final = True
             self._note(run, action)
         elif isinstance(action, actions.Discard):
             self._note(run, action)
-        else:
-            ahead.must_keep = ahead.must_keep or isinstance(action, actions.Quarantine)
+        elif not isinstance(action, actions.Quarantine):
             _log.warning("action-not-available", script=run.script, whom=run.whom, action=told(action))
             self._tell(run, f"{told(action)} is not available, the message goes on without it")
+
+    def _score(self, action: actions.Score, run: Run, copies: Sequence[Copy]) -> None:
+        """A system filter's points are the message's; others count for the one copy."""
+        points = action.points - (run.facts.score or 0.0) if action.absolute else action.points
+        if self._stage != PRIORITY:
+            for copy in copies:
+                copy.points += points
+            self._note(run, action)
+        else:
+            self._verdicts.append(verdict.Score(points, Reason(self._stage, run.script, f"{run.whom}: {told(action)}")))
 
     async def _form(self, run: Run, action: actions.Action) -> Form:
         return await self._forms.changed(run.form, run.result.changes[: action.changes])
@@ -211,4 +255,4 @@ class Actions:
         self._tell(run, told(action))
 
     def _tell(self, run: Run, words: str) -> None:
-        self._outcome.verdicts.append(Continue(Reason(STAGE, run.script, f"{run.whom}: {words}")))
+        self._verdicts.append(Continue(Reason(self._stage, run.script, f"{run.whom}: {words}")))

@@ -10,9 +10,10 @@ from posthouse.content.sieve.facts import Verdict
 from posthouse.content.sieve.lookups import Sources
 from posthouse.model.address import Address
 from posthouse.model.mail_authentication import AuthReport
-from posthouse.model.plan import Destination, ToMailbox
+from posthouse.model.plan import ToMailbox
 from posthouse.model.script import ScriptOwner, StoredScript
 from posthouse.model.settings import Settings
+from posthouse.pipeline.copies import Copy
 from posthouse.pipeline.transaction import Transaction
 
 
@@ -34,12 +35,14 @@ class FactBook:
     settings: Callable[[], Settings]
 
     async def of(
-        self, transaction: Transaction, view: MessageView, destination: Destination | None, *, vacation: bool
+        self, transaction: Transaction, view: MessageView, copy: Copy | None, points: float = 0.0, *, vacation: bool
     ) -> Facts:
-        """``destination`` None: a script of the system, for all recipients. A user's other addresses are looked up for
-        ``vacation`` alone, which answers only mail that names one of them (RFC 5230 §4.6)."""
+        """What is known by now. ``copy`` None: for a script of the system, for all recipients. ``points`` come on top of the
+        message's score. A user's other addresses are looked up for ``vacation`` alone, which answers only mail that names one
+        of them (RFC 5230 §4.6)."""
         session, auth = transaction.session, transaction.auth or AuthReport()
         recipients = tuple(str(each.address) for each in transaction.recipients)
+        destination = copy.destination if copy is not None else None
         owner = ""
         own: tuple[str, ...] = ()
         if isinstance(destination, ToMailbox):
@@ -65,7 +68,8 @@ class FactBook:
             helo=session.helo,
             account=session.account,
             direction="out" if session.account else "in",
-            score=transaction.score or None,
+            score=_score(transaction, points + (copy.points if copy is not None else 0.0)),
+            virus=transaction.virus,
             spf=auth.spf.result if auth.spf else "",
             dkim=_dkim(auth),
             dmarc=auth.dmarc.result if auth.dmarc else "",
@@ -86,6 +90,11 @@ class FactBook:
         if base.key in {address.lower() for address in found}:
             found.append(str(recipient))
         return tuple(found)
+
+
+def _score(transaction: Transaction, points: float) -> float | None:
+    """None while nothing has scored the message (RFC 5235's "not tested")."""
+    return transaction.score if not points else (transaction.score or 0.0) + points
 
 
 def _dkim(auth: AuthReport) -> Verdict:

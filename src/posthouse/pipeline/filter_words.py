@@ -35,12 +35,22 @@ def _words(action: actions.Action) -> str:
             return f"answers {action.to}"
         case actions.Notify():
             return f"notifies {action.method[:200]}"
+        case _:
+            return _policy_words(action)
+
+
+def _policy_words(action: actions.Action) -> str:
+    match action:
         case actions.Route():
             return f"sends it by way of {action.next_hop}"
         case actions.Score():
             return f"{'sets the score to' if action.absolute else 'adds to the score'} {action.points:g}"
+        case actions.Quarantine():
+            return f"holds it in quarantine {action.name}"
+        case actions.Delay():
+            return f"holds it back for {action.seconds} s"
         case actions.DeliverNow():
-            return "lets no later filter look at it"
+            return "lets no later check look at it"
         case _:
             return type(action).__name__.lower()
 

@@ -1,6 +1,7 @@
 """The path of a message, and the file to read first.
 
-    connect -> envelope -> quota -> greylist -> authenticate -> content -> route -> filters -> sign -> dispose
+    connect -> envelope -> quota -> greylist -> authenticate -> content -> route
+    -> priority filters -> domain filters -> user filters -> sign -> dispose
 
 Every stage answers with Verdicts (model/verdict.py); the driver (driver.py) asks them in this order, records what they say
 under the message's trace id, and turns the first final verdict into the SMTP reply while the sender still waits (INB-9).
@@ -31,7 +32,7 @@ from posthouse.pipeline.dispose import Dispose
 from posthouse.pipeline.envelope import Envelope
 from posthouse.pipeline.filter_facts import FactBook
 from posthouse.pipeline.filter_mail import FilterMail, Onward
-from posthouse.pipeline.filters import Filters, FilterTools
+from posthouse.pipeline.filters import DomainFilters, FilterTools, PriorityFilters, UserFilters
 from posthouse.pipeline.greylist import Greylist
 from posthouse.pipeline.inspect import Inspect
 from posthouse.pipeline.network import Network
@@ -68,7 +69,8 @@ class Parts:
 
 
 def stages(parts: Parts) -> tuple[Stage, ...]:
-    """All stages, in the order in which they are asked."""
+    """All stages, in the order in which they are asked (CON: the order of content control is fixed)."""
+    filters = _filter_tools(parts)
     return (
         Network(parts.settings, parts.counters),
         Envelope(parts.settings, parts.recipients, parts.routes, parts.resolver),
@@ -77,7 +79,9 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Authenticate(parts.settings, parts.resolver, parts.clock, parts.node_name),
         Inspect(parts.settings),
         Route(parts.settings),
-        Filters(parts.settings, _filter_tools(parts)),
+        PriorityFilters(parts.settings, filters),
+        DomainFilters(parts.settings, filters),
+        UserFilters(parts.settings, filters),
         Sign(parts.settings, parts.signing_keys, parts.clock, parts.node_name),
         Dispose(parts.sink, parts.receipts, parts.scripts_writer),
     )
@@ -90,5 +94,4 @@ def _filter_tools(parts: Parts) -> FilterTools:
         store=parts.store,
         facts=FactBook(sources, parts.node_name, parts.settings),
         mail=FilterMail(parts.clock, parts.ids, parts.node_name, parts.onward),
-        notices=parts.notices,
     )

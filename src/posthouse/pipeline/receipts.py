@@ -12,6 +12,7 @@ from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.traces import TraceLog
 from posthouse.model.plan import Acceptance
 from posthouse.model.verdict import Continue, Reason, Verdict
+from posthouse.pipeline.transaction import Transaction
 from posthouse.queue.notices import Notices, record_of
 
 
@@ -34,6 +35,13 @@ class Receipts:
             return Continue(Reason(stage, "notice", f"no notice of success: {error.cause or error.public}"))
         self._traces.record(record_of(notice, f"tells about {acceptance.trace_id}"))
         return Continue(Reason(stage, "notice", f"the sender asked to be told, id {notice.trace_id}"))
+
+    async def refused(self, transaction: Transaction) -> Acceptance | None:
+        """What tells the sender of recipients that refuse what others keep (RFC 5429 §2.1); None if nobody is to be told."""
+        told = [(recipient, f"{reply.code} {reply.enhanced} {reply.text}") for recipient, reply in transaction.refusals]
+        form = transaction.form
+        about = Acceptance(transaction.trace_id, transaction.started_at, transaction.sender, form.content, form.summary, ())
+        return await self._notices.refused(about, told)
 
     async def follow(self, stage: str, acceptance: Acceptance, about: str) -> Verdict:
         """Keeps a message that filters send because of message ``about``. Raises Temporary: then it was not kept."""

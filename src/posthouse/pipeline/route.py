@@ -28,7 +28,7 @@ class Route(Stage):
         for recipient in transaction.recipients:
             for destination in transaction.resolved[recipient.address.key]:
                 seen.setdefault(_identity(destination), destination)
-        transaction.destinations = list(seen.values())
+        transaction.plan(list(seen.values()))
         onward = "the smart host" if self._settings().route.smart_host else "the mail hosts of its domain"
         return [Continue(Reason(self.name, "plan", _words(destination, onward))) for destination in transaction.destinations]
 

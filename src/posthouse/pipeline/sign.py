@@ -1,14 +1,15 @@
 """Stage ``sign``: DKIM signatures on mail of logged-in senders, ARC seals on what is forwarded (OUT-8).
 
-Stands after everything that may change a message. Signs in the name of the author's domain, and only for accounts of that
-domain: no user gets another domain's signature, and what a stranger brings is never signed. What a stranger brings and an
-address here sends on is sealed in the name of that address's domain: the next host learns what we saw (RFC 8617).
+Stands after everything that may change a message; each form that filters made is signed. Signs in the name of the author's
+domain, and only for accounts of that domain: no user gets another domain's signature, and what a stranger brings is never
+signed. What a stranger brings and an address here sends on is sealed in the name of that address's domain: the next host
+learns what we saw (RFC 8617).
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeGuard
 
 from posthouse.base.clock import Clock
@@ -23,11 +24,11 @@ from posthouse.mailauth.message import Message
 from posthouse.mailauth.verify import author_of
 from posthouse.model.plan import Destination, ToQueue
 from posthouse.model.settings import Settings
-from posthouse.model.verdict import Reason, Tag, Verdict
+from posthouse.model.verdict import Continue, Reason, Verdict
+from posthouse.pipeline.copies import Form, off_loop
 from posthouse.pipeline.stage import Stage
+from posthouse.pipeline.trace_header import put_late_tags, put_on_top
 from posthouse.pipeline.transaction import Transaction
-
-IN_THREAD_BYTES = 256 << 10
 
 
 class Sign(Stage):
@@ -44,48 +45,48 @@ class Sign(Stage):
             return await self._sealed(transaction)
         if not self._settings().mailauth.sign:
             return ()
-        assert transaction.summary is not None, "the driver sets the summary before it asks"
-        message = Message.of(transaction.content, transaction.summary)
-        author = author_of(message).domain
+        author = author_of(Message.of(transaction.content, transaction.form.summary)).domain
         own = transaction.session.account.rpartition("@")[2].lower() == author
         keys = await self._keys.active_keys(author) if own else ()
         if not keys:
             return ()
+        await put_late_tags(transaction)
         signers = [Signer(key.domain, key.selector, key.private_key) for key in keys]
-        if len(message.content) > IN_THREAD_BYTES:
-            values = await asyncio.to_thread(_signatures, message, signers, self._clock.now())
-        else:
-            values = _signatures(message, signers, self._clock.now())
+        for form in transaction.forms:
+            values = await off_loop(len(form.content), partial(_signatures, form, signers, self._clock.now()))
+            await put_on_top(form, [("DKIM-Signature", value) for value in values])
         return [
-            Tag(
-                "DKIM-Signature",
-                value,
-                Reason(self.name, "dkim", f"signed for {key.domain} with {key.selector}, {key.algorithm}"),
-            )
-            for key, value in zip(keys, values, strict=True)
+            Continue(Reason(self.name, "dkim", f"signed for {key.domain} with {key.selector}, {key.algorithm}")) for key in keys
         ]
 
     async def _sealed(self, transaction: Transaction) -> Sequence[Verdict]:
         """The set of ARC fields, the seal last so that it comes on top; none if nothing was checked or there is no key."""
         settings, report = self._settings(), transaction.auth
-        forwarder = next((each.original for each in transaction.destinations if _is_forwarded(each)), "")
-        if report is None or not forwarder or not settings.mailauth.seal:
+        onward = [(copy, copy.destination.original) for copy in transaction.copies if _is_forwarded(copy.destination)]
+        if report is None or not onward or not settings.mailauth.seal:
             return ()
+        forwarder = onward[0][1]
         keys = await self._keys.active_keys(forwarder.rpartition("@")[2].lower())
         if not keys:
             return ()
         key = next((each for each in keys if each.algorithm == "rsa-sha256"), keys[0])
         signer = Signer(key.domain, key.selector, key.private_key)
-        assert transaction.summary is not None, "the driver sets the summary before it asks"
-        message = Message.of(transaction.content, transaction.summary)
         said = results.compose(settings.mailauth.authserv_id or settings.smtp.hostname or self._node_name, report)
+        await put_late_tags(transaction)
 
-        def fields() -> list[tuple[str, str]]:
+        def fields(form: Form) -> list[tuple[str, str]]:
+            message = Message.of(form.content, form.summary)
             return seal(Signed(Fields(message), Bodies(message.body)), signer, report.arc, said, self._clock.now())
 
-        found = await asyncio.to_thread(fields) if len(message.content) > IN_THREAD_BYTES else fields()
-        reason = Reason(self.name, "arc", f"sealed for {key.domain} with {key.selector}: {forwarder} sends it on")
-        return [Tag(name, value, reason) for name, value in reversed(found)]
+        done = False
+        for form in dict.fromkeys(copy.form for copy, _ in onward):
+            if found := await off_loop(len(form.content), partial(fields, form)):
+                await put_on_top(form, list(reversed(found)))
+                done = True
+        if not done:
+            return ()
+        detail = f"sealed for {key.domain} with {key.selector}: {forwarder} sends it on"
+        return [Continue(Reason(self.name, "arc", detail))]
 
 
 def _is_forwarded(destination: Destination) -> TypeGuard[ToQueue]:
@@ -93,6 +94,7 @@ def _is_forwarded(destination: Destination) -> TypeGuard[ToQueue]:
     return isinstance(destination, ToQueue) and bool(destination.original) and not destination.next_hop
 
 
-def _signatures(message: Message, signers: Sequence[Signer], now: float) -> list[str]:
+def _signatures(form: Form, signers: Sequence[Signer], now: float) -> list[str]:
+    message = Message.of(form.content, form.summary)
     fields, bodies = Fields(message), Bodies(message.body)
     return [signature_value(signer, fields, bodies, now) for signer in signers]

@@ -19,6 +19,10 @@ class Stage:
     """
 
     name = ""
+    is_check = False
+    """Judges content or decides where it goes: not asked when a system filter has said ``delivernow``."""
+    carries_out = False
+    """Asked even when the message is held."""
 
     async def connect(self, session: Session) -> Verdict | None:
         """A peer has connected; nothing was said yet."""

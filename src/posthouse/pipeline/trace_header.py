@@ -7,14 +7,14 @@ Return-Path is the same for all recipients, so one body still serves them all (d
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
+from functools import partial
 
 from posthouse.formats import headers, received
 from posthouse.formats.folding import fold
 from posthouse.formats.mime.fronted import with_fields
+from posthouse.pipeline.copies import Form, off_loop
 from posthouse.pipeline.transaction import Transaction
-
-IN_THREAD_BYTES = 256 << 10
 
 
 def trace_header(transaction: Transaction, *, hostname: str, at: float, return_path: bool) -> bytes:
@@ -33,23 +33,24 @@ def trace_header(transaction: Transaction, *, hostname: str, at: float, return_p
         )
     )
     out += [_tag_field(name, value) for name, value in transaction.tags]
-    transaction.tags_written = len(transaction.tags)
+    transaction.first.tags_written = len(transaction.tags)
     return b"".join(out)
 
 
 async def put_late_tags(transaction: Transaction) -> None:
-    """Puts the tags that are not written yet on top, the newest first, under Return-Path alone; the summary comes along."""
-    late = transaction.tags[transaction.tags_written :]
-    if not late or transaction.summary is None:
-        return
-    new = b"".join(_tag_field(name, value) for name, value in reversed(late))
-    after = int(transaction.content.startswith(b"Return-Path:"))
-    if len(transaction.content) > IN_THREAD_BYTES:
-        found = await asyncio.to_thread(with_fields, transaction.content, transaction.summary, new, after)
-    else:
-        found = with_fields(transaction.content, transaction.summary, new, after)
-    transaction.content, transaction.summary = found
-    transaction.tags_written = len(transaction.tags)
+    """Puts the tags that are not written yet on top of each form, the newest first, under Return-Path alone."""
+    for form in transaction.forms:
+        late = transaction.tags[form.tags_written :]
+        if late and form.is_indexed:
+            await put_on_top(form, late)
+            form.tags_written = len(transaction.tags)
+
+
+async def put_on_top(form: Form, tags: Sequence[tuple[str, str]]) -> None:
+    """Puts fields on one form, the last of them on top; the summary comes along."""
+    new = b"".join(_tag_field(name, value) for name, value in reversed(tags))
+    after = int(form.content.startswith(b"Return-Path:"))
+    form.become(*await off_loop(len(form.content), partial(with_fields, form.content, form.summary, new, after)))
 
 
 def _tag_field(name: str, value: str) -> bytes:

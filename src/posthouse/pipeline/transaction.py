@@ -1,31 +1,65 @@
-"""One mail transaction on its way: what the stages read and write. Made at MAIL FROM, ended by a reply or by the peer."""
+"""One mail transaction on its way: what the stages read and write. Made at MAIL FROM, ended by a reply or by the peer.
+
+Until stage ``route`` there is one form of the message, ``content`` and ``summary``. From then on there are ``copies``
+(``copies.py``), one for each destination, and a stage does one of these:
+
+- looks at the message: ``content`` and ``summary`` are of the main form, ``forms`` are all there are;
+- decides for everyone: returns Refuse, Defer, Discard or Hold, or Tag, which puts a field in front of every form;
+- decides for one recipient: ``copy.drop``, ``copy.hold``, another ``copy.destination``, or ``refuse``; then returns what
+  ``nobody_keeps`` says among its verdicts;
+- changes the message for everyone: ``for form in transaction.forms: form.become(content, summary)``;
+- changes it for some: ``copy.form = await Forms(transaction.forms).changed(copy.form, changes)``, with the changes of
+  ``content.sieve.actions``.
+
+Whatever concerns where a copy goes (lower filters, junk) is asked of copies that are still ``is_open``; what concerns what is
+in the message (scanners) is asked of all forms.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.mail_authentication import AuthReport, SpfResult
-from posthouse.model.plan import Acceptance, Destination, Variant
+from posthouse.model.plan import Acceptance, Destination, ToNowhere, ToQuarantine, ToQueue
 from posthouse.model.script import Memory
 from posthouse.model.session import Session
 from posthouse.model.summary import Summary
 from posthouse.model.trace import TraceStep
-from posthouse.model.verdict import Continue, Copy, Defer, Delay, Discard, Hold, Redirect, Refuse, Reply, Score, Tag, Verdict
+from posthouse.model.verdict import (
+    Continue,
+    Defer,
+    Delay,
+    Discard,
+    Hold,
+    Reason,
+    Redirect,
+    Refuse,
+    Reply,
+    Score,
+    Tag,
+    Verdict,
+)
+from posthouse.model.verdict import Copy as SecretCopy
+from posthouse.pipeline.copies import Copy, Form, merged
 
 
 @dataclass(slots=True)
 class Transaction:
     """``recipients`` are those accepted at RCPT TO; ``refused`` those that were not, with their replies in ``steps``.
 
-    ``content`` and ``summary`` are there from the stages' ``message`` on; ``destinations`` is filled in by route. ``refusal``
-    is the last reply that said no. ``delay_s`` sums the Delay verdicts since the last reply. ``tags`` are headers that
-    stages want in front; the first ``tags_written`` of them are in ``content``. ``auth`` is what authentication gave, None for
-    a peer that is not checked; ``spf`` is its part that was begun with the envelope.
+    ``first`` is the form that the driver made; ``copies`` are made by route. ``refusal`` is the last reply that said no.
+    ``delay_s`` sums the Delay verdicts since the last reply. ``tags`` are headers that stages want in front of every form.
+    ``auth`` is what authentication gave, None for a peer that is not checked; ``spf`` is its part that was begun with the
+    envelope. ``score`` is on the one spam scale, None until something gave points; ``virus`` is RFC 5235's 0 (not tested), 1
+    (clean), 3 (cured), 4 (perhaps), 5 (infected).
 
-    Filters leave ``variants``, other forms of the message for some recipients; ``afterwards``, messages that follow it
-    (answers, notices); ``memories``, what scripts want remembered of it, by account (0: the site).
+    ``held`` says that a stage holds the message: only what carries out the plan is asked then. ``deliver_now`` is a system
+    filter's word that no check is to look at it. ``refusals`` are recipients whose copy was refused, with the reply's text;
+    ``afterwards`` messages that follow this one (answers, notices); ``memories`` what scripts want remembered of it, by
+    account (0: the site).
     """
 
     trace_id: str
@@ -36,19 +70,94 @@ class Transaction:
     refused: list[Recipient] = field(default_factory=list)
     steps: list[TraceStep] = field(default_factory=list)
     tags: list[tuple[str, str]] = field(default_factory=list)
-    score: float = 0.0
+    score: float | None = None
+    virus: int = 0
     delay_s: float = 0.0
-    content: bytes = b""
-    summary: Summary | None = None
-    destinations: list[Destination] = field(default_factory=list)
+    first: Form = field(default_factory=Form)
+    copies: list[Copy] = field(default_factory=list)
     resolved: dict[str, tuple[Destination, ...]] = field(default_factory=dict)
     refusal: Reply | None = None
-    tags_written: int = 0
     auth: AuthReport | None = None
     spf: asyncio.Task[tuple[SpfResult, SpfResult | None]] | None = None
-    variants: list[Variant] = field(default_factory=list)
+    held: bool = False
+    deliver_now: bool = False
+    refusals: list[tuple[Recipient, Reply]] = field(default_factory=list)
     afterwards: list[Acceptance] = field(default_factory=list)
     memories: list[tuple[int, tuple[Memory, ...]]] = field(default_factory=list)
+
+    # --- the message
+
+    @property
+    def form(self) -> Form:
+        """The main form: that of what leaves the house, else the one that came, else the first there is."""
+        if not self.copies:
+            return self.first
+        leaving = next((copy.form for copy in self.copies if isinstance(copy.destination, ToQueue)), None)
+        if leaving is not None:
+            return leaving
+        return self.first if any(copy.form is self.first for copy in self.copies) else self.copies[0].form
+
+    @property
+    def forms(self) -> Sequence[Form]:
+        """Each once; the main form last."""
+        main = self.form
+        return [*dict.fromkeys(copy.form for copy in self.copies if copy.form is not main), main]
+
+    @property
+    def content(self) -> bytes:
+        """Of the main form."""
+        return self.form.content
+
+    @property
+    def summary(self) -> Summary | None:
+        """Of the main form; None until the message has come in."""
+        return self.form.summary if self.form.is_indexed else None
+
+    # --- where it goes
+
+    @property
+    def destinations(self) -> Sequence[Destination]:
+        """Of all copies."""
+        return [copy.destination for copy in self.copies]
+
+    def plan(self, destinations: Sequence[Destination]) -> None:
+        """One open copy, of the form that there is, for each destination."""
+        form = self.form
+        self.copies = [Copy(form, destination) for destination in destinations]
+
+    def open_copies(self) -> list[Copy]:
+        """Those about which lower filters and the disposition of junk may decide."""
+        return [copy for copy in self.copies if copy.is_open]
+
+    def refuse(self, copy: Copy, reply: Reply, why: str) -> None:
+        """Refuses one recipient's copy. The sender is told in the session if nobody keeps one, else by a notice."""
+        self.refusals.append((copy.destination.recipient, reply))
+        copy.drop(why)
+
+    def nobody_keeps(self, stage: str) -> Sequence[Verdict]:
+        """The refusal of the whole message, when there are refusals and nobody keeps a copy."""
+        if self.refusals and all(isinstance(copy.destination, ToNowhere) for copy in self.copies):
+            return (Refuse(self.refusals[0][1], Reason(stage, "refused", "no recipient keeps a copy")),)
+        return ()
+
+    def units(self) -> Sequence[Acceptance]:
+        """What is to be made durable: a unit for each form, the main one last."""
+        by_form = merged(self.copies)
+        return [
+            Acceptance(self.trace_id, self.started_at, self.sender, form.content, form.summary, tuple(by_form[form]))
+            for form in self.forms
+            if form in by_form
+        ]
+
+    @property
+    def outcome(self) -> str:
+        """A word for the record once it is carried out: ``held``, ``discarded`` or ``accepted``."""
+        kept = [copy.destination for copy in self.copies if not isinstance(copy.destination, ToNowhere)]
+        if not kept and self.copies:
+            return "discarded"
+        return "held" if kept and all(isinstance(each, ToQuarantine) for each in kept) else "accepted"
+
+    # --- its end, and what was said of it
 
     def end(self) -> None:
         """The transaction is over: nothing more will be asked of what was begun for it."""
@@ -64,9 +173,13 @@ class Transaction:
         elif isinstance(verdict, Delay):
             self.delay_s += verdict.seconds
         elif isinstance(verdict, Score):
-            self.score += verdict.points
+            self.score = (self.score or 0.0) + verdict.points
         elif isinstance(verdict, Tag):
             self.tags.append((verdict.name, verdict.value))
+        elif isinstance(verdict, Hold):
+            self.held = True
+            for copy in self.copies:
+                copy.hold(verdict.kind, reason, name=verdict.name, release_at=verdict.release_at)
 
 
 WORDS: dict[type[Verdict], str] = {
@@ -79,5 +192,5 @@ WORDS: dict[type[Verdict], str] = {
     Hold: "hold",
     Discard: "discard",
     Redirect: "redirect",
-    Copy: "copy",
+    SecretCopy: "copy",
 }

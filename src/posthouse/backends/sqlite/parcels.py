@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
+from posthouse.base.errors import Temporary
 from posthouse.base.ids import Ids
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
-from posthouse.model.plan import Acceptance, ToMailbox, ToQueue
+from posthouse.model.plan import Acceptance, ToMailbox, ToQuarantine, ToQueue
 from posthouse.model.summary import Summary
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -70,6 +71,8 @@ def accept_arguments(
     mailboxes: list[Any] = []
     recipients: list[Any] = []
     for destination in acceptance.destinations:
+        if isinstance(destination, ToQuarantine):
+            raise Temporary("The message cannot be kept", cause="there is no quarantine yet")
         if isinstance(destination, ToMailbox):
             granted = allowed.get(destination.account_id) if allowed else None
             mailboxes.append((destination.account_id, destination.mailbox, destination.flags, granted))
