@@ -12,10 +12,12 @@ from posthouse.admin.nodecontrol import Certificate, NodeStatus, ProcessStatus
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.memory.configuration import MemoryConfiguration
 from posthouse.backends.memory.directory import MemoryDirectory
+from posthouse.backends.memory.junk import MemoryJunk
 from posthouse.backends.memory.limits import MemoryLimits
 from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.backends.memory.routes import MemoryRoutes
 from posthouse.backends.memory.scripts import MemoryScripts
+from posthouse.backends.memory.senders import MemorySenders
 from posthouse.backends.memory.signing_keys import MemorySigningKeys
 from posthouse.backends.memory.sink import MemorySink
 from posthouse.backends.memory.spool import MemorySpool
@@ -71,6 +73,7 @@ def make_context() -> Context:
     routes = MemoryRoutes()
     scripts = MemoryScripts()
     signing_keys = MemorySigningKeys(directory)
+    senders, junk = MemorySenders(), MemoryJunk(directory, limits)
     return Context(
         clock=clock,
         ids=Ids(clock),
@@ -94,6 +97,10 @@ def make_context() -> Context:
         limits=limits,
         limits_writer=limits,
         allowances=may,
+        senders=senders,
+        senders_writer=senders,
+        junk=junk,
+        junk_writer=junk,
     )
 
 

@@ -17,10 +17,12 @@ from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.configuration import Configuration
 from posthouse.interfaces.directory import Directory, DirectoryWriter
 from posthouse.interfaces.hasher import Hasher
+from posthouse.interfaces.junk import JunkBook, JunkBookWriter
 from posthouse.interfaces.limits import Allowances, LimitBook, LimitBookWriter
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.routes import Routes, RoutesWriter
 from posthouse.interfaces.scripts import Scripts, ScriptsWriter
+from posthouse.interfaces.senders import SenderLists, SenderListsWriter
 from posthouse.interfaces.signing_keys import SigningKeys, SigningKeysWriter
 from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.spool import Spool
@@ -74,6 +76,10 @@ class Context:
     limits: LimitBook
     limits_writer: LimitBookWriter
     allowances: Allowances
+    senders: SenderLists
+    senders_writer: SenderListsWriter
+    junk: JunkBook
+    junk_writer: JunkBookWriter
     who: str = "root"
     role: Role = "administrator"
     via: str = "shell"

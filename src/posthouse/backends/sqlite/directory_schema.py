@@ -141,4 +141,36 @@ CREATE TABLE node_secret (
 INSERT INTO node_secret VALUES ('logins', randomblob(32));
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+_JUNK = """
+CREATE TABLE sender_entry (
+    scope TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    pattern TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    wild INTEGER NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (scope, owner, pattern, kind)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sender_entry_wild ON sender_entry (scope, owner) WHERE wild;
+
+CREATE TABLE junk_terms (
+    scope TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    terms TEXT NOT NULL,
+    PRIMARY KEY (scope, owner)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER account_has_gone_from_lists AFTER DELETE ON account BEGIN
+    DELETE FROM sender_entry WHERE scope = 'user' AND owner = OLD.key;
+    DELETE FROM junk_terms WHERE scope = 'user' AND owner = OLD.key;
+END;
+CREATE TRIGGER domain_has_gone_from_lists AFTER DELETE ON domain BEGIN
+    DELETE FROM sender_entry WHERE scope = 'domain' AND owner = OLD.name;
+    DELETE FROM junk_terms WHERE scope = 'domain' AND owner = OLD.name;
+END;
+CREATE TRIGGER class_has_gone AFTER DELETE ON class_of_service BEGIN
+    DELETE FROM junk_terms WHERE scope = 'class' AND owner = OLD.name;
+END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK)

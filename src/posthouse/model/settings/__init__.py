@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from posthouse.base.errors import NotFound
 from posthouse.base.settings import Spec, Value, changed, specs
+from posthouse.model.settings.antispam import AntispamSettings
 from posthouse.model.settings.auth import AuthSettings
 from posthouse.model.settings.imap import ImapSettings
+from posthouse.model.settings.junk import JunkSettings
 from posthouse.model.settings.mailauth import MailauthSettings
 from posthouse.model.settings.pop import PopSettings
 from posthouse.model.settings.queue import QueueSettings
@@ -19,8 +21,10 @@ from posthouse.model.settings.store import StoreSettings
 from posthouse.model.settings.tls import TlsSettings
 
 __all__ = [
+    "AntispamSettings",
     "AuthSettings",
     "ImapSettings",
+    "JunkSettings",
     "MailauthSettings",
     "PopSettings",
     "QueueSettings",
@@ -47,6 +51,8 @@ class Settings:
     pop: PopSettings = field(default_factory=PopSettings)
     sieve: SieveSettings = field(default_factory=SieveSettings)
     mailauth: MailauthSettings = field(default_factory=MailauthSettings)
+    antispam: AntispamSettings = field(default_factory=AntispamSettings)
+    junk: JunkSettings = field(default_factory=JunkSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
@@ -74,6 +80,8 @@ GROUPS: dict[str, type] = {
     "pop": PopSettings,
     "sieve": SieveSettings,
     "mailauth": MailauthSettings,
+    "antispam": AntispamSettings,
+    "junk": JunkSettings,
     "store": StoreSettings,
     "search": SearchSettings,
     "tls": TlsSettings,

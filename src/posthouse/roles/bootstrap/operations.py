@@ -14,12 +14,14 @@ from posthouse.backends.sqlite.check import problems
 from posthouse.backends.sqlite.configuration import SqliteConfiguration
 from posthouse.backends.sqlite.directory import SqliteDirectory
 from posthouse.backends.sqlite.directory_writer import SqliteDirectoryWriter
+from posthouse.backends.sqlite.junk import SqliteJunk, SqliteJunkWriter
 from posthouse.backends.sqlite.limits import SqliteLimits, SqliteLimitsWriter
 from posthouse.backends.sqlite.local_gate import LocalGate
 from posthouse.backends.sqlite.mailstore import SqliteMailStore
 from posthouse.backends.sqlite.routes import SqliteRoutes, SqliteRoutesWriter
 from posthouse.backends.sqlite.scripts import SqliteScripts
 from posthouse.backends.sqlite.scripts_writer import SqliteScriptsWriter
+from posthouse.backends.sqlite.senders import SqliteSenders, SqliteSendersWriter
 from posthouse.backends.sqlite.signing_keys import SqliteSigningKeys, SqliteSigningKeysWriter
 from posthouse.backends.sqlite.spool import SqliteSpool
 from posthouse.backends.sqlite.textindex import SqliteTextIndex
@@ -82,6 +84,10 @@ def operations_context(
         limits=limits,
         limits_writer=SqliteLimitsWriter(writers.directory),
         allowances=may,
+        senders=stack.enter_context(closing(SqliteSenders(files.directory))),
+        senders_writer=SqliteSendersWriter(writers.directory),
+        junk=stack.enter_context(closing(SqliteJunk(files.directory))),
+        junk_writer=SqliteJunkWriter(writers.directory),
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
         clear_index=clear_index,
     )
