@@ -8,6 +8,7 @@ from typing import Any
 
 from posthouse.admin import registry, rendering
 from posthouse.admin.context import Context
+from posthouse.admin.junkdesk import JunkDesk
 from posthouse.admin.nodecontrol import Certificate, NodeStatus, ProcessStatus
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.memory.configuration import MemoryConfiguration
@@ -97,10 +98,7 @@ def make_context() -> Context:
         limits=limits,
         limits_writer=limits,
         allowances=may,
-        senders=senders,
-        senders_writer=senders,
-        junk=junk,
-        junk_writer=junk,
+        junk=JunkDesk(senders, senders, junk, junk),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from posthouse.admin.junkdesk import JunkDesk
 from posthouse.admin.nodecontrol import NodeControl
 from posthouse.base.clock import Clock
 from posthouse.base.errors import Permanent
@@ -17,12 +18,10 @@ from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.configuration import Configuration
 from posthouse.interfaces.directory import Directory, DirectoryWriter
 from posthouse.interfaces.hasher import Hasher
-from posthouse.interfaces.junk import JunkBook, JunkBookWriter
 from posthouse.interfaces.limits import Allowances, LimitBook, LimitBookWriter
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.routes import Routes, RoutesWriter
 from posthouse.interfaces.scripts import Scripts, ScriptsWriter
-from posthouse.interfaces.senders import SenderLists, SenderListsWriter
 from posthouse.interfaces.signing_keys import SigningKeys, SigningKeysWriter
 from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.spool import Spool
@@ -76,10 +75,7 @@ class Context:
     limits: LimitBook
     limits_writer: LimitBookWriter
     allowances: Allowances
-    senders: SenderLists
-    senders_writer: SenderListsWriter
-    junk: JunkBook
-    junk_writer: JunkBookWriter
+    junk: JunkDesk
     who: str = "root"
     role: Role = "administrator"
     via: str = "shell"

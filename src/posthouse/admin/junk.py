@@ -53,14 +53,14 @@ async def show(
     """
     if user is not None:
         context.require_domain(user.domain)
-        said = await context.junk.said(user)
+        said = await context.junk.book.said(user)
         policy = junk_policy(said, (await context.configuration.load()).junk)
         return _row(str(user), {name: getattr(policy, name) for name in TERM_NAMES})
     if domain is None and cos is None:
         site = (await context.configuration.load()).junk
         return _row("the site", {name: getattr(site, name) for name in TERM_NAMES})
     owner = await _owner(context, domain, cos, None)
-    return _row(owner.name, (await context.junk.terms(owner)).said())
+    return _row(owner.name, (await context.junk.book.terms(owner)).said())
 
 
 @operation("junk set", role="domain-administrator", scope="domain")
@@ -100,8 +100,8 @@ async def set_(  # noqa: PLR0913 - the signature is the operation's syntax
             changes[name] = None if text == "inherit" else _points(name, text)
     if not changes:
         raise BadValue("nothing to change: give --action or another option")
-    terms = (await context.junk.terms(owner)).changed(changes)
-    await context.junk_writer.put_terms(owner, terms)
+    terms = (await context.junk.book.terms(owner)).changed(changes)
+    await context.junk.book_writer.put_terms(owner, terms)
     return _row(owner.name, terms.said())
 
 
@@ -114,9 +114,9 @@ async def filter_(context: Context, address: Address, mode: Mode) -> FilterRow:
         mode: off, normal, exclusive; inherit for what domain, class and site say.
     """
     owner = await _owner(context, None, None, address)
-    terms = (await context.junk.terms(owner)).changed({"mode": None if mode == "inherit" else mode})
-    await context.junk_writer.put_terms(owner, terms)
-    policy = junk_policy(await context.junk.said(address), (await context.configuration.load()).junk)
+    terms = (await context.junk.book.terms(owner)).changed({"mode": None if mode == "inherit" else mode})
+    await context.junk.book_writer.put_terms(owner, terms)
+    policy = junk_policy(await context.junk.book.said(address), (await context.configuration.load()).junk)
     return FilterRow(str(address), policy.mode)
 
 

@@ -120,7 +120,7 @@ async def remove(
         user: from this user's.
     """
     owner = await owner_of(context, system=system, domain=domain, user=user, write=True)
-    count = await context.senders_writer.remove(owner, None, {normal_pattern(entry) for entry in entries})
+    count = await context.junk.senders_writer.remove(owner, None, {normal_pattern(entry) for entry in entries})
     if not count:
         raise NotFound(f"no entry {entries[0]!r} there" if entries else "which entries?")
     return ListChange(count)
@@ -150,7 +150,7 @@ async def list_(
     if not 1 <= count <= _MAX_LINES:
         raise BadValue(f"count is 1 to {_MAX_LINES}")
     owner = await owner_of(context, system=system, domain=domain, user=user, write=False)
-    found = await context.senders.entries(owner, kind=kind, after=after, limit=count)
+    found = await context.junk.senders.entries(owner, kind=kind, after=after, limit=count)
     return [EntryRow(_WORDS[entry.kind], entry.pattern) for entry in found]
 
 
@@ -184,4 +184,4 @@ async def _add(context: Context, owner: ListOwner, kind: EntryKind, texts: Seque
         raise BadValue(f"at most {_MAX_LINES} entries at once")
     now = context.clock.now()
     entries = [SenderEntry(owner, kind, normal_pattern(text), now) for text in texts]
-    return ListChange(await context.senders_writer.add(entries))
+    return ListChange(await context.junk.senders_writer.add(entries))

@@ -1,4 +1,4 @@
-"""One question and one answer over TCP or a Unix socket: sends all, reads until the other side closes; bounded in time and size.
+"""One question and one answer over TCP or a Unix socket: sends all, reads until the end; bounded in time and size.
 
 Failing: Temporary, whatever the trouble is, with the place in the private cause.
 """

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, closing
 from functools import partial
 
 from posthouse.admin.context import Context
+from posthouse.admin.junkdesk import JunkDesk
 from posthouse.admin.nodecontrol import NodeControl
 from posthouse.backends.passwords import Argon2Hasher
 from posthouse.backends.sqlite.care import SqliteStoreCare
@@ -48,8 +49,6 @@ def operations_context(
 ) -> Context:
     clock = SystemClock()
     ids = Ids(clock)
-    directory = stack.enter_context(closing(SqliteDirectory(files.directory)))
-    routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
     gate = LocalGate(writers.mail)
     limits = stack.enter_context(closing(SqliteLimits(files.directory)))
     may = AllowanceBook(limits, live.settings).of
@@ -63,9 +62,9 @@ def operations_context(
     return Context(
         clock=clock,
         ids=ids,
-        directory=directory,
+        directory=stack.enter_context(closing(SqliteDirectory(files.directory))),
         directory_writer=SqliteDirectoryWriter(writers.directory),
-        routes=routes,
+        routes=stack.enter_context(closing(SqliteRoutes(files.directory))),
         routes_writer=SqliteRoutesWriter(writers.directory),
         signing_keys=stack.enter_context(closing(SqliteSigningKeys(files.directory))),
         signing_keys_writer=SqliteSigningKeysWriter(writers.directory),
@@ -84,10 +83,16 @@ def operations_context(
         limits=limits,
         limits_writer=SqliteLimitsWriter(writers.directory),
         allowances=may,
-        senders=stack.enter_context(closing(SqliteSenders(files.directory))),
-        senders_writer=SqliteSendersWriter(writers.directory),
-        junk=stack.enter_context(closing(SqliteJunk(files.directory))),
-        junk_writer=SqliteJunkWriter(writers.directory),
+        junk=_junk_desk(files, writers, stack),
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
         clear_index=clear_index,
+    )
+
+
+def _junk_desk(files: Files, writers: Writers, stack: AsyncExitStack) -> JunkDesk:
+    return JunkDesk(
+        senders=stack.enter_context(closing(SqliteSenders(files.directory))),
+        senders_writer=SqliteSendersWriter(writers.directory),
+        book=stack.enter_context(closing(SqliteJunk(files.directory))),
+        book_writer=SqliteJunkWriter(writers.directory),
     )
