@@ -20,5 +20,6 @@ database mail.db
 bodies
 database directory.db
 database traces.db
+if [ -f "$data/outgoing.db" ]; then database outgoing.db; fi
 cp -a "$data/tls" "$target/"
 sync -f "$target"

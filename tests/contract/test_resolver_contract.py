@@ -14,6 +14,7 @@ from posthouse.backends.dns import DnsResolver
 from posthouse.backends.memory.resolver import MemoryResolver
 from posthouse.base.errors import Temporary
 from posthouse.interfaces.resolver import Mx, Resolver
+from posthouse.model.tls_policy import Tlsa
 from support.knot import Knot
 
 LONG = "v=DKIM1; p=" + "A" * 1900
@@ -28,6 +29,7 @@ RECORDS = {
     ("long.test", "TXT"): [LONG],
     ("192.0.2.1", "PTR"): ["a.faraway.test"],
     ("2001:db8::1", "PTR"): ["a.faraway.test"],
+    ("_25._tcp.a.faraway.test", "TLSA"): ["3 1 1 " + "ab" * 32],
 }
 
 
@@ -72,6 +74,16 @@ async def test_one_family_alone(resolver: Resolver) -> None:
 async def test_texts_are_joined_however_long(resolver: Resolver) -> None:
     assert list(await resolver.txt("faraway.test")) == ["v=spf1 -all"]
     assert list(await resolver.txt("long.test")) == [LONG]
+
+
+async def test_tlsa_records(resolver: Resolver) -> None:
+    assert list(await resolver.tlsa("_25._tcp.a.faraway.test")) == [Tlsa(3, 1, 1, b"\xab" * 32)]
+    assert list(await resolver.tlsa("_25._tcp.b.faraway.test")) == []
+
+
+async def test_what_no_validator_has_looked_at_is_not_authentic(resolver: Resolver) -> None:
+    assert not await resolver.authentic("faraway.test", "MX")
+    assert not await resolver.authentic("nowhere.test", "MX")
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])

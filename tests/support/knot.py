@@ -23,16 +23,18 @@ TTL_S = 300
 
 
 class Knot:
-    """Use as a context manager, or ``start`` and ``stop``. ``address`` goes into ``[dns] nameservers``."""
+    """Use as a context manager, or ``start`` and ``stop``. ``signed`` zones carry DNSSEC signatures. ``address`` goes into
+    ``[dns] nameservers``."""
 
-    def __init__(self, folder: Path, records: Records) -> None:
+    def __init__(self, folder: Path, records: Records, *, signed: bool = False) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "db").mkdir(parents=True)
         for zone in ZONES:
             (folder / f"{zone}.zone").write_text(_zone(zone, records))
-        zones = "".join(f'  - domain: {zone}.\n    file: "{zone}.zone"\n' for zone in ZONES)
+        signing = "    dnssec-signing: on\n" if signed else ""
+        zones = "".join(f'  - domain: {zone}.\n    file: "{zone}.zone"\n{signing}' for zone in ZONES)
         (folder / "knot.conf").write_text(
             f'server:\n    rundir: "{folder}"\n    listen: 127.0.0.1@{self.port}\n'
             "    udp-workers: 1\n    tcp-workers: 1\n    background-workers: 1\n"
@@ -94,7 +96,7 @@ def _value(kind: str, value: str) -> str:
     return f"{value}." if kind in ("MX", "PTR") and not value.endswith(".") else value
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port free for UDP and TCP."""
     while True:
         with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:

@@ -22,6 +22,7 @@ import yaml
 
 from posthouse.base.errors import Temporary
 from posthouse.interfaces.resolver import Mx
+from posthouse.model.tls_policy import Tlsa
 
 PACKAGE = "pyspf==2.0.14"
 MEMBER = "pyspf-2.0.14/test/rfc7208-tests.yml"
@@ -82,6 +83,12 @@ class Zone:
 
         name = dns.reversename.from_address(address).to_text(omit_final_dot=True)
         return [str(value).rstrip(".") for value in self._ask(name, "PTR")]
+
+    async def tlsa(self, name: str) -> list[Tlsa]:
+        return []
+
+    async def authentic(self, name: str, kind: str) -> bool:
+        return False
 
     async def exists(self, domain: str) -> bool:
         return domain.lower() in self._names

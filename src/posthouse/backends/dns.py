@@ -15,6 +15,7 @@ from typing import cast
 
 import dns.asyncresolver
 import dns.exception
+import dns.flags
 import dns.inet
 import dns.message
 import dns.name
@@ -25,12 +26,14 @@ import dns.reversename
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.PTR import PTR
 from dns.rdtypes.ANY.SOA import SOA
+from dns.rdtypes.ANY.TLSA import TLSA
 from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 
 from posthouse.base.errors import Temporary
 from posthouse.interfaces.resolver import Mx
+from posthouse.model.tls_policy import Tlsa
 
 CACHE_ENTRIES = 20_000
 BUDGET_S = 10.0
@@ -88,6 +91,15 @@ class DnsResolver:
         except (ValueError, dns.exception.DNSException):
             return []
         return [_text(cast(PTR, record).target) for record in await self._ask(name, "PTR")]
+
+    async def tlsa(self, name: str) -> Sequence[Tlsa]:
+        records = [cast(TLSA, record) for record in await self._ask(name, "TLSA")]
+        return [Tlsa(record.usage, record.selector, record.mtype, record.cert) for record in records]
+
+    async def authentic(self, name: str, kind: str) -> bool:
+        """A name that does not exist counts as not validated: who asks goes on without its records."""
+        answer = await self._answer(name, kind)
+        return answer is not None and bool(answer.response.flags & dns.flags.AD)
 
     async def exists(self, domain: str) -> bool:
         return await self._answer(domain, "SOA") is not None
@@ -156,6 +168,7 @@ class DnsResolver:
             if self._nameservers:
                 resolver.nameservers = [_nameserver(entry) for entry in self._nameservers]
             resolver.timeout = TRY_S
+            resolver.flags = dns.flags.RD | dns.flags.AD  # a validating server then says what it has validated (RFC 6840 §5.7)
             self._resolver = resolver
         return self._resolver
 

@@ -110,6 +110,12 @@ class Link:
         """Whether another message may be sent over it, as far as one can see."""
         return self.core.idle and not self._wire.ended and not self._wire.unread and self._wire.writable
 
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The encryption, None in clear text."""
+        transport = self._wire.transport
+        return cast("ssl.SSLObject | None", transport.get_extra_info("ssl_object")) if transport is not None else None
+
     def begin(self, times: Times) -> None:
         """A new transaction: its time starts now."""
         self._times = times

@@ -1,8 +1,9 @@
 """The courier over real sockets: SMTP and LMTP by ``smtp_link.py``, connections used again, answers judged (OUT-6).
 
-TLS to other servers is opportunistic unless set: encrypted without checking names (RFC 7435); where the handshake fails, clear
-text is used, if that is allowed. What failed before the message went out is Unreachable, so that another host can be tried;
-what failed after that is a temporary answer, since nobody knows whether the host has the message.
+TLS to other servers is opportunistic unless a policy or a setting asks for more: encrypted without checking names (RFC 7435);
+where the handshake fails, clear text is used, if that is allowed. A host under a policy (``model.tls_policy``) must prove who
+it is before anything is said of a message. What failed before the message went out is Unreachable, so that another host can
+be tried; what failed after that is a temporary answer, since nobody knows whether the host has the message.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import asyncio
 import ssl
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
 
+from posthouse.backends.certificates_shown import NotProven, chain_of, failure_of, prove
 from posthouse.backends.smtp_link import Link, Times, TlsBroken, connect
 from posthouse.interfaces.courier import Answer, Parcel, Target, Unreachable
 from posthouse.model.settings import QueueSettings
+from posthouse.model.tls_policy import NO_POLICY, TlsFailure, TlsResult
 from posthouse.protocols.smtp.client import ClientCore, TransactionDone
 from posthouse.protocols.smtp.replies import ServerReply
 from posthouse.protocols.smtp.transaction import CannotSend, Transaction, TransactionResult
@@ -28,15 +33,23 @@ SILENT_S = 60.0
 
 
 class SmtpCourier:
-    """See ``interfaces.courier``. ``hostname()`` is what we call ourselves in EHLO."""
+    """See ``interfaces.courier``. ``hostname()`` is what we call ourselves in EHLO; ``report`` takes what came of each session
+    with a host that is under a policy."""
 
-    def __init__(self, hostname: Callable[[], str], settings: Callable[[], QueueSettings]) -> None:
+    def __init__(
+        self,
+        hostname: Callable[[], str],
+        settings: Callable[[], QueueSettings],
+        report: Callable[[TlsResult], None] = lambda result: None,
+    ) -> None:
         self._hostname = hostname
         self._settings = settings
         self._idle: dict[Target, list[Link]] = defaultdict(list)
         self._idle_count = 0
         self._silent: dict[tuple[str, int], float] = {}
+        self._report = report
         self._context: ssl.SSLContext | None = None
+        self._verifying_context: tuple[str, ssl.SSLContext] | None = None
 
     async def deliver(self, target: Target, parcel: Parcel) -> Sequence[Answer]:
         while (link := self._reused(target)) is not None:
@@ -91,21 +104,26 @@ class SmtpCourier:
             link.expiry.cancel()
 
     async def _open(self, target: Target) -> Link:
-        """A connection that is greeted and, where it can or must be, encrypted. Raises Unreachable."""
+        """A connection that is greeted and, where it can or must be, encrypted and proven. Raises Unreachable."""
         link = await self._connect(target)
         if target.tls == "off":
             return link
         if "STARTTLS" not in link.core.extensions:
+            self._tell(target, "starttls-not-supported", "STARTTLS is not offered")
             if target.tls == "required":
                 link.goodbye()
                 raise Unreachable("TLS is required and not offered")
             return link
         try:
-            await link.start_tls(self._tls_context(), target.host)
+            await self._encrypt(link, target)
         except TlsBroken as error:
+            self._tell(target, failure_of(error), str(error))
             if target.tls == "required":
                 link.goodbye()
                 raise Unreachable(f"TLS failed: {error}") from error
+            if target.policy.by_name:  # A policy in testing: the failure is told, and mail goes on as without one.
+                link.abort()
+                return await self._open(replace(target, policy=NO_POLICY))
             if link.usable:
                 return link
             link.abort()
@@ -113,7 +131,23 @@ class SmtpCourier:
         except BaseException:
             link.abort()
             raise
+        self._tell(target, "", "")
         return link
+
+    async def _encrypt(self, link: Link, target: Target) -> None:
+        """Raises TlsBroken, Unreachable."""
+        await link.start_tls(await self._verifying() if target.policy.by_name else self._tls_context(), target.host)
+        if not target.policy.by_record or link.tls is None:
+            return
+        try:
+            prove(chain_of(link.tls), target.policy.records, (target.host, target.policy.domain))
+        except (NotProven, ValueError) as error:
+            link.abort()
+            raise TlsBroken(str(error)) from error
+
+    def _tell(self, target: Target, failure: TlsFailure | Literal[""], detail: str) -> None:
+        if target.policy.kind != "none":
+            self._report(TlsResult(target.policy, target.host, target.address, failure, detail))
 
     async def _connect(self, target: Target) -> Link:
         now, key = asyncio.get_running_loop().time(), (target.address, target.port)
@@ -130,6 +164,14 @@ class SmtpCourier:
     def _times(self) -> Times:
         queue = self._settings()
         return Times(queue.connect_timeout_s, queue.command_timeout_s, WHOLE * queue.command_timeout_s)
+
+    async def _verifying(self) -> ssl.SSLContext:
+        """Trusts the system's authorities, or those of ``queue.ca_file``, and checks names."""
+        file = self._settings().ca_file
+        if self._verifying_context is None or self._verifying_context[0] != file:
+            context = await asyncio.to_thread(lambda: ssl.create_default_context(cafile=file or None))
+            self._verifying_context = (file, context)
+        return self._verifying_context[1]
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._context is None:

@@ -10,17 +10,20 @@ from posthouse.base.errors import Temporary
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.route import Protocol as HopProtocol
 from posthouse.model.route import TlsChoice
+from posthouse.model.tls_policy import NO_POLICY, TlsPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One address of one host. ``tls`` is never "" here. Connections to equal targets may be used again."""
+    """One address of one host. ``tls`` is never "" here; ``policy`` is the proof that the host owes beyond it. Connections to
+    equal targets may be used again."""
 
     host: str
     address: str
     port: int
     protocol: HopProtocol = "smtp"
     tls: TlsChoice = "opportunistic"
+    policy: TlsPolicy = NO_POLICY
 
 
 @dataclass(frozen=True, slots=True)

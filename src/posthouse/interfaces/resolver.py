@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from posthouse.model.tls_policy import Tlsa
+
 
 @dataclass(frozen=True, slots=True)
 class Mx:
@@ -37,6 +39,15 @@ class Resolver(Protocol):
 
     async def ptr(self, address: str) -> Sequence[str]:
         """Host names of an IP address, without final dots."""
+        ...
+
+    async def tlsa(self, name: str) -> Sequence[Tlsa]:
+        """The TLSA records of a name such as ``_25._tcp.mx.example.com``."""
+        ...
+
+    async def authentic(self, name: str, kind: str) -> bool:
+        """Whether the answer to this question was validated by DNSSEC (the AD bit; the name server is trusted for it).
+        ``kind`` is the record's type, such as MX. False also for what does not exist, unless that was validated."""
         ...
 
     async def exists(self, domain: str) -> bool:

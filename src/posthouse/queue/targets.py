@@ -14,6 +14,7 @@ from posthouse.interfaces.courier import Target
 from posthouse.interfaces.resolver import Mx, Resolver
 from posthouse.model.route import NextHop
 from posthouse.model.settings import QueueSettings
+from posthouse.queue.tls_policies import HostPolicy, TlsPolicies
 
 LMTP_PORT = 24
 MAX_HOSTS = 10
@@ -36,11 +37,13 @@ class Targets:
         settings: Callable[[], QueueSettings],
         own_names: Callable[[], Sequence[str]],
         shuffle: Callable[[list[Mx]], None],
+        policies: TlsPolicies | None = None,
     ) -> None:
         self._resolver = resolver
         self._settings = settings
         self._own_names = own_names
         self._shuffle = shuffle
+        self._policies = policies
 
     async def find(self, domain: str, next_hop: str) -> Sequence[Target]:
         """The targets to try, in order. Raises NoMail; Temporary if DNS does not answer or leads nowhere now."""
@@ -74,7 +77,7 @@ class Targets:
             address = address[5:]
         if not _is_ip(address):
             raise NoMail(f"{domain} is not an IP address", code=550, enhanced="5.1.2")
-        return self._only_allowed(domain, [self._target(domain, address)])
+        return self._only_allowed(domain, [self._target(domain, address, HostPolicy(domain))])
 
     async def _of_domain_itself(self, domain: str) -> Sequence[Target]:
         """No MX: the domain's own addresses (RFC 5321 §5.1, implicit MX)."""
@@ -83,7 +86,8 @@ class Targets:
             if not await self._resolver.exists(domain):
                 raise NoMail(f"The domain {domain} does not exist", code=550, enhanced="5.1.2")
             raise NoMail(f"The domain {domain} has no mail host", code=550, enhanced="5.4.4")
-        return self._only_allowed(domain, [self._target(domain, address) for address in addresses])
+        [policy] = await self._met_with(domain, [domain], implicit=True)
+        return self._only_allowed(domain, [self._target(domain, address, policy) for address in addresses])
 
     def _in_order(self, records: list[Mx]) -> list[str]:
         """Hosts by preference; from our own name on nothing is used, since that would send mail back (RFC 5321 §5.1)."""
@@ -100,19 +104,29 @@ class Targets:
     async def _of_hosts(self, domain: str, hosts: Sequence[str]) -> Sequence[Target]:
         targets: list[Target] = []
         failure: Temporary | None = None
-        for host in hosts:
+        for policy in await self._met_with(domain, hosts, implicit=False):
+            if policy.refused:
+                why = f"{policy.host}: {policy.refused}"
+                failure = Temporary(f"No mail may go to {why}", code=450, enhanced="4.7.10", cause=why)
+                continue
             try:
-                targets += [self._target(host, address) for address in await self._resolver.addresses(host)]
+                addresses = await self._resolver.addresses(policy.host)
+                targets += [self._target(policy.host, address, policy) for address in addresses]
             except Temporary as error:
                 failure = error
         if not targets:
             raise failure or Temporary(f"No mail host of {domain} has an address", code=451, enhanced="4.4.4")
         return self._only_allowed(domain, targets)
 
-    def _target(self, host: str, address: str) -> Target:
+    async def _met_with(self, domain: str, hosts: Sequence[str], *, implicit: bool) -> Sequence[HostPolicy]:
+        if self._policies is None:
+            return [HostPolicy(host) for host in hosts]
+        return await self._policies.of(domain, hosts, implicit=implicit)
+
+    def _target(self, host: str, address: str, policy: HostPolicy) -> Target:
         queue = self._settings()
-        tls = "off" if queue.tls == "off" else "required" if queue.tls == "required" else "opportunistic"
-        return Target(host, address, queue.port, "smtp", tls)  # type: ignore[arg-type]
+        tls = policy.tls or ("off" if queue.tls == "off" else "required" if queue.tls == "required" else "opportunistic")
+        return Target(host, address, queue.port, "smtp", tls, policy.policy)
 
     def _only_allowed(self, domain: str, targets: Sequence[Target]) -> Sequence[Target]:
         return [target for target in targets if self._allowed(target)][:MAX_TARGETS] or self._nowhere(domain)

@@ -18,6 +18,7 @@ class Files:
     traces: Path
     mail: Path
     search: Path
+    outgoing: Path
     gate: Path
     control: Path
     locks: Path
@@ -31,6 +32,7 @@ class Files:
             traces=data / "traces.db",
             mail=data / "mail.db",
             search=data / "search.db",
+            outgoing=data / "outgoing.db",
             gate=_short(run) / "gate.sock",
             control=run / "control.sock",
             locks=run / "locks",

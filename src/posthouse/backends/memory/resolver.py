@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from posthouse.base.errors import Temporary
 from posthouse.interfaces.resolver import Mx
+from posthouse.model.tls_policy import Tlsa
 
 
 class MemoryResolver:
-    """``records`` maps ``(name, type)`` to texts: MX as ``10 host``. A name with the type ``FAIL`` gets no answer."""
+    """``records`` maps ``(name, type)`` to texts: MX as ``10 host``. A name with the type ``FAIL`` gets no answer.
+    Names that end in one of ``signed`` are as if validated by DNSSEC."""
+
+    signed: Sequence[str] = ()
 
     def __init__(self, records: Mapping[tuple[str, str], Sequence[str]] | None = None) -> None:
         self.records = {(name.lower(), kind): tuple(values) for (name, kind), values in (records or {}).items()}
@@ -38,6 +42,16 @@ class MemoryResolver:
 
     async def ptr(self, address: str) -> Sequence[str]:
         return self._get(address, "PTR")
+
+    async def tlsa(self, name: str) -> Sequence[Tlsa]:
+        found = [value.split() for value in self._get(name, "TLSA")]
+        return [
+            Tlsa(int(usage), int(selector), int(matching), bytes.fromhex(data)) for usage, selector, matching, data in found
+        ]
+
+    async def authentic(self, name: str, kind: str) -> bool:
+        self._get(name, kind)
+        return any(name.lower().rstrip(".").endswith(zone) for zone in self.signed)
 
     async def exists(self, domain: str) -> bool:
         self._get(domain, "SOA")

@@ -20,4 +20,12 @@ def _domain_policy(text: str) -> str:
     return normal_domain(domain)
 
 
+def _tls_domain(text: str) -> str:
+    domain, _, demand = text.partition("=")
+    if demand not in ("verify", "required", "opportunistic", "off"):
+        raise ValueError("the demand is verify, required, opportunistic or off")
+    return f"{normal_domain(domain)}={demand}"
+
+
+TLS_DOMAIN = Form("a domain with a demand, such as bank.example=verify", _tls_domain)
 DOMAIN_POLICY = Form("a domain with a policy, such as bank.example=enforce", _domain_policy)

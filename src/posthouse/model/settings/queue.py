@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from posthouse.base.settings import setting
-from posthouse.model.settings.forms import ADDRESS
+from posthouse.model.settings.forms import ADDRESS, TLS_DOMAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,17 @@ class QueueSettings:
     messages_per_connection: int = setting(100, "Messages sent over one connection.", at_least=1)
     connection_keep_s: float = setting(5.0, "How long an idle connection is kept for the next message.", unit="s", at_least=0)
     tls: str = setting("opportunistic", "TLS to other servers.", choices=("opportunistic", "required", "off"))
+    tls_domains: tuple[str, ...] = setting(
+        (),
+        "Other TLS to the hosts of single domains, such as bank.example=verify (a trusted certificate with the host's name) or"
+        " old.example=off; subdomains too.",
+        form=TLS_DOMAIN,
+    )
+    dane: bool = setting(
+        True, "Keep to TLSA records (DANE) where the name server says that they are signed; it must be a trusted one."
+    )
+    sts: bool = setting(True, "Keep to the MTA-STS policies of other domains.")
+    ca_file: str = setting("", "File of the certificates that other servers are trusted by, in PEM; empty: the system's.")
     port: int = setting(25, "Port of other servers.", at_least=1, at_most=65535)
     connect_timeout_s: float = setting(30.0, "Time to connect.", unit="s", at_least=1)
     command_timeout_s: float = setting(

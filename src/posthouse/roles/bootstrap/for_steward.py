@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from functools import partial
 
 from posthouse.admin.context import Context
 from posthouse.backends.dns import DnsResolver
-from posthouse.backends.smtp_out import SmtpCourier
 from posthouse.backends.sqlite.configuration import SqliteConfiguration
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
@@ -21,7 +19,7 @@ from posthouse.model.settings import QueueSettings, Settings
 from posthouse.pipeline.onward import Onward
 from posthouse.queue.attempt import Tools
 from posthouse.queue.runner import QueueRunner
-from posthouse.queue.targets import Targets
+from posthouse.roles.bootstrap.delivering import ways_out
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing import notifier, sender_rewriting
 from posthouse.roles.bootstrap.writers import open_writers
@@ -79,10 +77,12 @@ async def _start_queue(config: NodeConfig, context: Context, live: Live, stack: 
 
     rewriting = await sender_rewriting(Files.under(config.data), context.directory, live, context.clock)
     onward = Onward(RecipientResolver(context.directory, live.settings, rewriting), context.routes)
+    resolver = DnsResolver(config.nameservers)
+    targets, courier = ways_out(Files.under(config.data), resolver, queue, own_names, context.clock, stack)
     tools = Tools(
         spool=context.spool,
-        courier=SmtpCourier(lambda: own_names()[0], queue),
-        targets=Targets(DnsResolver(config.nameservers), queue, own_names, random.shuffle),
+        courier=courier,
+        targets=targets,
         notices=notifier(config, context.clock, live, onward),
         traces=context.traces,
         clock=context.clock,

@@ -1,0 +1,81 @@
+"""HTTPS to other sites by httpx2 (interfaces/web_fetch.py). Names are looked up by the node's own resolver, and what leads to
+this machine or into its network is not asked: strangers name these hosts (MTA-STS, report addresses).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import httpx2
+
+from posthouse.base.errors import Temporary
+from posthouse.interfaces.resolver import Resolver
+
+TIMEOUT_S = 30.0
+ANSWER_BYTES = 64 << 10
+
+
+class HttpsFetch:
+    """``own_network()`` tells whether addresses of this machine and of private networks may be asked; ``ca_file()`` names a
+    file of trusted certificates, "" for the system's."""
+
+    def __init__(self, resolver: Resolver, own_network: Callable[[], bool], ca_file: Callable[[], str]) -> None:
+        self._resolver = resolver
+        self._own_network = own_network
+        self._ca_file = ca_file
+
+    async def get(self, host: str, path: str, *, limit_bytes: int) -> bytes:
+        return await self._ask("GET", host, 443, path, b"", "", limit_bytes)
+
+    async def post(self, url: str, body: bytes, content_type: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.hostname:
+            raise Temporary("Not an https address", cause=url)
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        await self._ask("POST", parts.hostname, parts.port or 443, path or "/", body, content_type, ANSWER_BYTES)
+
+    async def _ask(
+        self, method: str, host: str, port: int, path: str, body: bytes, content_type: str, limit_bytes: int
+    ) -> bytes:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                address = await self._address(host)
+                async with httpx2.AsyncClient(verify=await self._context(), follow_redirects=False, trust_env=False) as client:
+                    headers = {"Host": host if port == 443 else f"{host}:{port}", "User-Agent": "Posthouse"}
+                    if content_type:
+                        headers["Content-Type"] = content_type
+                    at = f"[{address}]" if ":" in address else address
+                    request = client.build_request(method, f"https://{at}:{port}{path}", content=body or None, headers=headers)
+                    request.extensions["sni_hostname"] = host
+                    response = await client.send(request, stream=True)
+                    try:
+                        return await _body(response, limit_bytes)
+                    finally:
+                        await response.aclose()
+        except (httpx2.HTTPError, OSError, TimeoutError, ssl.SSLError, ValueError) as error:
+            raise Temporary("The other site does not answer", cause=f"https://{host}{path}: {error!r}") from error
+
+    async def _address(self, host: str) -> str:
+        for address in await self._resolver.addresses(host):
+            if self._own_network() or ipaddress.ip_address(address).is_global:
+                return address
+        raise Temporary("The other site does not answer", cause=f"{host} has no address that may be asked")
+
+    async def _context(self) -> ssl.SSLContext:
+        file = self._ca_file()
+        return await asyncio.to_thread(lambda: ssl.create_default_context(cafile=file or None))
+
+
+async def _body(response: httpx2.Response, limit_bytes: int) -> bytes:
+    if not 200 <= response.status_code < 300:
+        raise ValueError(f"the answer is {response.status_code}")
+    out = bytearray()
+    async for chunk in response.aiter_bytes():
+        out += chunk
+        if len(out) > limit_bytes:
+            raise ValueError(f"the answer is longer than {limit_bytes} octets")
+    return bytes(out)

@@ -1,0 +1,22 @@
+"""MTA-STS policies in memory (interfaces/sts_policies.py)."""
+
+from __future__ import annotations
+
+from posthouse.interfaces.sts_policies import KeptPolicy
+
+
+class MemoryStsPolicies:
+    def __init__(self) -> None:
+        self._kept: dict[str, KeptPolicy] = {}
+
+    async def kept(self, domain: str) -> KeptPolicy | None:
+        return self._kept.get(domain)
+
+    async def keep(self, domain: str, kept: KeptPolicy) -> None:
+        self._kept[domain] = kept
+
+    async def expire(self, before: float) -> int:
+        old = [domain for domain, kept in self._kept.items() if kept.until < before]
+        for domain in old:
+            del self._kept[domain]
+        return len(old)

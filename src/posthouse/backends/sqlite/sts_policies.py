@@ -1,0 +1,51 @@
+"""MTA-STS policies in ``outgoing.db``, the steward's alone (interfaces/sts_policies.py)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from posthouse.backends.sqlite.database import DatabaseThread, open_writer
+from posthouse.formats.mta_sts import BadPolicy, StsPolicy, parse
+from posthouse.interfaces.sts_policies import KeptPolicy
+
+_VERSION_1 = """
+CREATE TABLE sts_policy (
+    domain TEXT PRIMARY KEY,
+    policy_id TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    until REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+
+
+def open_outgoing_file(path: Path) -> DatabaseThread:
+    """What the outbound side remembers of other sites; made when it is not there."""
+    return DatabaseThread(lambda: open_writer(path, MIGRATIONS), "outgoing-writer")
+
+
+class SqliteStsPolicies:
+    def __init__(self, database: DatabaseThread) -> None:
+        self._database = database
+
+    async def kept(self, domain: str) -> KeptPolicy | None:
+        sql = "SELECT policy_id, policy, until FROM sts_policy WHERE domain = ?"
+        row = await self._database.run(lambda db: db.execute(sql, (domain,)).fetchone())
+        if row is None:
+            return None
+        try:
+            return KeptPolicy(str(row[0]), parse(str(row[1]).encode()), float(row[2]))
+        except BadPolicy:
+            return None
+
+    async def keep(self, domain: str, kept: KeptPolicy) -> None:
+        values = (domain, kept.policy_id, _text(kept.policy), kept.until)
+        await self._database.write(lambda db: db.execute("INSERT OR REPLACE INTO sts_policy VALUES (?, ?, ?, ?)", values))
+
+    async def expire(self, before: float) -> int:
+        sql = "DELETE FROM sts_policy WHERE until < ? RETURNING domain"
+        return len(await self._database.write(lambda db: db.execute(sql, (before,)).fetchall()))
+
+
+def _text(policy: StsPolicy) -> str:
+    return "\n".join(policy.lines)

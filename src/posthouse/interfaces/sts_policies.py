@@ -1,0 +1,33 @@
+"""Where MTA-STS policies of other domains are kept between deliveries and over restarts (RFC 8461 §3.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from posthouse.formats.mta_sts import StsPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPolicy:
+    """``policy_id`` is the record's it was fetched for; ``until`` is when it ends, in seconds since 1970."""
+
+    policy_id: str
+    policy: StsPolicy
+    until: float
+
+
+class StsPolicies(Protocol):
+    """One policy a domain. Raises Temporary when the store cannot be used."""
+
+    async def kept(self, domain: str) -> KeptPolicy | None:
+        """What was kept last, however old."""
+        ...
+
+    async def keep(self, domain: str, kept: KeptPolicy) -> None:
+        """In place of what was there."""
+        ...
+
+    async def expire(self, before: float) -> int:
+        """Drops what ended before then; gives how many."""
+        ...

@@ -1,0 +1,113 @@
+"""Which policy each mail host is met with: the administrator's for the domain, else DANE's, else MTA-STS's (OUT-7).
+
+DANE goes before MTA-STS, and a host that has TLSA records is not reached without them (RFC 7672 §2.2, RFC 8461 §2). Failing
+closed: where DNS says that records are signed and does not give them, the host is left out and mail waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from posthouse.base.errors import MailError
+from posthouse.interfaces.resolver import Resolver
+from posthouse.model.route import TlsChoice
+from posthouse.model.settings import QueueSettings
+from posthouse.model.tls_policy import NO_POLICY, TlsFailure, TlsPolicy, TlsResult
+from posthouse.queue.sts import Sts
+
+Demand = Literal["verify", "required", "opportunistic", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostPolicy:
+    """One host with its policy; ``refused`` says why no mail may go there now, "" if it may. ``tls`` is the encryption that
+    it is met with, "" as the queue's setting says."""
+
+    host: str
+    policy: TlsPolicy = NO_POLICY
+    refused: str = ""
+    tls: TlsChoice = ""
+
+
+class TlsPolicies:
+    """``report`` takes what is to be told of hosts that are not even tried."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        sts: Sts,
+        settings: Callable[[], QueueSettings],
+        report: Callable[[TlsResult], None] = lambda result: None,
+    ) -> None:
+        self._resolver = resolver
+        self._sts = sts
+        self._settings = settings
+        self._report = report
+
+    async def of(self, domain: str, hosts: Sequence[str], *, implicit: bool) -> Sequence[HostPolicy]:
+        """In the order of ``hosts``. ``implicit``: the domain has no MX record, and is its own host (RFC 5321 §5.1)."""
+        queue = self._settings()
+        if queue.tls == "off":
+            return [HostPolicy(host) for host in hosts]
+        if (demanded := _demanded(queue, domain)) is not None:
+            policy = TlsPolicy("site", domain) if demanded == "verify" else NO_POLICY
+            tls: TlsChoice = "required" if demanded == "verify" else demanded
+            return [HostPolicy(host, policy, tls=tls) for host in hosts]
+        found = {host: HostPolicy(host) for host in hosts}
+        if queue.dane and await self._is_signed(domain, "A" if implicit else "MX"):
+            for host in hosts:
+                found[host] = await self._by_dane(domain, host)
+        if queue.sts and not implicit:
+            await self._by_sts(domain, found)
+        return [found[host] for host in hosts]
+
+    async def _is_signed(self, name: str, kind: str) -> bool:
+        try:
+            return await self._resolver.authentic(name, kind)
+        except MailError:
+            return False
+
+    async def _by_dane(self, domain: str, host: str) -> HostPolicy:
+        """RFC 7672 §2.2: TLSA records count if the host's addresses are signed too."""
+        if not (await self._is_signed(host, "A") or await self._is_signed(host, "AAAA")):
+            return HostPolicy(host)
+        name = f"_{self._settings().port}._tcp.{host}"
+        try:
+            records = tuple(await self._resolver.tlsa(name))
+            if not records or not await self._resolver.authentic(name, "TLSA"):
+                return HostPolicy(host)
+        except MailError as error:
+            policy = TlsPolicy("dane", domain)
+            self._report(TlsResult(policy, host, "", "dnssec-invalid", error.cause))
+            return HostPolicy(host, policy, f"its TLSA records cannot be had: {error.cause or error.public}")
+        return HostPolicy(host, TlsPolicy("dane", domain, records=records, lines=tuple(map(str, records))), tls="required")
+
+    async def _by_sts(self, domain: str, found: dict[str, HostPolicy]) -> None:
+        sts, failure = await self._sts.policy(domain)
+        if sts is None:
+            if failure is not None:
+                self._report(TlsResult(TlsPolicy("sts", domain, enforced=False), "", "", failure))
+            return
+        policy = TlsPolicy("sts", domain, enforced=sts.mode == "enforce", lines=sts.lines, hosts=sts.hosts)
+        for host, before in found.items():
+            if before.policy.kind != "none":
+                continue
+            if sts.covers(host):
+                found[host] = HostPolicy(host, policy, tls="required" if policy.enforced else "")
+                continue
+            mismatch: TlsFailure = "certificate-host-mismatch"
+            self._report(TlsResult(policy, host, "", mismatch, "the policy does not name this MX host"))
+            if policy.enforced:
+                found[host] = HostPolicy(host, policy, "the MTA-STS policy of the domain does not name it")
+
+
+def _demanded(queue: QueueSettings, domain: str) -> Demand | None:
+    """What ``queue.tls_domains`` says of this domain, or of the nearest above it."""
+    table = dict(entry.split("=", 1) for entry in queue.tls_domains)
+    labels = domain.split(".")
+    for start in range(len(labels)):
+        if (found := table.get(".".join(labels[start:]))) is not None:
+            return cast(Demand, found)
+    return None

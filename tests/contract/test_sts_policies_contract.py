@@ -1,0 +1,45 @@
+"""What every store of MTA-STS policies promises (interfaces/sts_policies.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from posthouse.backends.memory.sts_policies import MemoryStsPolicies
+from posthouse.backends.sqlite.sts_policies import SqliteStsPolicies, open_outgoing_file
+from posthouse.formats.mta_sts import StsPolicy
+from posthouse.interfaces.sts_policies import KeptPolicy, StsPolicies
+
+ONE = KeptPolicy("1", StsPolicy("enforce", ("mx.far.test", "*.far.test"), 1000), 5000.0)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def policies(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StsPolicies]:
+    if request.param == "memory":
+        yield MemoryStsPolicies()
+        return
+    database = open_outgoing_file(tmp_path / "outgoing.db")
+    yield SqliteStsPolicies(database)
+    database.close()
+
+
+async def test_what_is_kept_comes_back(policies: StsPolicies) -> None:
+    assert await policies.kept("far.test") is None
+    await policies.keep("far.test", ONE)
+    assert await policies.kept("far.test") == ONE
+
+
+async def test_a_newer_one_takes_its_place(policies: StsPolicies) -> None:
+    newer = KeptPolicy("2", StsPolicy("none", (), 1), 9000.0)
+    await policies.keep("far.test", ONE)
+    await policies.keep("far.test", newer)
+    assert await policies.kept("far.test") == newer
+
+
+async def test_old_ones_are_dropped(policies: StsPolicies) -> None:
+    await policies.keep("far.test", ONE)
+    assert await policies.expire(5000.0) == 0
+    assert await policies.expire(5001.0) == 1
+    assert await policies.kept("far.test") is None

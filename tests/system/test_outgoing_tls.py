@@ -1,0 +1,192 @@
+"""TLS to other hosts on a running node: DANE with a signed zone and a validating resolver, MTA-STS with a real policy server,
+demands of the administrator. Row OUT-7.
+
+Each destination has a host at a loopback address of its own, with a good or a bad certificate.
+"""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.authority import Authority
+from support.knot import Knot, free_port
+from support.node import Node, running, until
+from support.scripted_host import ScriptedHost, in_background, server_context
+from support.sending import queue, submit
+from support.unbound import Unbound
+
+POLICY_HOST = "127.0.7.43"
+DOMAINS = {
+    "dane-good": "127.0.7.1",
+    "dane-anchor": "127.0.7.2",
+    "dane-bad": "127.0.7.3",
+    "dane-clear": "127.0.7.4",
+    "sts-good": "127.0.7.5",
+    "sts-bad": "127.0.7.6",
+    "sts-testing": "127.0.7.7",
+    "sts-elsewhere": "127.0.7.8",
+    "sts-gone": "127.0.7.9",
+    "asked": "127.0.7.10",
+    "plain": "127.0.7.11",
+}
+MODES = {"sts-testing": "testing"}
+
+
+@dataclass
+class Net:
+    node: Node
+    hosts: dict[str, ScriptedHost]
+
+
+def records(hosts: dict[str, str], tlsa: dict[str, str], port: int) -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, address in hosts.items():
+        found[(f"{name}.test", "MX")] = [f"10 mx.{name}.test"]
+        found[(f"mx.{name}.test", "A")] = [address]
+        if name in tlsa:
+            found[(f"_{port}._tcp.mx.{name}.test", "TLSA")] = [tlsa[name]]
+        if name.startswith("sts-"):
+            found[(f"_mta-sts.{name}.test", "TXT")] = ["v=STSv1; id=1"]
+            found[(f"mta-sts.{name}.test", "A")] = [POLICY_HOST]
+    return found
+
+
+class Policies(http.server.BaseHTTPRequestHandler):
+    """Gives the policy of the domain that is asked by name."""
+
+    def do_GET(self) -> None:
+        name = self.headers["Host"].removeprefix("mta-sts.").removesuffix(".test")
+        mx = "mx.other.test" if name == "sts-elsewhere" else f"mx.{name}.test"
+        found = name in DOMAINS and name != "sts-gone" and self.path == "/.well-known/mta-sts.txt"
+        body = f"version: STSv1\r\nmode: {MODES.get(name, 'enforce')}\r\nmx: {mx}\r\nmax_age: 86400\r\n".encode()
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        return None
+
+
+@contextmanager
+def policy_server(authority: Authority) -> Iterator[None]:
+    names = [f"mta-sts.{name}.test" for name in DOMAINS if name.startswith("sts-")]
+    server = http.server.ThreadingHTTPServer((POLICY_HOST, 443), Policies)
+    server.socket = authority.issue(*names).context(authority.folder).wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
+    folder: Path = tmp_path_factory.mktemp("outgoing-tls")
+    authority = Authority(folder / "authority")
+    port = free_port()
+    good = {name: authority.issue(f"mx.{name}.test") for name in DOMAINS}
+    tlsa = {
+        "dane-good": good["dane-good"].tlsa_ee,
+        "dane-anchor": authority.tlsa_ta,
+        "dane-bad": authority.issue("mx.dane-bad.test").tlsa_ee,
+        "dane-clear": good["dane-clear"].tlsa_ee,
+    }
+    hosts = {}
+    for name, address in DOMAINS.items():
+        context = server_context() if name in ("sts-bad", "sts-testing", "plain") else good[name].context(folder)
+        hosts[name] = ScriptedHost(address=address, port=port, context=None if name == "dane-clear" else context)
+    with (
+        Knot(folder / "knot", records(DOMAINS, tlsa, port), signed=True) as knot,
+        Unbound(folder / "unbound", knot) as unbound,
+        policy_server(authority),
+        in_background(*hosts.values()),
+        running(folder / "node", workers=1, extra=unbound.toml) as node,
+    ):
+        settings = {"port": str(port), "allow_loopback": "on", "first_retry_s": "600", "ca_file": str(authority.file)}
+        for key, value in settings.items():
+            node.run("setting", "set", f"queue.{key}", value)
+        yield Net(node, hosts)
+
+
+@pytest.fixture(autouse=True)
+def empty_queue(net: Net) -> Iterator[None]:
+    yield
+    if left := [str(row["queue_id"]) for row in queue(net.node)]:
+        net.node.run("queue", "delete", *left)
+
+
+def delivered(net: Net, name: str) -> bool:
+    """Sends one message to the domain; whether its host got it, over TLS."""
+    before = len(net.hosts[name].heard)
+    submit(net.node, f"to {name}", f"x@{name}.test")
+    until(lambda: len(net.hosts[name].heard) > before or waiting(net, name))
+    if len(net.hosts[name].heard) == before:
+        return False
+    assert net.hosts[name].heard[-1].tls
+    return True
+
+
+def waiting(net: Net, name: str) -> str:
+    """The last reply for a message that was tried and waits."""
+    for row in queue(net.node):
+        for recipient in net.node.json("queue", "show", str(row["queue_id"]))["recipients"]:
+            if recipient["recipient"].endswith(f"@{name}.test") and recipient["last_reply"]:
+                return str(recipient["last_reply"])
+    return ""
+
+
+@pytest.mark.spec_part("OUT-7")
+@pytest.mark.parametrize("name", ["dane-good", "dane-anchor", "sts-good", "plain", "sts-gone"])
+def test_a_host_that_proves_what_its_domain_publishes_gets_its_mail(net: Net, name: str) -> None:
+    assert delivered(net, name)
+
+
+@pytest.mark.spec_part("OUT-7")
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("dane-bad", "no TLSA record matches"),
+        ("dane-clear", "TLS is required and not offered"),
+        ("sts-bad", "TLS failed"),
+        ("sts-elsewhere", "policy of the domain does not name it"),
+    ],
+)
+def test_attack_a_host_that_does_not_prove_it_gets_nothing_and_the_mail_waits(net: Net, name: str, why: str) -> None:
+    assert not delivered(net, name)
+    assert why in waiting(net, name)
+
+
+@pytest.mark.spec_part("OUT-7")
+def test_a_policy_in_testing_holds_up_nothing(net: Net) -> None:
+    assert delivered(net, "sts-testing")
+
+
+@pytest.mark.spec_part("OUT-7")
+def test_the_administrator_may_demand_a_certificate_of_a_domain(net: Net) -> None:
+    net.node.run("setting", "set", "queue.tls_domains", "asked.test=verify", "plain.test=verify")
+    try:
+        assert delivered(net, "asked")
+        assert not delivered(net, "plain")
+    finally:
+        net.node.run("setting", "reset", "queue.tls_domains")
+
+
+@pytest.mark.spec_part("OUT-7")
+def test_policies_are_kept_over_a_restart(net: Net) -> None:
+    assert delivered(net, "sts-good")
+    net.node.stop()
+    net.node.start()
+    assert not delivered(net, "sts-bad")
+    assert delivered(net, "sts-good")
