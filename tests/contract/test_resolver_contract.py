@@ -16,6 +16,7 @@ from posthouse.base.errors import Temporary
 from posthouse.interfaces.resolver import Mx, Resolver
 from posthouse.model.tls_policy import Tlsa
 from support.knot import Knot
+from support.zone import Zone
 
 LONG = "v=DKIM1; p=" + "A" * 1900
 RECORDS = {
@@ -150,6 +151,20 @@ async def test_answers_are_kept_for_their_time_absence_too(tmp_path: Path) -> No
         ) == first
         with pytest.raises(Temporary):
             await resolver.addresses("a.faraway.test")
+
+
+async def test_other_name_servers_are_asked_and_what_the_old_ones_said_is_forgotten(knot: Knot) -> None:
+    with Zone() as other:
+        other.add("faraway.test", "MX", "10 moved.faraway.test.")
+        resolver = DnsResolver([knot.address])
+        assert len(await resolver.mx("faraway.test")) == 3
+        late = asyncio.create_task(resolver.mx("b.faraway.test"))
+        await asyncio.sleep(0)
+        resolver.use([other.address])
+        assert list(await resolver.mx("faraway.test")) == [Mx(10, "moved.faraway.test")]
+        await late
+        other.add("b.faraway.test", "MX", "10 moved.faraway.test.")
+        assert list(await resolver.mx("b.faraway.test")) == [Mx(10, "moved.faraway.test")], "the old answer came too late"
 
 
 async def test_one_question_asked_by_many_at_once_goes_out_once() -> None:

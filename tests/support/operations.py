@@ -9,7 +9,7 @@ from typing import Any
 from posthouse.admin import registry, rendering
 from posthouse.admin.context import Context
 from posthouse.admin.junkdesk import JunkDesk
-from posthouse.admin.nodecontrol import Certificate, NodeStatus, ProcessStatus
+from posthouse.admin.nodecontrol import Certificate, NodeStatus, ProcessStatus, Reloaded
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.memory.configuration import MemoryConfiguration
 from posthouse.backends.memory.directory import MemoryDirectory
@@ -49,8 +49,9 @@ class NotingNode:
         return NodeStatus("mx.example.test", "0.1.0", "running", 1_790_000_000.0, (("smtp", "127.0.0.1:25"),),
                           (ProcessStatus("worker 1", 4711, 1_790_000_000.0),))  # fmt: skip
 
-    async def reload(self) -> None:
+    async def reload(self) -> Reloaded:
         self.told.append("reload")
+        return Reloaded(("dns.nameservers: none -> 127.0.0.1:53",), ("listen.imap: none -> 127.0.0.1:143",))
 
     async def stop(self) -> None:
         self.told.append("stop")

@@ -41,6 +41,19 @@ class NodeDetail:
     queue: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class ReloadDetail:
+    """What has changed in node.toml, one line for each value: ``taken`` at once, or in need of a restart."""
+
+    taken: tuple[str, ...]
+    needs_restart: tuple[str, ...]
+
+    def told(self) -> str:
+        """In words."""
+        lines = [f"taken: {line}" for line in self.taken] + [f"needs a restart: {line}" for line in self.needs_restart]
+        return "\n".join(["settings and certificates are read anew", *lines])
+
+
 @operation("node status", role="reader", reads=True)
 async def status(context: Context) -> NodeDetail:
     """Shows whether the node runs and since when, its listeners and processes, and how full the queue is."""
@@ -63,9 +76,13 @@ async def version(context: Context) -> str:
 
 
 @operation("node reload", role="administrator")
-async def reload(context: Context) -> None:
-    """Takes new settings and certificates into use without dropping a connection."""
-    await context.node.reload()
+async def reload(context: Context) -> ReloadDetail:
+    """Takes new settings, certificates and what it can of node.toml into use without dropping a connection.
+
+    Of node.toml these are the name servers; the answer says what else in it has changed and needs a restart.
+    """
+    found = await context.node.reload()
+    return ReloadDetail(found.taken, found.waits)
 
 
 @operation("node stop", role="administrator")

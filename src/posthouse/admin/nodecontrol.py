@@ -44,13 +44,22 @@ class Certificate:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What became of ``node.toml``: what was ``taken``, and what in it ``waits`` for a restart, one line each."""
+
+    taken: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
+
+
 class NodeControl(Protocol):
     """Calls raise Temporary when the supervisor does not answer, Permanent when the node does not run."""
 
     async def status(self) -> NodeStatus: ...
 
-    async def reload(self) -> None:
-        """Reads node.toml, settings and certificates anew; no connection is dropped."""
+    async def reload(self) -> Reloaded:
+        """Reads node.toml, settings and certificates anew; no connection is dropped. Raises BadValue for a file that is wrong:
+        then only settings and certificates are taken."""
         ...
 
     async def stop(self) -> None:

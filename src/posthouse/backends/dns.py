@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 import dns.asyncresolver
@@ -65,6 +66,14 @@ class DnsResolver:
         self._kept: dict[tuple[str, str], tuple[float, dns.resolver.Answer | None]] = {}
         self._silences = 0
         self._silent_until = 0.0
+
+    def use(self, nameservers: Sequence[str]) -> None:
+        """Asks these from now on, and forgets what others said; questions under way are left to those they went to."""
+        self._nameservers = tuple(nameservers)
+        self._resolver = None
+        self._kept.clear()
+        self._running = {}
+        self._silences = 0
 
     async def mx(self, domain: str) -> Sequence[Mx]:
         records = [cast(MX, record) for record in await self._ask(domain, "MX")]
@@ -123,22 +132,25 @@ class DnsResolver:
                 raise Temporary("Too many DNS questions at once", enhanced="4.4.3", cause="resolver overloaded")
             task = asyncio.create_task(self._resolve(name, kind))
             self._running[key] = task
-            task.add_done_callback(lambda _: self._running.pop(key, None))
+            task.add_done_callback(partial(self._answered, key))
         return await asyncio.shield(task)
 
+    def _answered(self, key: tuple[str, str], task: asyncio.Task[dns.resolver.Answer | None]) -> None:
+        if self._running.get(key) is task:
+            del self._running[key]
+
     async def _resolve(self, name: str, kind: str) -> dns.resolver.Answer | None:
+        engine = self._engine()
         try:
-            answer = await self._engine().resolve(name, kind, raise_on_no_answer=False, lifetime=self._budget_s, search=False)
+            answer = await engine.resolve(name, kind, raise_on_no_answer=False, lifetime=self._budget_s, search=False)
         except _NO_SUCH_NAME as error:
-            self._silences = 0
-            self._keep(name, kind, None, _absent_until(error))
+            self._keep(engine, (name, kind), None, _absent_until(error))
             return None
         except (dns.exception.DNSException, OSError) as error:
             if isinstance(error, (dns.exception.Timeout, OSError)):
                 self._note_silence()
             raise Temporary("DNS lookup failed", enhanced="4.4.3", cause=f"{name} {kind}: {error}") from error
-        self._silences = 0
-        self._keep(name, kind, answer, answer.expiration)
+        self._keep(engine, (name, kind), answer, answer.expiration)
         return answer
 
     def _note_silence(self) -> None:
@@ -155,11 +167,15 @@ class DnsResolver:
             raise Temporary("DNS lookup failed", enhanced="4.4.3", cause="no name server has answered for some seconds")
         self._silent_until = now + self._budget_s + SILENCE_S
 
-    def _keep(self, name: str, kind: str, answer: dns.resolver.Answer | None, until: float) -> None:
-        """Keeps an answer until then; when there are too many, the oldest tenth goes."""
+    def _keep(self, engine: object, question: tuple[str, str], answer: dns.resolver.Answer | None, until: float) -> None:
+        """Keeps an answer until then, if those that gave it are still asked; when there are too many, the oldest tenth goes."""
+        if engine is not self._resolver:
+            return
+        self._silences = 0
         if len(self._kept) >= CACHE_ENTRIES:
             for key in list(itertools.islice(self._kept, CACHE_ENTRIES // 10)):
                 del self._kept[key]
+        name, kind = question
         self._kept[(name.lower(), kind)] = (min(until, time.time() + MAX_KEPT_S), answer)
 
     def _engine(self) -> dns.asyncresolver.Resolver:

@@ -40,9 +40,9 @@ def _serve(config_path: Path) -> int:
     plan = supervisor.Plan(
         config=config,
         sockets=opened,
-        steward=partial(steward.run, config),
-        indexer=partial(indexer.run, config),
-        worker=partial(worker.run, config, opened),
+        steward=steward.run,
+        indexer=indexer.run,
+        worker=partial(worker.run, opened),
         held=(held,),
     )
     return supervisor.Supervisor(plan).run()

@@ -20,6 +20,7 @@ from posthouse.interfaces.bus import Payload
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.hub import Hub
 from posthouse.roles.processes import Child, spawn
+from posthouse.roles.rereading import reread
 from posthouse.roles.sockets import bound
 
 STEWARD = "steward"
@@ -32,8 +33,8 @@ TRIES_BEFORE_READY = 3
 
 _log = log.get("supervisor")
 
-Run = Callable[[str, socket.socket], None]
-"""What a child does: its name and its end of the bus."""
+Run = Callable[[NodeConfig, str, socket.socket], None]
+"""What a child does: the node's file as it is in use, its name and its end of the bus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Supervisor:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._config = plan.config
         self._listeners = [(service, bound(sock)) for service, sock in plan.sockets.items()]
         self._selector = selectors.EpollSelector()
         self._hub = Hub(self._selector, self._heard)
@@ -114,7 +116,8 @@ class Supervisor:
         close += self._plan.held
         if name in (STEWARD, INDEXER):
             close += self._plan.sockets.values()
-        pid, sock = spawn(name, lambda end: run(name, end), close)
+        config = self._config
+        pid, sock = spawn(name, lambda end: run(config, name, end), close)
         child = Child(name, pid, time.time(), time.monotonic(), restarts=self._restarts.get(name, 0))
         self._children[name] = child
         self._hub.attach(name, sock)
@@ -166,7 +169,7 @@ class Supervisor:
         elif topic == "node":
             self._hub.broadcast("node-status", {**self.status(), "id": payload.get("id", "")})
         elif topic == "node-reload":
-            self._reload()
+            self._reload(payload.get("id", ""))
         elif topic == "node-stop" and not self._draining:
             self._drain()
 
@@ -199,9 +202,13 @@ class Supervisor:
 
     # Reload and end
 
-    def _reload(self) -> None:
+    def _reload(self, question: object = "") -> None:
         _log.info("reload")
-        self._hub.broadcast("reload", {})
+        found = reread(self._config)
+        self._config = found.config
+        self._hub.broadcast("reload", {"nameservers": found.config.nameservers})
+        told = {"id": question, "taken": found.taken, "waits": found.waiting, "trouble": found.trouble}
+        self._hub.broadcast("node-reloaded", told)
 
     def _drain(self) -> None:
         if self._draining:

@@ -25,7 +25,7 @@ from posthouse.servers.sweeper import Sweeper
 _log = log.get("worker")
 
 
-def run(config: NodeConfig, sockets: Mapping[str, socket.socket], name: str, end: socket.socket) -> None:
+def run(sockets: Mapping[str, socket.socket], config: NodeConfig, name: str, end: socket.socket) -> None:
     """The whole life of a worker; returns when it has drained."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_live(config, sockets, name, end))

@@ -215,7 +215,8 @@ async def test_node_operations() -> None:
     status = await run(context, "node status")
     assert status["state"] == "running"
     assert status["listeners"] == [{"service": "smtp", "address": "127.0.0.1:25"}]
-    await run(context, "node reload")
+    reloaded = {"taken": ["dns.nameservers: none -> 127.0.0.1:53"], "needs_restart": ["listen.imap: none -> 127.0.0.1:143"]}
+    assert await run(context, "node reload") == reloaded
     await run(context, "node stop")
     assert isinstance(context.node, NotingNode)
     assert context.node.told == ["reload", "stop"]

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from posthouse.admin.context import Context
-from posthouse.backends.dns import DnsResolver
 from posthouse.backends.sqlite.configuration import SqliteConfiguration
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
@@ -22,6 +21,7 @@ from posthouse.queue.runner import QueueRunner
 from posthouse.roles.bootstrap.delivering import ways_out
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing import notifier, sender_rewriting
+from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.bootstrap.writers import open_writers
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
@@ -77,7 +77,7 @@ async def _start_queue(config: NodeConfig, context: Context, live: Live, stack: 
 
     rewriting = await sender_rewriting(Files.under(config.data), context.directory, live, context.clock)
     onward = Onward(RecipientResolver(context.directory, live.settings, rewriting), context.routes)
-    resolver = DnsResolver(config.nameservers)
+    resolver = open_resolver(config, context.bus)
     targets, courier = ways_out(Files.under(config.data), resolver, queue, own_names, context.clock, stack)
     tools = Tools(
         spool=context.spool,

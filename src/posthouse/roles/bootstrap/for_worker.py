@@ -36,6 +36,7 @@ from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.receipts import Receipts
 from posthouse.roles.bootstrap.outgoing import mail_sink, node_secret, notifier, sender_rewriting
+from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
@@ -71,7 +72,8 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     gate = GateClient(files.gate)
     stack.push_async_callback(gate.close)
     traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
-    parts = await _parts(config, live, gate, traces, BusCounters(bus, SystemClock(), name), stack)
+    outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus)
+    parts = await _parts(config, live, gate, traces, outside, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
     services = Services(
@@ -99,9 +101,15 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
 
 
 async def _parts(
-    config: NodeConfig, live: Live, gate: GateClient, traces: RemoteTraceLog, counters: BusCounters, stack: AsyncExitStack
+    config: NodeConfig,
+    live: Live,
+    gate: GateClient,
+    traces: RemoteTraceLog,
+    outside: tuple[BusCounters, DnsResolver],
+    stack: AsyncExitStack,
 ) -> Parts:
     """What the stages of a worker's path need."""
+    counters, resolver = outside
     files, clock = Files.under(config.data), SystemClock()
     ids, directory = Ids(clock), stack.enter_context(closing(SqliteDirectory(files.directory)))
     routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
@@ -118,7 +126,7 @@ async def _parts(
         counters=counters,
         recipients=recipients,
         routes=routes,
-        resolver=DnsResolver(config.nameservers),
+        resolver=resolver,
         sink=sink,
         receipts=Receipts(notices, sink, traces),
         clock=clock,
