@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from support.clients import ImapWire, ProxiedSmtp, SmtpWire, Wire, proxy_v1, proxy_v2, trusting_tls
-from support.node import PASSWORD, Node, running, until
+from support.node import PASSWORD, SERVICES, Node, running, until
 from support.zone import Zone
 
 JANE = "jane@example.test"
 STRANGER = "stranger@elsewhere.test"
 FAR = "192.0.2.50"
 LISTED = "198.51.100.7"
+ALL = (*SERVICES, "managesieve", "http", "https", "admin", "admins")
 PLAIN = base64.b64encode(f"\0{JANE}\0{PASSWORD}".encode()).decode()
 Header = Callable[[str], bytes]
 SETTINGS = """
@@ -48,7 +49,7 @@ def zone() -> Iterator[Zone]:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory, zone: Zone) -> Iterator[Node]:
-    with running(tmp_path_factory.mktemp("balanced"), extra=zone.toml) as started:
+    with running(tmp_path_factory.mktemp("balanced"), services=ALL, extra=zone.toml) as started:
         started.run("setting", "import", stdin=SETTINGS)
         until(lambda: all(knows_the_balancer(started) for _ in range(6)))
         yield started
@@ -88,10 +89,20 @@ def test_the_true_address_stands_in_the_message_and_in_its_trace(node: Node, hea
 
 @pytest.mark.spec_part("DEP-6")
 @pytest.mark.parametrize("header", [proxy_v1, proxy_v2])
-@pytest.mark.parametrize("service", ["smtp", "lmtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"])
+@pytest.mark.parametrize("service", ALL)
 def test_every_service_takes_the_header_before_all_else_also_before_tls(node: Node, service: str, header: Header) -> None:
-    with Wire(node.ports[service], first=header(FAR), tls=service in ("submissions", "imaps", "pop3s")) as wire:
-        assert wire.line().startswith((b"220 ", b"* OK ", b"+OK "))
+    tls = service in ("submissions", "imaps", "pop3s", "https", "admins")
+    with Wire(node.ports[service], first=header(FAR), tls=tls) as wire:
+        if service.startswith("http"):
+            wire.send("GET /health/live HTTP/1.1\r\nHost: mx\r\n")
+        assert wire.line().startswith((b"220 ", b"* OK ", b"+OK ", b'"IMPLEMENTATION"', b"HTTP/1.1 200"))
+
+
+@pytest.mark.spec_part("DEP-6")
+@pytest.mark.parametrize("service", ALL)
+def test_no_service_answers_a_balancer_without_a_header(node: Node, service: str) -> None:
+    with Wire(node.ports[service], first=b"GET /health/live HTTP/1.1\r\nHost: mx\r\n\r\n") as wire:
+        assert wire.ends()
 
 
 @pytest.mark.spec_part("DEP-6")

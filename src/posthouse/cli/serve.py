@@ -35,7 +35,8 @@ def _serve(config_path: Path) -> int:
     from posthouse.roles import indexer, processes, steward, supervisor, worker
 
     if config.listen.keys() & {"http", "https"}:
-        import posthouse.servers.health  # noqa: F401
+        import posthouse.servers.health
+        import posthouse.servers.http  # noqa: F401
     processes.prepare()
     plan = supervisor.Plan(
         config=config,

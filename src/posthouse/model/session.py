@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Service = Literal[
-    "smtp", "lmtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve", "admin", "admins"
+    "smtp", "lmtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve", "http", "https", "admin",
+    "admins",
 ]  # fmt: skip
 
 

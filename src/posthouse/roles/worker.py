@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import uvloop
 
 from posthouse.base import log
+from posthouse.base.clock import Clock
 from posthouse.interfaces.bus import Payload
 from posthouse.model.session import Service
 from posthouse.roles import bootstrap
@@ -18,7 +19,7 @@ from posthouse.roles.bootstrap import open_bus
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.processes import EXIT_FAILED
 from posthouse.roles.serving import SERVERS, gate
-from posthouse.servers.listener import Listener
+from posthouse.servers.listener import Listener, Server
 from posthouse.servers.metrics_share import MetricsShare
 from posthouse.servers.sweeper import Sweeper
 
@@ -45,25 +46,27 @@ async def _live(config: NodeConfig, sockets: Mapping[str, socket.socket], name: 
     sweeper = Sweeper()
     listeners = []
     for service, sock in sockets.items():
+        named = cast(Service, service)
         if service in SERVERS:
-            named = cast(Service, service)
-            listener = Listener(named, SERVERS[service](parts.services, named), gate(parts.services), sweeper)
-            await listener.start(sock)
-            listeners.append(listener)
-    web = None
-    if "http" in sockets or "https" in sockets:
-        from posthouse.servers.health import Web  # only nodes that serve HTTP pay for it
-
-        web = Web(share, ready=lambda: not drain.done(), context=parts.contexts.front())
-        await web.start(sockets.get("http"), sockets.get("https"))
+            server = SERVERS[service](parts.services, named)
+        else:
+            server = _web(share, parts.services.clock, ready=lambda: not drain.done())
+        listener = Listener(named, server, gate(parts.services), sweeper)
+        await listener.start(sock)
+        listeners.append(listener)
     bus.publish("node-ready", {"process": name})
     seconds = await drain
     _log.info("drain", open=sum(one.open for one in listeners))
     await _drain(listeners, seconds)
-    if web is not None:
-        await web.stop()
     await parts.close()
     bus.close()
+
+
+def _web(share: MetricsShare, clock: Clock, ready: Callable[[], bool]) -> Server:
+    from posthouse.servers.health import application  # only nodes that serve HTTP pay for it
+    from posthouse.servers.http import HttpServer
+
+    return HttpServer(application(share, ready), clock)
 
 
 async def _drain(listeners: list[Listener], seconds: float) -> None:

@@ -27,7 +27,8 @@ from posthouse.servers.sweeper import Sweeper
 BACKLOG = 1024
 PROXY_TIMEOUT_S = 10.0
 ADMIN_MAX_CONNECTIONS = 100
-TLS_FROM_START = frozenset({"submissions", "imaps", "pop3s", "admins"})
+HTTP_MAX_CONNECTIONS = 1000
+TLS_FROM_START = frozenset({"submissions", "imaps", "pop3s", "https", "admins"})
 COUNTED_BY_ADDRESS = frozenset({"smtp", "submission", "submissions"})
 
 _log = log.get("listener")
@@ -35,7 +36,14 @@ _SMTP_BUSY = b"421 4.3.2 Too many connections, try again later\r\n"
 _IMAP_BUSY = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
 _POP_BUSY = b"-ERR [SYS/TEMP] Too many connections, try again later\r\n"
 _SIEVE_BUSY = b'BYE (TRYLATER) "Too many connections, try again later"\r\n'
-_BUSY = {"imap": _IMAP_BUSY, "pop3": _POP_BUSY, "managesieve": _SIEVE_BUSY, "admin": b"* BYE Too many connections\r\n"}
+_HTTP_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_BUSY = {
+    "imap": _IMAP_BUSY,
+    "pop3": _POP_BUSY,
+    "managesieve": _SIEVE_BUSY,
+    "http": _HTTP_BUSY,
+    "admin": b"* BYE Too many connections\r\n",
+}
 
 
 class Server(Protocol):
@@ -201,6 +209,8 @@ def max_connections(service: Service, settings: Settings) -> int:
         return settings.sieve.max_connections
     if service in ("admin", "admins"):
         return ADMIN_MAX_CONNECTIONS
+    if service in ("http", "https"):
+        return HTTP_MAX_CONNECTIONS
     return settings.smtp.max_connections
 
 

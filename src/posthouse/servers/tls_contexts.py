@@ -55,23 +55,6 @@ class TlsContexts:
         default.sni_callback = _chooser(by_name)
         self._current = default
 
-    def front(self) -> ssl.SSLContext:
-        """A context for listeners that take one for good (HTTP): each handshake moves on to what is current then."""
-        if self._current is None:
-            raise ValueError("no certificates loaded")
-
-        def move(tls_object: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-            current = self._current
-            if current is not None:
-                tls_object.context = current
-                chosen = current.sni_callback
-                if chosen is not None:
-                    chosen(tls_object, name or "", current)
-
-        context = _bare_context("1.2")
-        context.sni_callback = move
-        return context
-
 
 def make_context(files: CertificateFiles, minimum: str) -> ssl.SSLContext:
     """Raises OSError if the files are missing or do not fit together."""

@@ -41,7 +41,6 @@ from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
 from posthouse.servers.services import Services
-from posthouse.servers.tls_contexts import TlsContexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,6 @@ class Worker:
     """``close`` lets go of everything, last in first out."""
 
     services: Services
-    contexts: TlsContexts
     stack: AsyncExitStack
 
     async def close(self) -> None:
@@ -97,7 +95,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         scripts_writer=parts.scripts_writer,
         allowances=parts.allowances,
     )
-    return Worker(services, live.contexts, stack)
+    return Worker(services, stack)
 
 
 async def _parts(
