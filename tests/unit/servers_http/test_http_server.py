@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -48,11 +49,42 @@ def app() -> App:
     return App()
 
 
-async def served(
-    serve: Serve, app: App, service: Service = "http", settings: Settings | None = None
-) -> tuple[Serving, HttpServer]:
-    web = HttpServer(app, SystemClock())
-    return await serve(web.handle, service, settings), web
+class Site:
+    """The application on a listener, and connections to it."""
+
+    def __init__(self, serving: Serving, web: HttpServer) -> None:
+        self.web = web
+        self.listener = serving.listener
+        self._serving = serving
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await self._serving.connect()
+        self._writers.append(writer)
+        return reader, writer
+
+    async def close(self) -> None:
+        for writer in self._writers:
+            writer.close()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+Open = Callable[..., Awaitable[Site]]
+
+
+@pytest.fixture
+async def site(serve: Serve, app: App) -> AsyncIterator[Open]:
+    """Opens sites; their connections are closed when the test ends."""
+    opened: list[Site] = []
+
+    async def start(service: Service = "http", settings: Settings | None = None) -> Site:
+        web = HttpServer(app, SystemClock())
+        opened.append(Site(await serve(web.handle, service, settings), web))
+        return opened[-1]
+
+    yield start
+    for each in opened:
+        await each.close()
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
@@ -69,9 +101,9 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], byt
     return int(head[0].split()[1]), fields, body
 
 
-async def test_requests_follow_one_another_also_pipelined_over_one_connection(serve: Serve, app: App) -> None:
-    serving, _ = await served(serve, app)
-    reader, writer = await serving.connect()
+async def test_requests_follow_one_another_also_pipelined_over_one_connection(site: Open, app: App) -> None:
+    here = await site()
+    reader, writer = await here.connect()
     writer.write(GET)
     status, fields, body = await answer(reader)
     assert status == 200
@@ -81,32 +113,28 @@ async def test_requests_follow_one_another_also_pipelined_over_one_connection(se
     writer.write(b"POST / HTTP/1.1\r\nHost: mx\r\nContent-Length: 300000\r\n\r\n" + b"y" * 300_000 + GET + GET)
     assert (await answer(reader))[2].endswith(b"'http', 300000)")
     assert (await answer(reader))[0] == (await answer(reader))[0] == 200
-    writer.close()
 
 
 @pytest.mark.spec_part("DEP-6")
 @pytest.mark.parametrize("service", ["http", "https"])
-async def test_the_application_is_told_the_true_client_behind_a_balancer(serve: Serve, app: App, service: Service) -> None:
-    serving, _ = await served(serve, app, service, BALANCED)
-    reader, writer = await serving.connect()
+async def test_the_application_is_told_the_true_client_behind_a_balancer(serve: Serve, site: Open, service: Service) -> None:
+    here = await site(service, BALANCED)
+    reader, writer = await here.connect()
     writer.write(HEADER)
     if service == "https":
         await writer.start_tls(serve.client_context(), server_hostname="mx.example.test")
     writer.write(GET)
     _, _, body = await answer(reader)
     assert body == repr((("192.0.2.7", 1111), ("198.51.100.1", 80), service, 0)).encode()
-    writer.close()
-    reader, writer = await serving.connect()
+    reader, writer = await here.connect()
     writer.write(GET)
     assert await reader.read() == b"", "a balancer must say who the client is"
 
 
-async def test_a_head_that_comes_too_slowly_ends_the_connection(
-    serve: Serve, app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_head_that_comes_too_slowly_ends_the_connection(site: Open, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEAD_S", 0.3)
-    serving, _ = await served(serve, app)
-    reader, writer = await serving.connect()
+    here = await site()
+    reader, writer = await here.connect()
     loop = asyncio.get_running_loop()
     began_s = loop.time()
     ended = asyncio.ensure_future(reader.read())
@@ -118,35 +146,33 @@ async def test_a_head_that_comes_too_slowly_ends_the_connection(
 
 
 async def test_a_body_that_stops_coming_ends_the_connection_and_a_slow_application_does_not(
-    serve: Serve, app: App, monkeypatch: pytest.MonkeyPatch
+    site: Open, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "BODY_SILENCE_S", 0.1)
-    serving, _ = await served(serve, app)
-    reader, writer = await serving.connect()
+    here = await site()
+    reader, writer = await here.connect()
     writer.write(b"POST / HTTP/1.1\r\nHost: mx\r\nContent-Length: 10\r\n\r\n123")
     async with asyncio.timeout(5):
         assert await reader.read() == b""
-    reader, writer = await serving.connect()
+    reader, writer = await here.connect()
     writer.write(GET.replace(b"/who", b"/slow"))
     waiting = asyncio.ensure_future(answer(reader))
     done, _ = await asyncio.wait([waiting], timeout=0.5)
     assert not done
     app.go.set()
     assert (await waiting)[0] == 200
-    writer.close()
 
 
-async def test_an_endless_head_is_refused(serve: Serve, app: App) -> None:
-    serving, _ = await served(serve, app)
-    reader, writer = await serving.connect()
+async def test_an_endless_head_is_refused(site: Open, app: App) -> None:
+    here = await site()
+    reader, writer = await here.connect()
     writer.write(b"GET / HTTP/1.1\r\n" + b"X-Filler: " + b"z" * 400_000)
     assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
-    writer.close()
 
 
-async def test_what_a_client_does_not_take_is_not_made(serve: Serve, app: App) -> None:
-    serving, _ = await served(serve, app)
-    reader, writer = await asyncio.open_connection("127.0.0.1", serving.port, limit=1 << 16)
+async def test_what_a_client_does_not_take_is_not_made(site: Open, app: App) -> None:
+    here = await site()
+    reader, writer = await here.connect()
     writer.write(GET.replace(b"/who", b"/large"))
     await reader.readexactly(1000)
     held = -1
@@ -160,27 +186,25 @@ async def test_what_a_client_does_not_take_is_not_made(serve: Serve, app: App) -
         if app.sent_bytes >= 50_000_000 and b"'http', 0)" in chunk:
             break
     assert status > 49_000_000
-    writer.close()
 
 
-async def test_a_drain_ends_idle_connections_and_lets_answers_finish(serve: Serve, app: App) -> None:
-    serving, web = await served(serve, app)
-    (idle, _), (reader, writer) = await serving.connect(), await serving.connect()
+async def test_a_drain_ends_idle_connections_and_lets_answers_finish(site: Open, app: App) -> None:
+    here = await site()
+    (idle, _), (reader, writer) = await here.connect(), await here.connect()
     writer.write(GET.replace(b"/who", b"/slow"))
     async with asyncio.timeout(5):
-        while len(web._state.tasks) < 1 or serving.listener.open < 2:
+        while len(here.web._state.tasks) < 1 or here.listener.open < 2:
             await asyncio.sleep(0.01)
-        web.drain()
+        here.web.drain()
         assert await idle.read() == b""
         app.go.set()
         assert (await answer(reader))[0] == 200
         assert await reader.read() == b""
 
 
-async def test_what_is_no_request_is_told_so(serve: Serve, app: App) -> None:
-    serving, _ = await served(serve, app)
-    reader, writer = await serving.connect()
+async def test_what_is_no_request_is_told_so(site: Open, app: App) -> None:
+    here = await site()
+    reader, writer = await here.connect()
     writer.write(b"EHLO mail.example.test\r\n\r\n")
     assert (await answer(reader))[0] == 400
     assert await reader.read() == b""
-    writer.close()
