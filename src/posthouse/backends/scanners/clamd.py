@@ -1,0 +1,157 @@
+"""ClamAV's clamd over TCP or a Unix socket: the message and each decoded part in one session (INSTREAM within IDSESSION).
+
+A failure of any kind is Temporary: what follows from it (defer or pass, marked) is for the stage's settings. An object larger
+than clamd's StreamMaxLength is reported as such; when that is the whole message, parts that stand in it as they are go as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from posthouse.backends.scanners.findings import Findings
+from posthouse.base.errors import Temporary
+from posthouse.model.scan import WHOLE, EngineFacts, ScannedMail, ScannedPart, ScanReport
+from posthouse.model.virus_engine import VirusEngine
+from posthouse.protocols import clamd
+
+AT_ONCE = 8
+"""Sessions of one process; clamd's MaxThreads is 10 by default, and its queue is short."""
+_PIECE_BYTES = 256 << 10
+_READ_BYTES = 4_096
+PUBLIC = "Virus scanner not available, try again later"
+
+
+class ClamdScanner:
+    """``timeout_s`` is asked for each scan, waiting for a turn included."""
+
+    def __init__(self, engine: VirusEngine, timeout_s: Callable[[], float]) -> None:
+        self._engine = engine
+        self._timeout_s = timeout_s
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    @property
+    def name(self) -> str:
+        return self._engine.name
+
+    async def scan(self, mail: ScannedMail) -> ScanReport:
+        """As ``Scanner.scan``."""
+        findings = Findings()
+        async with self._answering():
+            await self._objects(findings, [(WHOLE, lambda: mail.content), *_objects(mail.parts, plain=False)])
+            if WHOLE in findings.unscanned:
+                await self._objects(findings, _objects(mail.parts, plain=True))
+                findings.seen_in_parts()
+        return findings.report()
+
+    async def about(self) -> EngineFacts:
+        """As ``Scanner.about``."""
+        async with self._answering():
+            reader, writer = await self._connect()
+            try:
+                writer.write(clamd.VERSION)
+                text = await reader.readuntil(b"\0")
+            finally:
+                writer.close()
+        return EngineFacts(*clamd.versions(text[:-1].decode("utf-8", "replace")))
+
+    async def close(self) -> None:
+        """There is nothing kept open."""
+
+    @asynccontextmanager
+    async def _answering(self) -> AsyncIterator[None]:
+        """A turn and a time limit; whatever goes wrong in it is Temporary."""
+        timeout_s = self._timeout_s()
+        try:
+            async with asyncio.timeout(timeout_s), self._turns:
+                yield
+        except TimeoutError:
+            raise self._trouble(f"no answer within {timeout_s:g} s") from None
+        except (OSError, EOFError, asyncio.LimitOverrunError, clamd.Garbled) as error:
+            raise self._trouble(str(error) or type(error).__name__) from error
+
+    def _trouble(self, why: str) -> Temporary:
+        return Temporary(PUBLIC, cause=f"{self.name} at {self._engine.place}: {why}")
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if not self._engine.host:
+            return await asyncio.open_unix_connection(self._engine.path)
+        return await asyncio.open_connection(self._engine.host, self._engine.port)
+
+    async def _objects(self, findings: Findings, objects: Sequence[tuple[str, Callable[[], bytes]]]) -> None:
+        """All of them, in as many sessions as it takes: one that is too large ends its session."""
+        left = list(objects)
+        while left:
+            left = await self._session(findings, left)
+
+    async def _session(
+        self, findings: Findings, objects: Sequence[tuple[str, Callable[[], bytes]]]
+    ) -> Sequence[tuple[str, Callable[[], bytes]]]:
+        """Gives the objects that were not answered because the session ended early."""
+        reader, writer = await self._connect()
+        answers = asyncio.create_task(self._answers(reader, len(objects)))
+        try:
+            with suppress(ConnectionError):  # the reader knows why
+                writer.write(clamd.BEGIN_SESSION)
+                for number, (_, read) in enumerate(objects, 1):
+                    if answers.done():
+                        break
+                    await self._send(writer, read(), lambda: answers.done(), last=number == len(objects))
+            replies = await answers
+        finally:
+            answers.cancel()
+            writer.close()
+        return self._take(findings, objects, replies)
+
+    async def _send(self, writer: asyncio.StreamWriter, octets: bytes, ended: Callable[[], bool], *, last: bool) -> None:
+        writer.write(clamd.INSTREAM)
+        view = memoryview(octets)
+        for start in range(0, len(octets), _PIECE_BYTES):
+            chunk = view[start : start + _PIECE_BYTES]
+            writer.write(len(chunk).to_bytes(4, "big"))
+            writer.write(chunk)
+            await writer.drain()
+            if ended():
+                return
+        writer.write(clamd.END_OF_STREAM + (clamd.END_SESSION if last else b""))
+        await writer.drain()
+
+    async def _answers(self, reader: asyncio.StreamReader, wanted: int) -> dict[int, clamd.Reply]:
+        """Until all are there, or one says that the session is over."""
+        replies: dict[int, clamd.Reply] = {}
+        cutting = clamd.Replies()
+        while len(replies) < wanted:
+            octets = await reader.read(_READ_BYTES)
+            if not octets:
+                raise EOFError("closed the connection")
+            for reply in cutting.feed(octets):
+                if reply.kind in ("error", "other"):
+                    raise clamd.Garbled(reply.text[:200])
+                replies[reply.number] = reply
+                if reply.kind == "too large":
+                    return replies
+        return replies
+
+    def _take(
+        self,
+        findings: Findings,
+        objects: Sequence[tuple[str, Callable[[], bytes]]],
+        replies: dict[int, clamd.Reply],
+    ) -> Sequence[tuple[str, Callable[[], bytes]]]:
+        left = []
+        for number, (section, read) in enumerate(objects, 1):
+            reply = replies.get(number)
+            if reply is None:
+                left.append((section, read))
+            elif reply.kind == "found":
+                findings.found(section, reply.text)
+            elif reply.kind == "too large":
+                findings.unscanned[section] = "too large"
+        if len(left) == len(objects):
+            raise clamd.Garbled("answers to none of the questions")
+        return left
+
+
+def _objects(parts: Sequence[ScannedPart], *, plain: bool) -> list[tuple[str, Callable[[], bytes]]]:
+    return [(part.section, part.read) for part in parts if part.plain == plain]
