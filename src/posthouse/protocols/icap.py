@@ -107,7 +107,7 @@ def respmod_head(
 
 def chunk(octets: bytes | memoryview) -> bytes:
     """One chunk; of nothing it is nothing, for an empty chunk would be the last."""
-    return b"%x\r\n%b\r\n" % (len(octets), octets) if len(octets) else b""
+    return b"".join((b"%x\r\n" % len(octets), octets, b"\r\n")) if len(octets) else b""
 
 
 State = Literal["head", "encapsulated", "size", "data", "data end", "trailer", "done"]

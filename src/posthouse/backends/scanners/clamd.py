@@ -81,7 +81,7 @@ class ClamdScanner:
 
     async def _objects(self, findings: Findings, objects: Sequence[tuple[str, Callable[[], bytes]]]) -> None:
         """All of them, in as many sessions as it takes: one that is too large ends its session."""
-        left = list(objects)
+        left = objects
         while left:
             left = await self._session(findings, left)
 
