@@ -50,7 +50,8 @@ class House:
         self.allowances = AllowanceBook(self.limits, lambda: self.settings).of
         self.store = MemoryMailStore(clock=self.clock, allowances=self.allowances)
         self.spool = MemorySpool(clock=self.clock)
-        self.sink = MemorySink(self.store, self.spool, allowances=self.allowances)
+        self.sink = MemorySink(self.store, self.spool, allowances=self.allowances, clock=self.clock)
+        self.quarantine = self.sink.quarantine
         self.traces = MemoryTraceLog()
         self.counters = MemoryCounters(self.clock)
         self.resolver = MemoryResolver()
@@ -74,6 +75,7 @@ class House:
             routes=self.routes,
             resolver=self.resolver,
             sink=self.sink,
+            quarantine=self.quarantine,
             receipts=self.receipts,
             store=self.store,
             directory=self.directory,

@@ -42,6 +42,10 @@ GROUP BY account_id ORDER BY account_id
 _DANGLING = {
     "messages without a body": "SELECT count(*) FROM message WHERE body_id NOT IN (SELECT body_id FROM body)",
     "queued messages without a body": "SELECT count(*) FROM queued WHERE body_id NOT IN (SELECT body_id FROM body)",
+    "held messages without a body": "SELECT count(*) FROM held WHERE body_id NOT IN (SELECT body_id FROM body)",
+    "held messages of another size than their body": (
+        "SELECT count(*) FROM held h JOIN body b USING (body_id) WHERE h.size_bytes <> b.size_bytes"
+    ),
     "recipients of no message": "SELECT count(*) FROM queued_recipient WHERE queue_id NOT IN (SELECT queue_id FROM queued)",
     "queued messages to nobody": "SELECT count(*) FROM queued WHERE queue_id NOT IN (SELECT queue_id FROM queued_recipient)",
     "bodies without octets": "SELECT count(*) FROM body WHERE NOT in_file AND body_id NOT IN (SELECT body_id FROM content)",

@@ -8,10 +8,10 @@ from posthouse.model.plan import Acceptance
 
 
 class Sink(Protocol):
-    """Commits acceptances: local mailboxes and the queue together, one unit."""
+    """Commits acceptances: local mailboxes, the queue and quarantines together, one unit."""
 
-    async def commit(self, acceptance: Acceptance) -> None:
-        """Returns when everything in it is durable (one fsync shared with others). One message to many local accounts is
-        stored once (STO-7). A recipient account that vanished meanwhile makes the unit fail whole.
-        Raises Temporary (NoSpace when the disk is full); then nothing of it is kept."""
+    async def commit(self, *acceptances: Acceptance) -> None:
+        """Returns when everything in all of them is durable (one fsync shared with others). One message to many local accounts
+        is stored once (STO-7). A recipient account that vanished meanwhile makes the unit fail whole.
+        Raises Temporary (NoSpace when the disk is full); then nothing of any of them is kept."""
         ...

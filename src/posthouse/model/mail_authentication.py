@@ -88,6 +88,13 @@ class AuthReport:
     dmarc: DmarcResult | None = None
     forwarded_by: str = ""
 
+    @property
+    def dkim_result(self) -> Result | Literal[""]:
+        """``pass`` if one signature holds, else what the first one gave; "" if there is none."""
+        if any(entry.result == "pass" for entry in self.dkim):
+            return "pass"
+        return self.dkim[0].result if self.dkim else ""
+
     def signed_by(self) -> frozenset[str]:
         """The domains of valid DKIM signatures."""
         return frozenset(entry.domain for entry in self.dkim if entry.result == "pass")

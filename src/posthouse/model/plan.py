@@ -70,9 +70,26 @@ Destination = ToMailbox | ToQueue | ToQuarantine | ToNowhere
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """How a message came, for what is held and goes on later. ``trusted``: the client is one of ours. ``spf``, ``dkim`` and
+    ``dmarc`` are RFC 8601's words, "" where it was not looked at; ``score`` None: nothing has scored it."""
+
+    service: str = ""
+    client_address: str = ""
+    client_host: str = ""
+    helo: str = ""
+    account: str = ""
+    trusted: bool = False
+    spf: str = ""
+    dkim: str = ""
+    dmarc: str = ""
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Acceptance:
     """A whole message with all its destinations. ``content`` has the trace headers in front (Return-Path not included:
-    the store adds none; see docs/adr) and lines end in CRLF. ``summary`` is of ``content``.
+    the store adds none; see docs/adr) and lines end in CRLF. ``summary`` is of ``content``. ``origin`` is for what is held.
     """
 
     trace_id: str
@@ -81,3 +98,4 @@ class Acceptance:
     content: bytes
     summary: Summary
     destinations: tuple[Destination, ...]
+    origin: Origin = Origin()

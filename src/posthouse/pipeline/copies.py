@@ -17,7 +17,7 @@ from posthouse.content import filetypes
 from posthouse.content.sieve import MessageView, apply
 from posthouse.content.sieve.actions import Change
 from posthouse.formats.mime import summarise
-from posthouse.model.plan import Destination, ToMailbox, ToNowhere, ToQuarantine
+from posthouse.model.plan import Destination, ToMailbox, ToNowhere, ToQuarantine, ToQueue
 from posthouse.model.summary import Summary
 from posthouse.model.verdict import QuarantineKind, Reason
 
@@ -80,8 +80,15 @@ class Copy:
         going = self.destination
         if isinstance(going, (ToQuarantine, ToNowhere)):
             return
-        where = (kind, name or kind, reason.stage, reason.rule, reason.detail, release_at)
+        where = (kind, name or _usual_name(kind, going), reason.stage, reason.rule, reason.detail, release_at)
         self.destination, self.is_open = ToQuarantine(going.recipient, *where, onward=going), False
+
+
+def _usual_name(kind: QuarantineKind, going: ToMailbox | ToQueue) -> str:
+    """A quarantine's name where there is one for all, or one for each person."""
+    if kind != "junk":
+        return kind
+    return (going.account if isinstance(going, ToMailbox) and going.account else str(going.recipient.address)).lower()
 
 
 class Forms:

@@ -1,8 +1,7 @@
 """Stage ``dispose``: the last. Carries out the plan in one durable unit; only then is the message acknowledged.
 
-If the sink cannot commit, nothing was kept and the sender is told to try again: mail is never lost between two chairs. Where
-filters made several forms of a message, or messages that follow it, there is a unit for each: a failure in between makes
-duplicates, never a loss. What is held back is in the same units as what goes on.
+If the sink cannot commit, nothing was kept and the sender is told to try again: mail is never lost between two chairs. All
+forms that filters made of the message, the messages that follow it, and what is held back, are in that one unit.
 """
 
 from __future__ import annotations
@@ -10,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from posthouse.base.errors import MailError
+from posthouse.interfaces.quarantine import Quarantine
 from posthouse.interfaces.scripts import ScriptsWriter
 from posthouse.interfaces.sink import Sink
+from posthouse.model.plan import Acceptance
 from posthouse.model.verdict import Continue, Reason, Verdict
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.stage import Stage
@@ -23,8 +24,9 @@ class Dispose(Stage):
     name = "dispose"
     carries_out = True
 
-    def __init__(self, sink: Sink, receipts: Receipts, memories: ScriptsWriter) -> None:
+    def __init__(self, sink: Sink, quarantine: Quarantine, receipts: Receipts, memories: ScriptsWriter) -> None:
         self._sink = sink
+        self._quarantine = quarantine
         self._receipts = receipts
         self._memories = memories
 
@@ -33,20 +35,28 @@ class Dispose(Stage):
         if transaction.refusals and (notice := await self._receipts.refused(transaction)) is not None:
             transaction.afterwards.append(notice)
         acceptances = transaction.units()
-        for acceptance in acceptances:
-            await self._sink.commit(acceptance)
+        if not await self._commit(transaction.held_id, (*acceptances, *transaction.afterwards)):
+            return [Continue(Reason(self.name, "gone", "it has left the quarantine meanwhile; nothing was delivered"))]
         count = sum(len(acceptance.destinations) for acceptance in acceptances)
         done: list[Verdict] = [
             Continue(Reason(self.name, "committed", f"on disk for {count} recipient{'s' if count != 1 else ''}"))
         ]
         for follower in transaction.afterwards:
-            done.append(await self._receipts.follow(self.name, follower, transaction.trace_id))
+            done.append(self._receipts.follow(self.name, follower, transaction.trace_id))
         if transaction.memories:
             done += await self._remember(transaction)
         for acceptance in acceptances:
             receipt = await self._receipts.send(self.name, acceptance)
             done += [receipt] if receipt is not None else []
         return done
+
+    async def _commit(self, held_id: int, acceptances: Sequence[Acceptance]) -> bool:
+        """False if the message was held, and is not any more. Raises Temporary; then nothing was kept."""
+        if held_id:
+            return await self._quarantine.release(held_id, acceptances)
+        if acceptances:
+            await self._sink.commit(*acceptances)
+        return True
 
     async def _remember(self, transaction: Transaction) -> list[Verdict]:
         """What is not remembered is answered twice at worst: no reason to refuse a message that is kept by now."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from posthouse.content.sieve import Facts, MessageView
-from posthouse.content.sieve.facts import Verdict
 from posthouse.content.sieve.lookups import Sources
 from posthouse.model.address import Address
 from posthouse.model.mail_authentication import AuthReport
@@ -71,7 +70,7 @@ class FactBook:
             score=_score(transaction, points + (copy.points if copy is not None else 0.0)),
             virus=transaction.virus,
             spf=auth.spf.result if auth.spf else "",
-            dkim=_dkim(auth),
+            dkim=auth.dkim_result,
             dmarc=auth.dmarc.result if auth.dmarc else "",
             delimiter=self.settings().route.plus_addressing,
             environment={"host": self.node_name, "domain": self.node_name.partition(".")[2]},
@@ -95,10 +94,3 @@ class FactBook:
 def _score(transaction: Transaction, points: float) -> float | None:
     """None while nothing has scored the message (RFC 5235's "not tested")."""
     return transaction.score if not points else (transaction.score or 0.0) + points
-
-
-def _dkim(auth: AuthReport) -> Verdict:
-    """``pass`` if one signature holds, else what the first one gave."""
-    if any(each.result == "pass" for each in auth.dkim):
-        return "pass"
-    return auth.dkim[0].result if auth.dkim else ""

@@ -21,6 +21,7 @@ from posthouse.interfaces.counters import Counters
 from posthouse.interfaces.directory import Directory
 from posthouse.interfaces.limits import Allowances, unlimited
 from posthouse.interfaces.mailstore import MailStore
+from posthouse.interfaces.quarantine import Quarantine
 from posthouse.interfaces.resolver import Resolver
 from posthouse.interfaces.routes import Routes
 from posthouse.interfaces.scripts import Scripts, ScriptsWriter
@@ -54,6 +55,7 @@ class Parts:
     routes: Routes
     resolver: Resolver
     sink: Sink
+    quarantine: Quarantine
     receipts: Receipts
     clock: Clock
     node_name: str
@@ -83,7 +85,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         DomainFilters(parts.settings, filters),
         UserFilters(parts.settings, filters),
         Sign(parts.settings, parts.signing_keys, parts.clock, parts.node_name),
-        Dispose(parts.sink, parts.receipts, parts.scripts_writer),
+        Dispose(parts.sink, parts.quarantine, parts.receipts, parts.scripts_writer),
     )
 
 

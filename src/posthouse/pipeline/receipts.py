@@ -43,9 +43,8 @@ class Receipts:
         about = Acceptance(transaction.trace_id, transaction.started_at, transaction.sender, form.content, form.summary, ())
         return await self._notices.refused(about, told)
 
-    async def follow(self, stage: str, acceptance: Acceptance, about: str) -> Verdict:
-        """Keeps a message that filters send because of message ``about``. Raises Temporary: then it was not kept."""
-        await self._sink.commit(acceptance)
+    def follow(self, stage: str, acceptance: Acceptance, about: str) -> Verdict:
+        """Records a message that filters send because of message ``about``, and that is durable with it."""
         self._traces.record(record_of(acceptance, f"sent because of {about}"))
         to = ", ".join(str(each.recipient) for each in acceptance.destinations)
         return Continue(Reason(stage, "follow-up", f"a message to {to}, id {acceptance.trace_id}"))

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.mail_authentication import AuthReport, SpfResult
-from posthouse.model.plan import Acceptance, Destination, ToNowhere, ToQuarantine, ToQueue
+from posthouse.model.plan import Acceptance, Destination, Origin, ToNowhere, ToQuarantine, ToQueue
 from posthouse.model.script import Memory
 from posthouse.model.session import Session
 from posthouse.model.summary import Summary
@@ -59,7 +59,8 @@ class Transaction:
     ``held`` says that a stage holds the message: only what carries out the plan is asked then. ``deliver_now`` is a system
     filter's word that no check is to look at it. ``refusals`` are recipients whose copy was refused, with the reply's text;
     ``afterwards`` messages that follow this one (answers, notices); ``memories`` what scripts want remembered of it, by
-    account (0: the site).
+    account (0: the site). ``held_id`` is the held message that this is, which leaves its quarantine as this becomes durable; 0:
+    it comes from outside.
     """
 
     trace_id: str
@@ -80,6 +81,7 @@ class Transaction:
     auth: AuthReport | None = None
     spf: asyncio.Task[tuple[SpfResult, SpfResult | None]] | None = None
     held: bool = False
+    held_id: int = 0
     deliver_now: bool = False
     refusals: list[tuple[Recipient, Reply]] = field(default_factory=list)
     afterwards: list[Acceptance] = field(default_factory=list)
@@ -144,10 +146,28 @@ class Transaction:
         """What is to be made durable: a unit for each form, the main one last."""
         by_form = merged(self.copies)
         return [
-            Acceptance(self.trace_id, self.started_at, self.sender, form.content, form.summary, tuple(by_form[form]))
+            Acceptance(
+                self.trace_id, self.started_at, self.sender, form.content, form.summary, tuple(by_form[form]), self.origin()
+            )
             for form in self.forms
             if form in by_form
         ]
+
+    def origin(self) -> Origin:
+        """How the message came."""
+        session, auth = self.session, self.auth or AuthReport()
+        return Origin(
+            service=session.service,
+            client_address=session.client_address,
+            client_host=session.host,
+            helo=session.helo,
+            account=session.account,
+            trusted=session.service != "smtp" or bool(session.account or session.relay) or session.is_loopback,
+            spf=auth.spf.result if auth.spf else "",
+            dkim=auth.dkim_result,
+            dmarc=auth.dmarc.result if auth.dmarc else "",
+            score=self.score,
+        )
 
     @property
     def outcome(self) -> str:

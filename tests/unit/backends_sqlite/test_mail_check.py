@@ -14,7 +14,7 @@ from posthouse.backends.sqlite.mail_schema import MIGRATIONS
 from posthouse.backends.sqlite.writer import MailWriterThread
 from posthouse.base.errors import Permanent, Temporary
 from posthouse.model.mailbox import NewMessage
-from support.mail_backends import acceptance, letter, mail_backends, to_mailbox, to_queue
+from support.mail_backends import acceptance, letter, mail_backends, to_mailbox, to_quarantine, to_queue
 
 LARGE = letter("large") + random.Random(1).randbytes(200_000)
 
@@ -25,6 +25,7 @@ async def path(tmp_path: Path) -> Path:
         for number in range(5):
             content = letter(f"m{number}")
             await backends.sink.commit(acceptance(content, to_mailbox(1), to_queue(), trace_id=f"T{number}"))
+        await backends.sink.commit(acceptance(letter("held"), to_quarantine(to_mailbox(1)), to_quarantine(to_mailbox(2))))
         box = await backends.store.mailbox(1, "INBOX")
         assert box
         await backends.store.append(
@@ -56,6 +57,9 @@ def test_a_sound_store_has_no_findings(path: Path) -> None:
         ("DELETE FROM content WHERE body_id = 2", "body 2: its content is missing"),
         ("INSERT INTO content VALUES (77, 0, x'00')", "body 77: a content without a body"),
         ("DELETE FROM message WHERE uid = 6", "nothing names it"),
+        ("DELETE FROM held", "nothing names it"),
+        ("DELETE FROM body WHERE body_id = 6", "quarantine: message 2 has no body 6"),
+        ("UPDATE held SET size_bytes = 5 WHERE held_id = 1", "quarantine: message 1 differs in size"),
         ("UPDATE content SET octets = zeroblob(length(octets)) WHERE body_id = 3", "body 3: its content was damaged"),
     ],
 )

@@ -13,9 +13,10 @@ from posthouse.backends.sqlite.sink import SqliteSink
 from posthouse.formats.damaged import HEADER
 from posthouse.model.plan import Destination
 from support.cared_store import Cared, cared_store
-from support.mail_backends import acceptance, letter, to_mailbox, to_queue
+from support.mail_backends import acceptance, letter, to_mailbox, to_quarantine, to_queue
 from support.stored_mail import mail
 
+HELD = letter("held")
 LARGE = letter("large") + random.Random(1).randbytes(200_000)
 
 
@@ -32,6 +33,7 @@ async def cared(tmp_path: Path) -> AsyncIterator[Cared]:
             ]
             await sink.commit(acceptance(letter(f"m{number}", 300 + number), *where, trace_id=f"T{number}"))
         await made.append(LARGE)
+        await sink.commit(acceptance(HELD, to_quarantine(to_mailbox(1)), to_quarantine(to_mailbox(2))))
         await made.store.store_flags(made.inbox, [4, 6], "add", ["\\Flagged", "work"])
         await made.store.expunge(made.inbox, [1], unmarked=True)
         yield made
@@ -62,6 +64,8 @@ WHOLE = [letter(f"m{number}", 300 + number) for number in range(1, 5)] + [LARGE]
         ("UPDATE body SET in_file = 1 WHERE body_id = 2", "found in the database"),
         ("UPDATE body SET in_file = 0 WHERE in_file", "found in a file"),
         ("DELETE FROM body WHERE body_id = 3", "made anew from its content"),
+        ("UPDATE held SET size_bytes = 5 WHERE held_id = 1", "quarantine: message 1: its size put right"),
+        ("DELETE FROM body WHERE digest = (SELECT digest FROM held JOIN body USING (body_id))", "made anew from its content"),
         ("INSERT INTO acl VALUES (999, 'ann@example.com', 'lr')", "1 rights on mailboxes that are not there"),
         ("INSERT INTO seen VALUES (1, 2, 77, 1, 1)", "1 marks of readers"),
     ],
@@ -132,6 +136,35 @@ async def test_a_message_in_the_queue_that_is_damaged_is_held_never_sent(cared: 
     await cared.spool.delete("T1")
     await cared.upkeep_done()
     assert await cared.care.scrub() == [] and cared.problems() == ()
+
+
+async def test_a_held_message_that_is_damaged_is_taken_out_and_kept_as_a_file(cared: Cared) -> None:
+    cared.damage("UPDATE content SET octets = zeroblob(length(octets)) WHERE body_id = (SELECT body_id FROM held LIMIT 1)")
+    await cared.care.scrub()
+    done = await cared.care.repair()
+    assert sum("quarantine: message" in line for line in done) == 2
+    assert list((cared.path.parent / "damaged").iterdir())
+    await cared.upkeep_done()
+    assert (cared.problems(), cared.rows("SELECT * FROM held")) == ((), [])
+
+
+async def test_what_is_held_keeps_its_content_until_it_goes(cared: Cared) -> None:
+    bodies = cared.rows("SELECT count(*) FROM body")
+    gate = cared.care._gate
+    for held_id, left in ((1, 0), (2, 1)):
+        await gate.call("held_delete", [held_id])
+        await cared.upkeep_done()
+        assert cared.rows("SELECT count(*) FROM body") == [(int(str(bodies[0][0])) - left,)]
+    assert cared.problems() == ()
+
+
+async def test_the_junk_of_a_deleted_account_goes_with_it(cared: Cared) -> None:
+    sink = SqliteSink(cared.care._gate, cared.path, packer=cared.store.packer)
+    await sink.commit(acceptance(HELD, to_quarantine(to_mailbox(1), "virus")))
+    await cared.store.delete_account(1)
+    await cared.upkeep_done()
+    assert cared.rows("SELECT account_id, kind FROM held ORDER BY held_id") == [(2, "junk"), (1, "virus")]
+    assert cared.problems() == ()
 
 
 async def test_messages_of_no_mailbox_are_kept_as_files(cared: Cared) -> None:

@@ -243,7 +243,7 @@ async def test_vacation_answers_once_and_is_remembered_after_acceptance() -> Non
 async def test_what_was_not_accepted_is_not_answered_later_as_if_it_were(monkeypatch: pytest.MonkeyPatch) -> None:
     house, _, _ = await house_of(jane='require "vacation"; vacation "I am away.";')
 
-    async def full(_acceptance: Acceptance) -> None:
+    async def full(*_acceptances: Acceptance) -> None:
         raise NoSpace
 
     with monkeypatch.context() as patched:
@@ -378,20 +378,24 @@ async def test_a_submitted_message_meets_the_system_filters_as_outgoing() -> Non
     assert (places(acceptance), read(acceptance.content)["X-Out"]) == (["x@other.test by mx"], "yes")
 
 
-async def test_a_later_unit_that_fails_makes_the_sender_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    house, jane, omar = await house_of(jane='require "editheader"; addheader "X-Seen" "yes";')
+async def test_all_forms_and_what_follows_are_one_unit_so_that_a_failure_makes_no_duplicates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = 'require ["editheader", "vacation"]; addheader "X-Seen" "yes"; vacation "Away.";'
+    house, jane, omar = await house_of(jane=script)
     commit, seen = house.sink.commit, []
 
-    async def second_fails(acceptance: Acceptance) -> None:
-        seen.append(acceptance)
-        if len(seen) == 2:
+    async def first_fails(*acceptances: Acceptance) -> None:
+        seen.append(acceptances)
+        if len(seen) == 1:
             raise NoSpace
-        await commit(acceptance)
+        await commit(*acceptances)
 
-    monkeypatch.setattr(house.sink, "commit", second_fails)
+    monkeypatch.setattr(house.sink, "commit", first_fails)
     assert (await sent(house, JANE, OMAR)).code == 452
     assert (await sent(house, JANE, OMAR)).code == 250
-    assert [len(await box(house, each)) for each in (jane, omar)] == [2, 1]
+    assert [len(acceptances) for acceptances in seen] == [3, 3]
+    assert [len(await box(house, each)) for each in (jane, omar)] == [1, 1]
 
 
 async def test_copies_into_one_mailbox_are_one() -> None:

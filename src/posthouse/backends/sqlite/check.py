@@ -14,7 +14,7 @@ from pathlib import Path
 
 import apsw
 
-from posthouse.backends.sqlite import seen_rows, usage_schema
+from posthouse.backends.sqlite import held_schema, seen_rows, usage_schema
 from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.coding import Decoder
 from posthouse.backends.sqlite.content_check import COLUMNS, DAMAGED, damage
@@ -89,7 +89,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     (
         "body {}: nothing names it, and nothing will sweep it",
         "SELECT body_id FROM body WHERE body_id NOT IN (SELECT body_id FROM message UNION ALL SELECT body_id FROM queued"
-        " UNION ALL SELECT body_id FROM loose_body)",
+        " UNION ALL SELECT body_id FROM held UNION ALL SELECT body_id FROM loose_body)",
     ),
 )
 
@@ -137,7 +137,7 @@ def _integrity(connection: apsw.Connection) -> Iterator[str]:
 
 
 def _rules(connection: apsw.Connection) -> Iterator[str]:
-    for text, sql in (*_RULES, *usage_schema.RULES, *seen_rows.RULES):
+    for text, sql in (*_RULES, *held_schema.RULES, *usage_schema.RULES, *seen_rows.RULES):
         for row in connection.execute(f"{sql} LIMIT {MAX_PER_RULE}"):
             yield text.format(*row)
 

@@ -5,16 +5,12 @@ The writing thread never unpacks senders and recipients; it stores the octets, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from posthouse.base.errors import Temporary
-from posthouse.base.ids import Ids
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
-from posthouse.model.plan import Acceptance, ToMailbox, ToQuarantine, ToQueue
 from posthouse.model.summary import Summary
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -61,30 +57,3 @@ def unpack_recipient(packed: bytes) -> Recipient:
     """The recipient that ``pack_recipient`` packed."""
     local, domain, notify, orcpt = _decode(packed)
     return Recipient(Address(local, domain), frozenset(notify), orcpt)
-
-
-def accept_arguments(
-    acceptance: Acceptance, packed: list[Any], ids: Ids, lifetime_s: float, allowed: Mapping[int, Any] | None = None
-) -> list[Any]:
-    """The arguments of the unit ``accept``, with ``packed``, the parcel of the content; ``allowed`` by account (``model.limits.
-    packed``), None where quotas are not looked at."""
-    mailboxes: list[Any] = []
-    recipients: list[Any] = []
-    for destination in acceptance.destinations:
-        if isinstance(destination, ToQuarantine):
-            raise Temporary("The message cannot be kept", cause="there is no quarantine yet")
-        if isinstance(destination, ToMailbox):
-            granted = allowed.get(destination.account_id) if allowed else None
-            mailboxes.append((destination.account_id, destination.mailbox, destination.flags, granted))
-        elif isinstance(destination, ToQueue):
-            recipients.append((pack_recipient(destination.recipient), destination.next_hop, destination.original))
-    return [
-        acceptance.trace_id,
-        ids.new() if recipients else "",
-        acceptance.received_at,
-        pack_sender(acceptance.sender) if recipients else b"",
-        packed,
-        mailboxes,
-        recipients,
-        acceptance.received_at + lifetime_s,
-    ]

@@ -44,7 +44,11 @@ _QUEUED = (
     "SELECT queue_id FROM queued WHERE body_id NOT IN (SELECT body_id FROM body) OR queue_id NOT IN"
     " (SELECT queue_id FROM queued_recipient WHERE state IN ('waiting', 'held'))"
 )
-_NO_BODY = "SELECT DISTINCT body_id FROM message WHERE body_id NOT IN (SELECT body_id FROM body)"
+_HELD = "SELECT held_id FROM held AS h LEFT JOIN body AS b USING (body_id) WHERE h.size_bytes IS NOT b.size_bytes"
+_NO_BODY = (
+    "SELECT body_id FROM message WHERE body_id NOT IN (SELECT body_id FROM body)"
+    " UNION SELECT body_id FROM held WHERE body_id NOT IN (SELECT body_id FROM body)"
+)
 _NO_MESSAGE = "SELECT body_id FROM content WHERE body_id NOT IN (SELECT body_id FROM body)"
 _NO_CONTENT = (
     "SELECT body_id FROM damaged_body UNION SELECT b.body_id FROM body AS b LEFT JOIN content AS c USING (body_id)"
@@ -53,7 +57,7 @@ _NO_CONTENT = (
 )
 _LOOSE = (
     "SELECT body_id FROM body WHERE body_id NOT IN (SELECT body_id FROM message UNION ALL SELECT body_id FROM queued"
-    " UNION ALL SELECT body_id FROM loose_body)"
+    " UNION ALL SELECT body_id FROM held UNION ALL SELECT body_id FROM loose_body)"
 )
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -91,6 +95,7 @@ class Repair:
             done += await self._content(body_id)
         done += await self._gate.call("repair_rows", [])
         done += await self._gate.call("repair_queued", await self._ids(_QUEUED))
+        done += await self._gate.call("repair_held", await self._ids(_HELD))
         for uid_validity in await self._ids(_TWINS):
             done += await self._gate.call("repair_uid_validity", [uid_validity])
         for mailbox_id in await self._ids(_MAILBOXES):

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from posthouse.backends.sqlite.accepting import accept_arguments
 from posthouse.backends.sqlite.local_gate import Gate
 from posthouse.backends.sqlite.packing import Packer
-from posthouse.backends.sqlite.parcels import accept_arguments
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
 from posthouse.interfaces.limits import Allowances, unlimited
@@ -41,14 +41,16 @@ class SqliteSink:
         self._ids = ids or Ids(SystemClock())
         self._allowances = allowances
 
-    async def commit(self, acceptance: Acceptance) -> None:
-        allowed = await self._allowed(acceptance)
+    async def commit(self, *acceptances: Acceptance) -> None:
+        allowed = [await self._allowed(acceptance) for acceptance in acceptances]
 
         def arguments(parcels: list[list[Any]]) -> list[Any]:
-            return accept_arguments(acceptance, parcels[0], self._ids, self._lifetime_s(), allowed)
+            every = zip(acceptances, parcels, allowed, strict=True)
+            units = [accept_arguments(each, packed, self._ids, self._lifetime_s(), may) for each, packed, may in every]
+            return units[0] if len(units) == 1 else units
 
-        contents = [(acceptance.content, acceptance.summary)]
-        await self._packer.call(self._gate, "accept", contents, arguments)
+        contents = [(acceptance.content, acceptance.summary) for acceptance in acceptances]
+        await self._packer.call(self._gate, "accept" if len(acceptances) == 1 else "accept_all", contents, arguments)
 
     async def _allowed(self, acceptance: Acceptance) -> dict[int, Any] | None:
         """By account. Notices of the node itself come in whatever the quota: nobody could be told that they did not."""

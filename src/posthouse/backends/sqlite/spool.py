@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from posthouse.backends.sqlite.accepting import accept_arguments
 from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.local_gate import Gate
 from posthouse.backends.sqlite.packing import Packer
-from posthouse.backends.sqlite.parcels import accept_arguments, unpack_recipient, unpack_sender
+from posthouse.backends.sqlite.parcels import unpack_recipient, unpack_sender
 from posthouse.backends.sqlite.reader import MailReading
 from posthouse.backends.sqlite.sink import LIFETIME_S
 from posthouse.backends.sqlite.work import blob_folder

@@ -8,6 +8,7 @@ from posthouse.backends.sqlite import (
     units_acl,
     units_annotation,
     units_care,
+    units_held,
     units_mailbox,
     units_message,
     units_queue,
@@ -23,6 +24,7 @@ from posthouse.backends.sqlite.work import Unit
 
 UNITS: dict[str, Unit] = {
     "accept": units_accept.accept,
+    "accept_all": units_accept.accept_all,
     "provision": units_mailbox.provision,
     "create": units_mailbox.create,
     "delete": units_mailbox.delete,
@@ -51,6 +53,10 @@ UNITS: dict[str, Unit] = {
     "queue_record": units_queue.record,
     "queue_state": units_queue.set_state,
     "queue_delete": units_queue.delete,
+    "held_release": units_held.release,
+    "held_delete": units_held.delete,
+    "held_postpone": units_held.postpone,
+    "repair_held": units_held.repair_held,
     "bury_files": upkeep.bury_files,
     "shrink": upkeep.shrink,
     "note_values": units_care.note_values,

@@ -1,14 +1,16 @@
-"""The unit that makes an accepted message durable: mailboxes and queue together (``interfaces.sink``).
+"""The unit that makes an accepted message durable: mailboxes, queue and quarantines together (``interfaces.sink``).
 
 The hottest of all units: one statement finds and counts up the mailbox. Arguments:
 ``[trace_id, spare_id, received_at, sender, parcel, [[account_id, mailbox, flag names, allowed], ...],
-[[recipient, next_hop, original], ...], expires_at]``, with sender and recipients packed as ``parcels.py`` does.
+[[recipient, next_hop, original], ...], expires_at, [values for ``held``, ...]]``, with sender and recipients packed as
+``parcels.py`` does and the last as ``held_rows.py`` does.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from posthouse.backends.sqlite.held_rows import INSERT as INSERT_HELD
 from posthouse.backends.sqlite.mailbox_rows import make_tree
 from posthouse.backends.sqlite.quota import grow
 from posthouse.backends.sqlite.trees import trees_of
@@ -36,13 +38,13 @@ _WITH_OTHERS = Way(delivery=True, forced=True)
 def accept(work: Work, arguments: list[Any]) -> None:
     """Raises Temporary when an account is gone, or a large content's file, and OVERQUOTA's errors when the only recipient's
     mailbox is full; then nothing of the message is kept."""
-    trace_id, spare_id, received_at, sender, parcel, mailboxes, recipients, expires_at = arguments
-    if not mailboxes and not recipients:
+    trace_id, spare_id, received_at, sender, parcel, mailboxes, recipients, expires_at, held = arguments
+    if not mailboxes and not recipients and not held:
         return
     body_id = keep_body(work, parcel)
     # Of several recipients none is refused here: RCPT has looked already (``pipeline.quota``), so that a mailbox is over by
     # this one message at most.
-    way = _ALONE if len(mailboxes) == 1 and not recipients else _WITH_OTHERS
+    way = _ALONE if len(mailboxes) == 1 and not recipients and not held else _WITH_OTHERS
     for account_id, name, flags, allowed in mailboxes:
         growth = Growth(parcel[1], 1)
         grow(work, account_id, allowed, growth, way)
@@ -59,6 +61,14 @@ def accept(work: Work, arguments: list[Any]) -> None:
             ((queue_id, recipient, next_hop, original, received_at) for recipient, next_hop, original in recipients),
         )
         work.queue_grew = True
+    if held:
+        work.executemany(INSERT_HELD, ((*values, trace_id, body_id, parcel[1], received_at, work.now) for values in held))
+
+
+def accept_all(work: Work, arguments: list[Any]) -> None:
+    """``[arguments of accept, ...]``: all of them or none."""
+    for each in arguments:
+        accept(work, each)
 
 
 def _deliver(

@@ -130,6 +130,8 @@ def delete_account(work: Work, arguments: list[Any]) -> None:
     work.execute("DELETE FROM subscription WHERE account_id = ?", (account_id,))
     for table in ("url_key", "annotation", "account_usage", "trim_due"):
         work.execute(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))
+    junk = "DELETE FROM held WHERE account_id = ? AND kind = 'junk' RETURNING body_id"
+    work.loosen(body_id for (body_id,) in work.all(junk, (account_id,)))
     forget_reader(work, account_id)
     work.execute("INSERT OR IGNORE INTO gone_account VALUES (?)", (account_id,))
 

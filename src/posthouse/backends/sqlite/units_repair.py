@@ -162,10 +162,13 @@ def repair_replace(work: Work, arguments: list[Any]) -> list[Any]:
                 ("the content of the message was damaged on disk", queue_id),
             )
             lines.append(f"queue: message {queue_id} held, {why}; it cannot be sent: delete it, and tell its sender")
+    for (held_id,) in work.all("DELETE FROM held WHERE body_id = ? RETURNING held_id", (body_id,)):
+        lines.append(f"quarantine: message {held_id} taken out, {why}")
     rows = work.all(
         "SELECT mailbox_id, uid FROM message WHERE body_id = ? ORDER BY mailbox_id LIMIT ?", (body_id, MAX_MESSAGES)
     )
     if not rows:
+        work.loosen([body_id])
         return [False, lines]
     new_id = keep_body(work, parcel)
     for mailbox_id in dict.fromkeys(row[0] for row in rows):

@@ -21,7 +21,10 @@ _FILES = 20
 FREE_PAGES = 4096
 FREE_PART = 4
 SHRINK_PAGES = 32
-_USED = "SELECT 1 WHERE EXISTS (SELECT 1 FROM message WHERE body_id = ?1) OR EXISTS (SELECT 1 FROM queued WHERE body_id = ?1)"
+_USED = (
+    "SELECT 1 WHERE EXISTS (SELECT 1 FROM message WHERE body_id = ?1) OR EXISTS (SELECT 1 FROM queued WHERE body_id = ?1)"
+    " OR EXISTS (SELECT 1 FROM held WHERE body_id = ?1)"
+)
 
 
 def step(work: Work) -> None:

@@ -35,7 +35,7 @@ from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.receipts import Receipts
-from posthouse.roles.bootstrap.outgoing import mail_sink, node_secret, notifier, sender_rewriting
+from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, node_secret, notifier, sender_rewriting
 from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
@@ -126,6 +126,7 @@ async def _parts(
         routes=routes,
         resolver=resolver,
         sink=sink,
+        quarantine=stack.enter_context(closing(held_mail(gate, files, live, ids, store.packer))),
         receipts=Receipts(notices, sink, traces),
         clock=clock,
         node_name=config.name,

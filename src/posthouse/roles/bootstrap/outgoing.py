@@ -7,6 +7,7 @@ from contextlib import closing
 from posthouse.backends.sqlite.directory import SqliteDirectory
 from posthouse.backends.sqlite.local_gate import Gate
 from posthouse.backends.sqlite.packing import Packer
+from posthouse.backends.sqlite.quarantine import SqliteQuarantine
 from posthouse.backends.sqlite.sink import SqliteSink
 from posthouse.base.clock import Clock
 from posthouse.base.ids import Ids
@@ -25,6 +26,11 @@ def mail_sink(gate: Gate, files: Files, live: Live, ids: Ids, may: Allowances, p
         return live.settings().queue.lifetime_s
 
     return SqliteSink(gate, files.mail, lifetime_s=lifetime_s, ids=ids, allowances=may, packer=packer)
+
+
+def held_mail(gate: Gate, files: Files, live: Live, ids: Ids, packer: Packer) -> SqliteQuarantine:
+    """The quarantines of this node."""
+    return SqliteQuarantine(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids, packer=packer)
 
 
 def notifier(config: NodeConfig, clock: Clock, live: Live, onward: Onward) -> Notices:
