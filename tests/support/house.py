@@ -1,4 +1,7 @@
-"""A whole mail path in memory: the real stages and driver over the in-memory backends, with a clock driven by hand."""
+"""A whole mail path in memory: the real stages and driver over the in-memory backends, with a clock driven by hand.
+
+Senders' domains are not checked (INB-4) unless a test sets ``smtp.sender_check``.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,12 @@ from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.receipts import Receipts
 from posthouse.queue.notices import Notices
 
+STRANGER = {
+    ("elsewhere.test", "MX"): ["10 client.elsewhere.test"],
+    ("client.elsewhere.test", "A"): ["192.0.2.9"],
+    ("192.0.2.9", "PTR"): ["client.elsewhere.test"],
+}
+"""What DNS says of the usual stranger."""
 MESSAGE = b"From: lena@elsewhere.test\r\nTo: jane@example.test\r\nSubject: Hello\r\n\r\nHi.\r\n"
 
 
@@ -40,7 +49,7 @@ class House:
     """`add_user` and `say` first; then `deliver` walks one message along the path and gives the reply."""
 
     clock: ManualClock = field(default_factory=ManualClock)
-    settings: Settings = field(default_factory=Settings)
+    settings: Settings = field(default_factory=lambda: Settings().with_value("smtp.sender_check", False))
     delays: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -55,6 +64,7 @@ class House:
         self.traces = MemoryTraceLog()
         self.counters = MemoryCounters(self.clock)
         self.resolver = MemoryResolver()
+        self.resolver.records = {key: tuple(values) for key, values in STRANGER.items()}
         self.routes = MemoryRoutes()
         self.scripts = MemoryScripts()
         self.signing_keys = MemorySigningKeys(self.directory)

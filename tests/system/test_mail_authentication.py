@@ -29,6 +29,11 @@ RECORDS = {
     ("e1._domainkey.bank.test", "TXT"): [ED.record],
     ("shop.test", "TXT"): ["v=spf1 include:bank.test ~all"],
     ("s1._domainkey.list.test", "TXT"): [RSA.record],
+    **{(domain, "MX"): ["10 mail.bank.test"] for domain in ("bank.test", "shop.test", "list.test")},
+    (GOOD, "PTR"): ["mail.bank.test"],
+    (BAD, "PTR"): ["bad.test"],
+    ("mail.bank.test", "A"): [GOOD],
+    ("bad.test", "A"): [BAD],
 }
 
 

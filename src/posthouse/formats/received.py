@@ -23,11 +23,10 @@ def render(
     session: Session, *, by: str, trace_id: str, recipients: Sequence[Recipient], at: float, smtputf8: bool = False
 ) -> bytes:
     """The whole field in UTF-8, folded, with its final CRLF. ``by`` is this host's name, ``at`` seconds since 1970."""
-    host = f"{_clean(session.host)} " if session.host else ""
     protocol = session.protocol
     if smtputf8:
         protocol = "UTF8" + protocol.removeprefix("E")
-    clauses = [f"from {_clean(session.helo) or 'unknown'}", f"({host}{_literal(session.client_address)})", f"by {by}"]
+    clauses = [f"from {_clean(session.helo) or 'unknown'}", f"({known_as(session.host, session.client_address)})", f"by {by}"]
     clauses.append(f"with {protocol}")
     if session.tls:
         clauses.append(f"({session.tls.version} {session.tls.cipher})")
@@ -35,6 +34,11 @@ def render(
     if len(recipients) == 1:
         clauses.append(f"for <{recipients[0]}>")
     return _folded("Received:", [*clauses[:-1], clauses[-1] + ";", dates.render(at)])
+
+
+def known_as(host: str, address: str) -> str:
+    """A client as people know it: its verified name, if it has one, and its address in brackets."""
+    return f"{_clean(host)} {_literal(address)}" if host else _literal(address)
 
 
 def _folded(name: str, clauses: list[str]) -> bytes:

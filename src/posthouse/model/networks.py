@@ -48,6 +48,14 @@ def plain_ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
     return mapped if mapped is not None else ip
 
 
+@lru_cache(maxsize=4096)
+def is_loopback(address: str) -> bool:
+    """Whether the text is an address of this machine's own loopback network."""
+    ip = plain_ip(address)
+    return ip is not None and ip.is_loopback
+
+
+@lru_cache(maxsize=4096)
 def client_key(address: str) -> str:
     """What connections are counted by: an IPv4 address, or the /64 of an IPv6 one (NET-1)."""
     ip = plain_ip(address)

@@ -48,6 +48,8 @@ class Driver:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._connect = _having(stages, "connect")
+        self._helo = _having(stages, "helo")
+        self._delay = _having(stages, "delay")
         self._mail_from = _having(stages, "mail_from")
         self._rcpt_to = _having(stages, "rcpt_to")
         self._message = _having(stages, "message")
@@ -65,6 +67,28 @@ class Driver:
             if isinstance(verdict, (Refuse, Defer)):
                 return verdict
         return None
+
+    async def helo(self, session: Session) -> Final | None:
+        """None, or why the greeting is refused."""
+        for stage in self._helo:
+            verdict = await _ask(stage, stage.helo(session))
+            if isinstance(verdict, (Refuse, Defer)):
+                self._record_greeting(session, verdict)
+                return verdict
+        return None
+
+    async def pace(self, session: Session, *, crowded: bool = False) -> None:
+        """Before each reply: waits as long as the stages want this peer to wait. Not when it is ``crowded``: then whoever is
+        slowed would keep a place from somebody else."""
+        wait_s = max((stage.delay(session) for stage in self._delay), default=0.0)
+        if wait_s and not crowded:
+            await self._sleep(wait_s)
+
+    def gone(self, session: Session) -> None:
+        """The connection has ended: what was begun for it is not needed any more."""
+        for lookup in (session.host_lookup, session.lists_lookup):
+            if lookup is not None:
+                lookup.cancel()
 
     async def begin(self, session: Session, sender: Sender) -> tuple[Transaction, Final | None]:
         """A new transaction at MAIL FROM, and why it is refused, if it is."""
@@ -175,6 +199,12 @@ class Driver:
         if len(content) > PARSE_IN_THREAD_BYTES:
             return await asyncio.to_thread(summarise, content, limits)
         return summarise(content, limits)
+
+    def _record_greeting(self, session: Session, verdict: Final) -> None:
+        """A refused greeting has no message; its trace shows the client alone."""
+        transaction = Transaction(self._ids.new(), session, Sender(None), self._clock.now())
+        transaction.note(self._clock.now(), verdict)
+        self._finish(transaction, verdict)
 
     def _record(self, transaction: Transaction, outcome: str, reply: Reply) -> None:
         transaction.end()

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from posthouse.base.errors import Temporary
 from posthouse.directory.resolve import Problem, RecipientResolver, Resolution, Why
-from posthouse.interfaces.resolver import Resolver
 from posthouse.interfaces.routes import Routes
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient
@@ -20,6 +18,7 @@ from posthouse.model.plan import ToQueue
 from posthouse.model.session import Session
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Continue, Reason, Refuse, Reply, Verdict
+from posthouse.pipeline.names import HostNames
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.stage import Stage
 from posthouse.pipeline.transaction import Transaction
@@ -44,12 +43,12 @@ class Envelope(Stage):
     name = "envelope"
 
     def __init__(
-        self, settings: Callable[[], Settings], recipients: RecipientResolver, routes: Routes, resolver: Resolver
+        self, settings: Callable[[], Settings], recipients: RecipientResolver, routes: Routes, hosts: HostNames
     ) -> None:
         self._settings = settings
         self._recipients = recipients
         self._routes = routes
-        self._resolver = resolver
+        self._hosts = hosts
         self._onward = Onward(recipients, routes)
 
     async def mail_from(self, transaction: Transaction) -> Verdict | None:
@@ -93,28 +92,17 @@ class Envelope(Stage):
         if session.account:
             return f"the account {session.account}"
         if session.relay:
-            return f"the {session.relay} of {session.client_address}"
+            what = f"host {session.host}" if session.relay == "domain" else f"network of {session.client_address}"
+            return f"the listed {what}"
         domains = self._settings().smtp.relay_domains
         if not domains:
             return ""
         if within(address.domain, domains):
             return f"the listed domain {address.domain}"
-        if within(host := await self._verified_host(session), domains):
+        host = (await self._hosts.of(session)).name  # fails closed: without DNS nobody is a relay-listed host
+        if host and within(host, domains):
             session.relay = "domain"
             return f"the listed host {host}"
-        return ""
-
-    async def _verified_host(self, session: Session) -> str:
-        """The peer's name, if PTR and A/AAAA records agree. Fails closed: without DNS nobody is a relay-listed host."""
-        if session.host:
-            return session.host
-        try:
-            for name in (await self._resolver.ptr(session.client_address))[:5]:
-                if session.client_address in await self._resolver.addresses(name):
-                    session.host = name
-                    return name
-        except Temporary:
-            return ""
         return ""
 
     def _refuse(self, problem: Problem) -> Verdict:

@@ -1,6 +1,6 @@
 """Stage ``connect``: who may talk to us at all, and who may relay (NET-1, NET-4).
 
-Stands first on the path. Block lists, reverse DNS and the reject list join it here.
+Stands first on the path; the reject list, reverse DNS (``names``) and block lists follow it.
 """
 
 from __future__ import annotations

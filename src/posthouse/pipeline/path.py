@@ -34,12 +34,16 @@ from posthouse.pipeline.envelope import Envelope
 from posthouse.pipeline.filter_facts import FactBook
 from posthouse.pipeline.filter_mail import FilterMail, Onward
 from posthouse.pipeline.filters import DomainFilters, FilterTools, PriorityFilters, UserFilters
+from posthouse.pipeline.greeting import Greeting
 from posthouse.pipeline.greylist import Greylist
 from posthouse.pipeline.inspect import Inspect
+from posthouse.pipeline.names import HostNames, Names
 from posthouse.pipeline.network import Network
+from posthouse.pipeline.patience import Patience
 from posthouse.pipeline.quota import Quota
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.route import Route
+from posthouse.pipeline.sender import SenderDomain
 from posthouse.pipeline.sign import Sign
 from posthouse.pipeline.stage import Stage
 from posthouse.queue.notices import Notices
@@ -73,9 +77,14 @@ class Parts:
 def stages(parts: Parts) -> tuple[Stage, ...]:
     """All stages, in the order in which they are asked (CON: the order of content control is fixed)."""
     filters = _filter_tools(parts)
+    patience = Patience(parts.settings, parts.clock)
+    hosts = HostNames(parts.resolver, patience)
     return (
         Network(parts.settings, parts.counters),
-        Envelope(parts.settings, parts.recipients, parts.routes, parts.resolver),
+        Names(parts.settings, hosts),
+        Greeting(parts.settings, parts.node_name),
+        Envelope(parts.settings, parts.recipients, parts.routes, hosts),
+        SenderDomain(parts.settings, parts.directory, parts.resolver, patience),
         Quota(parts.allowances, parts.store, parts.clock),
         Greylist(),
         Authenticate(parts.settings, parts.resolver, parts.clock, parts.node_name),

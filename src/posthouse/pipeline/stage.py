@@ -1,4 +1,4 @@
-"""What a stage is: a name and up to four hooks, each answering with a Verdict, several, or nothing to say."""
+"""What a stage is: a name and a few hooks, each answering with a Verdict, several, or nothing to say."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ class Stage:
     async def connect(self, session: Session) -> Verdict | None:
         """A peer has connected; nothing was said yet."""
         return None
+
+    async def helo(self, session: Session) -> Verdict | None:
+        """The peer has greeted: ``session.helo`` is its word. Asked for each greeting, also after STARTTLS."""
+        return None
+
+    def delay(self, session: Session) -> float:
+        """Seconds by which every further reply to this peer is held back. Cheap: asked before each reply."""
+        return 0.0
 
     async def mail_from(self, transaction: Transaction) -> Verdict | None:
         """``transaction.sender`` is known."""

@@ -14,7 +14,7 @@ from support.house import MESSAGE, House
 
 def test_the_stages_stand_in_the_order_of_the_path() -> None:
     names = [stage.name for stage in stages(House().parts)]
-    first = ["connect", "envelope", "quota", "greylist", "authenticate", "content"]
+    first = ["connect", "names", "helo", "envelope", "sender", "quota", "greylist", "authenticate", "content"]
     assert names == [*first, "route", "priority-filters", "domain-filters", "user-filters", "sign", "dispose"]
 
 
@@ -25,7 +25,7 @@ async def test_an_accepted_message_lies_in_the_inbox_with_trace_headers() -> Non
     assert reply.code == 250
     [content] = await house.inbox(jane)
     assert content.startswith(b"Return-Path: <lena@elsewhere.test>\r\nAuthentication-Results: mx.example.test;")
-    assert b"\r\nReceived: from client.elsewhere.test ([192.0.2.9])" in content
+    assert b"\r\nReceived: from client.elsewhere.test (client.elsewhere.test [192.0.2.9])" in content
     assert content.endswith(MESSAGE)
     assert b"for <jane@example.test>" in content
 
@@ -37,6 +37,7 @@ async def test_every_verdict_is_on_record_with_its_reason() -> None:
     [record] = await house.traces.search(TraceQuery(recipient="jane@example.test"))
     assert record.outcome == "accepted"
     assert [(step.stage, step.rule) for step in record.steps] == [
+        ("names", "verified"),
         ("envelope", "recipient"),
         ("authenticate", "spf-helo"),
         ("authenticate", "spf-mailfrom"),

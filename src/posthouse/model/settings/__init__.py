@@ -10,6 +10,7 @@ from posthouse.model.settings.antispam import AntispamSettings
 from posthouse.model.settings.auth import AuthSettings
 from posthouse.model.settings.imap import ImapSettings
 from posthouse.model.settings.junk import JunkSettings
+from posthouse.model.settings.lookup import LookupSettings
 from posthouse.model.settings.mailauth import MailauthSettings
 from posthouse.model.settings.pop import PopSettings
 from posthouse.model.settings.queue import QueueSettings
@@ -25,6 +26,7 @@ __all__ = [
     "AuthSettings",
     "ImapSettings",
     "JunkSettings",
+    "LookupSettings",
     "MailauthSettings",
     "PopSettings",
     "QueueSettings",
@@ -45,6 +47,7 @@ class Settings:
     version: int = 0
     smtp: SmtpSettings = field(default_factory=SmtpSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
+    lookup: LookupSettings = field(default_factory=LookupSettings)
     route: RouteSettings = field(default_factory=RouteSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
     imap: ImapSettings = field(default_factory=ImapSettings)
@@ -74,6 +77,7 @@ class Settings:
 GROUPS: dict[str, type] = {
     "smtp": SmtpSettings,
     "auth": AuthSettings,
+    "lookup": LookupSettings,
     "route": RouteSettings,
     "queue": QueueSettings,
     "imap": ImapSettings,

@@ -47,7 +47,16 @@ class SmtpSettings:
     dos_prevention: bool = setting(False, "Limit connections by client address (NET-1).")
     max_open_per_address: int = setting(50, "Open connections from one address (IPv6: /64).", at_least=1)
     max_new_per_address: int = setting(400, "New connections from one address in 10 seconds.", at_least=1)
-    trusted_networks: tuple[str, ...] = setting((), "Networks exempt from connection limits.", form=NETWORK)
+    trusted_networks: tuple[str, ...] = setting((), "Networks exempt from connection limits and tarpits.", form=NETWORK)
+    tarpit_s: float = setting(
+        5.0, "How long replies to a client wait whose address has no verified name (NET-2); 0: none.", unit="s", at_least=0,
+        at_most=60,
+    )  # fmt: skip
+    helo_check: bool = setting(True, "Refuse malformed greetings, and strangers that greet by this node's name (INB-1).")
+    helo_mismatch: str = setting(
+        "record", "A greeting that is not the verified name of the client's address (INB-1).", choices=("record", "reject")
+    )
+    sender_check: bool = setting(True, "Refuse senders whose domain does not exist or takes no mail (INB-4).")
     proxy_networks: tuple[str, ...] = setting(
         (), "Balancers that speak the PROXY protocol (DEP-6).", effect="new sessions", form=NETWORK
     )

@@ -28,6 +28,11 @@ class SmtpServer:
         finally:
             self.sessions.discard(session)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether more than half of the places are taken: no time then to hold anybody back."""
+        return 2 * len(self.sessions) > self.services.settings().smtp.max_connections
+
     def drain(self) -> None:
         """Ends idle sessions with 421 now, the others when their transaction is over."""
         self.draining = True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from posthouse.base import log
 from posthouse.base.errors import MailError
 from posthouse.directory.authenticate import LoginFailed
+from posthouse.formats.received import known_as
 from posthouse.model.verdict import Reply
 from posthouse.pipeline.driver import Final
 from posthouse.pipeline.transaction import Transaction
@@ -85,6 +86,7 @@ class SmtpSession:
             self._server.held_bytes -= self._held
             if self.peer.counted:
                 self._services.counters.close(self.peer.counted)
+            self._services.driver.gone(self.peer)
             self._connection.close()
 
     def end_if_idle(self) -> None:
@@ -121,6 +123,8 @@ class SmtpSession:
             except Exception:
                 _log.exception("fault", client=self.peer.client_address, command=type(event).__name__)
                 octets = core.reply(FAULT)
+            if not isinstance(event, ev.Quit):
+                await self._services.driver.pace(self.peer, crowded=self._server.crowded)
             self._connection.write(octets)
             if isinstance(event, ev.StartTls) and core.state is core.state.TLS:
                 await self._start_tls()
@@ -167,10 +171,19 @@ class SmtpSession:
     # Commands
 
     async def _helo(self, event: ev.Helo) -> bytes:
+        before, self.peer.helo = self.peer.helo, event.name
+        refused = await self._services.driver.helo(self.peer)
+        if refused is not None:
+            self.peer.helo = before
+            return self._refused(refused)
         self._abandon("greeted anew")
-        self.peer.helo = event.name
         self.peer.esmtp = event.esmtp
-        return self._core.accept()
+        return self._core.accept(self._welcome())
+
+    def _welcome(self) -> str:
+        """The first line of the answer: who we are, and whom we see (NET-2, RFC 5321 §4.1.1.1)."""
+        name, peer = self._core.config.hostname, self.peer
+        return name if peer.service == "lmtp" else f"{name} greets {known_as(peer.host, peer.client_address)}"
 
     async def _mail_from(self, event: ev.MailFrom) -> bytes:
         self._abandon("another transaction began")
