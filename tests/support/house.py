@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 
 from posthouse.backends.memory.counters import MemoryCounters
 from posthouse.backends.memory.directory import MemoryDirectory
+from posthouse.backends.memory.junk import MemoryJunk
 from posthouse.backends.memory.limits import MemoryLimits
 from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.backends.memory.resolver import MemoryResolver
 from posthouse.backends.memory.routes import MemoryRoutes
 from posthouse.backends.memory.scripts import MemoryScripts
+from posthouse.backends.memory.senders import MemorySenders
 from posthouse.backends.memory.signing_keys import MemorySigningKeys
 from posthouse.backends.memory.sink import MemorySink
 from posthouse.backends.memory.spool import MemorySpool
@@ -23,9 +25,11 @@ from posthouse.base.ids import Ids
 from posthouse.base.settings import Value
 from posthouse.directory.allowances import AllowanceBook
 from posthouse.directory.resolve import RecipientResolver
+from posthouse.interfaces.scorer import Scorer
 from posthouse.model.account import Account, Role
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.plan import ToQueue
 from posthouse.model.session import Service, Session
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Reply
@@ -78,6 +82,9 @@ class House:
             double_bounce=lambda: self.settings.queue.double_bounce,
         )
         self.receipts = Receipts(self.notices, self.sink, self.traces)
+        self.senders = MemorySenders()
+        self.junk_book = MemoryJunk(self.directory, self.limits)
+        self.engines: list[Scorer] = []
         self.parts = Parts(
             settings=lambda: self.settings,
             counters=self.counters,
@@ -94,6 +101,9 @@ class House:
             notices=self.notices,
             onward=self.onward.own_mail,
             ids=self.ids,
+            engines=lambda: self.engines,
+            senders=self.senders,
+            junk_book=self.junk_book,
             allowances=self.allowances,
             clock=self.clock,
             node_name="mx.example.test",
@@ -144,6 +154,10 @@ class House:
             self.driver.abandon(transaction, "refused")
             return refused.reply
         return await self.driver.message(transaction, content)
+
+    def spool_is_empty(self) -> bool:
+        """Whether nothing waits to leave."""
+        return not any(isinstance(each, ToQueue) for accepted in self.sink.accepted for each in accepted.destinations)
 
     async def inbox(self, account: Account, name: str = "INBOX") -> list[bytes]:
         """The contents of a mailbox, oldest first."""

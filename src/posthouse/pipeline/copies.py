@@ -64,12 +64,14 @@ class Form:
 @dataclass(slots=True, eq=False)
 class Copy:
     """One form for one destination. ``is_open``: filters of lower levels and the disposition of junk may still decide where
-    it goes. ``points`` come on top of the message's score, for this copy alone."""
+    it goes. ``points`` come on top of the message's score, for this copy alone. ``is_junk``: it was moved into Junk Mail, so
+    nobody is answered."""
 
     form: Form
     destination: Destination
     is_open: bool = True
     points: float = 0.0
+    is_junk: bool = False
 
     def drop(self, why: str) -> None:
         """Nobody gets it."""

@@ -112,7 +112,7 @@ class Actions:
                 self._transaction.refuse(copy, refusal(action.reason), "refused by filter")
             self._note(run, action)
         elif isinstance(action, (actions.Vacation, actions.Notify, actions.Excerpt)):
-            await self._send(action, run)
+            await self._send(action, run, copies)
         else:
             self._policy(action, run, copies, ahead)
 
@@ -209,7 +209,11 @@ class Actions:
         _log.warning("action-not-done", script=run.script, whom=run.whom, action=told(action), why=why)
         self._tell(run, f"not done, it is kept: {told(action)}: {why}")
 
-    async def _send(self, action: actions.Vacation | actions.Notify | actions.Excerpt, run: Run) -> None:
+    async def _send(
+        self, action: actions.Vacation | actions.Notify | actions.Excerpt, run: Run, copies: Sequence[Copy]
+    ) -> None:
+        if isinstance(action, actions.Vacation) and all(copy.is_junk for copy in copies):
+            return self._tell(run, f"not done: {told(action)}: junk is not answered")
         try:
             written = await self._mail.written(action, run.facts, run.account_id)
         except (ValueError, BadValue) as error:

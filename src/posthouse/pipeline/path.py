@@ -1,7 +1,7 @@
 """The path of a message, and the file to read first.
 
     connect -> envelope -> quota -> greylist -> authenticate -> content -> route
-    -> priority filters -> domain filters -> user filters -> sign -> dispose
+    -> priority filters -> antispam -> domain filters -> junk -> user filters -> sign -> dispose
 
 Every stage answers with Verdicts (model/verdict.py); the driver (driver.py) asks them in this order, records what they say
 under the message's trace id, and turns the first final verdict into the SMTP reply while the sender still waits (INB-9).
@@ -19,15 +19,18 @@ from posthouse.content.sieve.lookups import Sources
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.counters import Counters
 from posthouse.interfaces.directory import Directory
+from posthouse.interfaces.junk import JunkBook
 from posthouse.interfaces.limits import Allowances, unlimited
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.quarantine import Quarantine
 from posthouse.interfaces.resolver import Resolver
 from posthouse.interfaces.routes import Routes
 from posthouse.interfaces.scripts import Scripts, ScriptsWriter
+from posthouse.interfaces.senders import SenderLists
 from posthouse.interfaces.signing_keys import SigningKeys
 from posthouse.interfaces.sink import Sink
 from posthouse.model.settings import Settings
+from posthouse.pipeline.antispam import Antispam, ForgedScores
 from posthouse.pipeline.authenticate import Authenticate
 from posthouse.pipeline.dispose import Dispose
 from posthouse.pipeline.envelope import Envelope
@@ -37,12 +40,14 @@ from posthouse.pipeline.filters import DomainFilters, FilterTools, PriorityFilte
 from posthouse.pipeline.greeting import Greeting
 from posthouse.pipeline.greylist import Greylist
 from posthouse.pipeline.inspect import Inspect
+from posthouse.pipeline.junk import Junk, JunkTools
 from posthouse.pipeline.names import HostNames, Names
 from posthouse.pipeline.network import Network
 from posthouse.pipeline.patience import Patience
 from posthouse.pipeline.quota import Quota
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.route import Route
+from posthouse.pipeline.scoring import Engines, Scoring
 from posthouse.pipeline.sender import SenderDomain
 from posthouse.pipeline.sign import Sign
 from posthouse.pipeline.stage import Stage
@@ -71,6 +76,9 @@ class Parts:
     notices: Notices
     onward: Onward
     ids: Ids
+    engines: Engines
+    senders: SenderLists
+    junk_book: JunkBook
     allowances: Allowances = unlimited
 
 
@@ -89,9 +97,12 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Greylist(),
         Authenticate(parts.settings, parts.resolver, parts.clock, parts.node_name),
         Inspect(parts.settings),
+        ForgedScores(),
         Route(parts.settings),
         PriorityFilters(parts.settings, filters),
+        Antispam(parts.settings, Scoring(parts.engines, parts.clock), parts.node_name),
         DomainFilters(parts.settings, filters),
+        Junk(parts.settings, JunkTools(parts.senders, parts.junk_book, parts.store, parts.resolver)),
         UserFilters(parts.settings, filters),
         Sign(parts.settings, parts.signing_keys, parts.clock, parts.node_name),
         Dispose(parts.sink, parts.quarantine, parts.receipts, parts.scripts_writer),

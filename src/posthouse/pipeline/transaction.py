@@ -26,6 +26,7 @@ from posthouse.model.mail_authentication import AuthReport, SpfResult
 from posthouse.model.plan import Acceptance, Destination, Origin, ToNowhere, ToQuarantine, ToQueue
 from posthouse.model.script import Memory
 from posthouse.model.session import Session
+from posthouse.model.spam import RuleHit
 from posthouse.model.summary import Summary
 from posthouse.model.trace import TraceStep
 from posthouse.model.verdict import (
@@ -54,7 +55,7 @@ class Transaction:
     ``delay_s`` sums the Delay verdicts since the last reply. ``tags`` are headers that stages want in front of every form.
     ``auth`` is what authentication gave, None for a peer that is not checked; ``spf`` is its part that was begun with the
     envelope. ``score`` is on the one spam scale, None until something gave points; ``virus`` is RFC 5235's 0 (not tested), 1
-    (clean), 3 (cured), 4 (perhaps), 5 (infected).
+    (clean), 3 (cured), 4 (perhaps), 5 (infected). ``shares`` are the verdicts that gave points, as shares of rules.
 
     ``held`` says that a stage holds the message: only what carries out the plan is asked then. ``deliver_now`` is a system
     filter's word that no check is to look at it. ``refusals`` are recipients whose copy was refused, with the reply's text;
@@ -72,6 +73,7 @@ class Transaction:
     steps: list[TraceStep] = field(default_factory=list)
     tags: list[tuple[str, str]] = field(default_factory=list)
     score: float | None = None
+    shares: list[RuleHit] = field(default_factory=list)
     virus: int = 0
     delay_s: float = 0.0
     first: Form = field(default_factory=Form)
@@ -194,6 +196,7 @@ class Transaction:
             self.delay_s += verdict.seconds
         elif isinstance(verdict, Score):
             self.score = (self.score or 0.0) + verdict.points
+            self.shares.append(_share(verdict))
         elif isinstance(verdict, Tag):
             self.tags.append((verdict.name, verdict.value))
         elif isinstance(verdict, Hold):
@@ -214,3 +217,10 @@ WORDS: dict[type[Verdict], str] = {
     Redirect: "redirect",
     SecretCopy: "copy",
 }
+
+
+def _share(verdict: Score) -> RuleHit:
+    """The rule's name is made of stage and rule, in capital letters, digits and ``_``."""
+    reason = verdict.reason
+    rule = "".join(char if char.isascii() and char.isalnum() else "_" for char in f"{reason.stage}_{reason.rule}")
+    return RuleHit(rule[:60].upper(), verdict.points, reason.detail[:200])

@@ -17,11 +17,13 @@ from posthouse.backends.passwords import Argon2Hasher
 from posthouse.backends.sqlite.configuration import SqliteConfigurationReader
 from posthouse.backends.sqlite.directory import SqliteDirectory
 from posthouse.backends.sqlite.gate_client import GateClient
+from posthouse.backends.sqlite.junk import SqliteJunk
 from posthouse.backends.sqlite.limits import SqliteLimits
 from posthouse.backends.sqlite.mailstore import SqliteMailStore
 from posthouse.backends.sqlite.routes import SqliteRoutes
 from posthouse.backends.sqlite.scripts import SqliteScripts
 from posthouse.backends.sqlite.scripts_writer import RemoteScriptsWriter
+from posthouse.backends.sqlite.senders import SqliteSenders
 from posthouse.backends.sqlite.signing_keys import SqliteSigningKeys
 from posthouse.backends.sqlite.textindex import SqliteTextIndex
 from posthouse.backends.sqlite.traces import RemoteTraceLog
@@ -35,6 +37,7 @@ from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.receipts import Receipts
+from posthouse.roles.bootstrap.engines import spam_engines
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, node_secret, notifier, sender_rewriting
 from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.config import NodeConfig
@@ -138,5 +141,8 @@ async def _parts(
         notices=notices,
         onward=onward.own_mail,
         ids=ids,
+        engines=spam_engines(live.settings),
+        senders=stack.enter_context(closing(SqliteSenders(files.directory))),
+        junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),
         allowances=may,
     )

@@ -1,0 +1,47 @@
+"""Asks the spam engines in series (CON-8): each within its time, none again and again while it is down.
+
+Failing: an engine that cannot answer leaves a report that says so; what follows is the stage's setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from posthouse.base.clock import Clock
+from posthouse.interfaces.scorer import Scorer
+from posthouse.model.spam import ScoredMail, SpamReport
+from posthouse.pipeline.breaker import Breaker, Unanswered
+
+Engines = Callable[[], Sequence[Scorer]]
+"""Those of the settings, in order; the same objects as long as the settings are the same."""
+
+
+class Scoring:
+    """One per process; it remembers which engine is down."""
+
+    def __init__(self, engines: Engines, clock: Clock) -> None:
+        self._engines = engines
+        self._clock = clock
+        self._breakers: dict[Scorer, Breaker] = {}
+
+    async def reports(self, mail: ScoredMail, timeout_s: float) -> Sequence[SpamReport]:
+        """What each engine says, in order."""
+        engines = self._engines()
+        if self._breakers.keys() != set(engines):
+            known = self._breakers
+            self._breakers = {engine: known.get(engine) or self._breaker(engine) for engine in engines}
+        return [await self._report(engine, mail, timeout_s) for engine in engines]
+
+    def _breaker(self, engine: Scorer) -> Breaker:
+        return Breaker(f"antispam-{engine.name}", self._clock, _unheard)
+
+    async def _report(self, engine: Scorer, mail: ScoredMail, timeout_s: float) -> SpamReport:
+        try:
+            return await self._breakers[engine].call(partial(engine.score, mail), timeout_s)
+        except Unanswered as error:
+            return SpamReport(engine.name, (), error.cause or error.public)
+
+
+def _unheard(_back: bool) -> None:  # noqa: FBT001 - what breakers call
+    """The log has it, and the trace of each message."""

@@ -1,0 +1,95 @@
+"""What the lists of a recipient, its domain and the site say of a message (CON-12): part of stage ``junk``.
+
+Order: allowed senders, allowed recipients, blocked senders, each on all three lists; so whoever is allowed anywhere is not
+blocked elsewhere. A sender is the From address or the envelope's; an allowed one must be the only From address, and be who it
+says it is (``sender_alignment``). A recipient is the envelope's, or one that To or Cc names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from posthouse.formats import headers
+from posthouse.interfaces.senders import SenderLists
+from posthouse.model.address import Address
+from posthouse.model.senders import EntryKind, ListOwner, SenderEntry, keys_of, matches, owners_for, parsed
+from posthouse.pipeline.sender_alignment import Alignment
+from posthouse.pipeline.transaction import Transaction
+
+MAX_ADDRESSES = 50
+"""Addresses of one header field that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListWord:
+    """What the lists say. ``kind`` None: nothing. ``objections``: entries that would have allowed it, and why they do not."""
+
+    kind: EntryKind | None = None
+    why: str = ""
+    objections: tuple[str, ...] = ()
+
+
+class ListReading:
+    """For one message: asks each list once, whoever the recipients are."""
+
+    def __init__(self, lists: SenderLists, transaction: Transaction, alignment: Alignment) -> None:
+        summary = transaction.summary
+        assert summary is not None, "the driver sets the summary before it asks"
+        authors = headers.values_of(transaction.content, summary.root, "from")
+        spelled = [f"{local}@{domain}" for value in authors for _, local, domain in headers.addresses(value)[:MAX_ADDRESSES]]
+        self._authors = parsed(spelled[:MAX_ADDRESSES])
+        self._one_author = len(spelled) == 1
+        self._envelope = transaction.sender.address
+        self._addressed = parsed((*summary.to_addresses[:MAX_ADDRESSES], *summary.cc_addresses[:MAX_ADDRESSES]))
+        self._lists = lists
+        self._alignment = alignment
+        self._known: dict[tuple[ListOwner, Address], Sequence[SenderEntry]] = {}
+
+    async def word(self, recipient: Address, account: Address) -> ListWord:
+        """What the lists of ``account`` say of a copy that was addressed to ``recipient``."""
+        found = [entry for owner in owners_for(account) for entry in await self._entries(owner, recipient)]
+        objections: list[str] = []
+        if (allowed := await self._allowed(found, objections)) is not None:
+            return ListWord("sender", _words(allowed), tuple(objections))
+        for entry in found:
+            if entry.kind == "recipient" and any(matches(entry.pattern, each) for each in (recipient, *self._addressed)):
+                return ListWord("recipient", _words(entry), tuple(objections))
+        for entry in found:
+            if entry.kind == "blocked" and any(matches(entry.pattern, each) for each in self._senders()):
+                return ListWord("blocked", _words(entry), tuple(objections))
+        return ListWord(None, "", tuple(objections))
+
+    async def _allowed(self, found: Sequence[SenderEntry], objections: list[str]) -> SenderEntry | None:
+        for entry in found:
+            if entry.kind != "sender":
+                continue
+            for address in self._allowable():
+                if matches(entry.pattern, address):
+                    objection = await self._alignment.objection(address)
+                    if not objection:
+                        return entry
+                    objections.append(f"{_words(entry)}, but {objection}")
+        return None
+
+    def _allowable(self) -> list[Address]:
+        """Senders that an entry may allow: of several authors none is."""
+        authors = self._authors if self._one_author else ()
+        return [*authors, *([self._envelope] if self._envelope and self._envelope not in authors else [])]
+
+    def _senders(self) -> list[Address]:
+        return [*self._authors, *([self._envelope] if self._envelope else [])]
+
+    async def _entries(self, owner: ListOwner, recipient: Address) -> Sequence[SenderEntry]:
+        """Those that may match."""
+        asked = (owner, recipient)
+        if asked not in self._known:
+            addresses = (*self._senders(), recipient, *self._addressed)
+            keys = {key for address in addresses for key in keys_of(address)}
+            self._known[asked] = await self._lists.candidates(owner, keys)
+        return self._known[asked]
+
+
+def _words(entry: SenderEntry) -> str:
+    whose = {"system": "the site", "domain": entry.owner.name, "user": entry.owner.name}[entry.owner.scope]
+    return f"{entry.pattern}, on the list of {whose}"
