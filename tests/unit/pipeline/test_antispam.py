@@ -196,7 +196,7 @@ async def test_mail_of_users_is_looked_at_as_set(outgoing: str, code: int, asked
 async def test_delivernow_spares_a_message_the_scoring() -> None:
     engine = SaidScorer(70)
     house, jane = await house_of(engine)
-    await house.scripts.put_script(SYSTEM, "main", 'require "vnd.posthouse.filter"; delivernow;', 0.0)
+    await house.scripts.put_script(SYSTEM, "main", 'require "vnd.posthouse.policy"; delivernow;', 0.0)
     await house.scripts.activate(SYSTEM, "main")
     await house.deliver(JANE)
     assert (engine.asked, (await got(house, jane))["X-Spam-Flag"]) == ([], None)

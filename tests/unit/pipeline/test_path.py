@@ -14,8 +14,9 @@ from support.house import MESSAGE, House
 
 def test_the_stages_stand_in_the_order_of_the_path() -> None:
     names = [stage.name for stage in stages(House().parts)]
-    first = ["connect", "names", "helo", "envelope", "sender", "quota", "greylist", "authenticate", "content"]
-    assert names == [*first, "route", "priority-filters", "domain-filters", "user-filters", "sign", "dispose"]
+    first = ["connect", "names", "helo", "envelope", "sender", "quota", "greylist", "authenticate", "content", "antispam"]
+    content = ["priority-filters", "antispam", "domain-filters", "junk", "user-filters"]
+    assert names == [*first, "route", *content, "sign", "dispose"]
 
 
 async def test_an_accepted_message_lies_in_the_inbox_with_trace_headers() -> None:
