@@ -26,6 +26,7 @@ from posthouse.base.settings import Value
 from posthouse.directory.allowances import AllowanceBook
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.scorer import Scorer
+from posthouse.interfaces.spans import Spans
 from posthouse.model.account import Account, Role
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
@@ -55,6 +56,7 @@ class House:
     clock: ManualClock = field(default_factory=ManualClock)
     settings: Settings = field(default_factory=lambda: Settings().with_value("smtp.sender_check", False))
     delays: list[float] = field(default_factory=list)
+    spans: Spans | None = None
 
     def __post_init__(self) -> None:
         self.ids = Ids(self.clock)
@@ -117,6 +119,7 @@ class House:
             traces=self.traces,
             node_name="mx.example.test",
             sleep=self._sleep,
+            spans=self.spans,
         )
 
     async def _sleep(self, seconds: float) -> None:

@@ -28,6 +28,18 @@ class Ids:
         return encode(number)
 
 
+def decode(text: str) -> int:
+    """The number of an identifier. Raises ValueError for what is none."""
+    if len(text) != LENGTH:
+        raise ValueError("not an identifier")
+    number = 0
+    for character in text:
+        number = number << 5 | ALPHABET.index(character)
+    if number >> 128:
+        raise ValueError("not an identifier")
+    return number
+
+
 def encode(number: int) -> str:
     """``number`` (below 2**130) as 26 characters of base 32."""
     return "".join(ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))

@@ -48,6 +48,15 @@ class TraceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a part of the path took: ``rcpt_to``, or a stage such as ``filters``. Seconds since 1970."""
+
+    name: str
+    began_at: float
+    ended_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class TraceQuery:
     """All given conditions must hold; texts match without regard to case, ``*`` is any run of characters, ``?`` is one.
 

@@ -15,6 +15,7 @@ from posthouse.base.errors import MailError
 from posthouse.base.ids import Ids
 from posthouse.base.metrics import MESSAGE_BYTES, MESSAGES
 from posthouse.formats.mime import Limits, summarise
+from posthouse.interfaces.spans import NoSpans, Spans
 from posthouse.interfaces.traces import TraceLog
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.plan import ToMailbox
@@ -46,6 +47,7 @@ class Driver:
         traces: TraceLog,
         node_name: str,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        spans: Spans | None = None,
     ) -> None:
         self._connect = _having(stages, "connect")
         self._helo = _having(stages, "helo")
@@ -59,6 +61,7 @@ class Driver:
         self._traces = traces
         self._node_name = node_name
         self._sleep = sleep
+        self._spans: Spans = spans or NoSpans()
 
     async def connect(self, session: Session) -> Final | None:
         """None, or why the connection is refused."""
@@ -93,24 +96,31 @@ class Driver:
     async def begin(self, session: Session, sender: Sender) -> tuple[Transaction, Final | None]:
         """A new transaction at MAIL FROM, and why it is refused, if it is."""
         transaction = Transaction(self._ids.new(), session, sender, self._clock.now())
+        if self._spans.watching():
+            transaction.timings = []
         for stage in self._mail_from:
             final = self._noted(transaction, await _ask(stage, stage.mail_from(transaction)))
             if final is not None:
+                transaction.took("mail_from", transaction.started_at, self._clock.now())
                 await self._tarpit(transaction)
                 return transaction, final
+        transaction.took("mail_from", transaction.started_at, self._clock.now())
         await self._tarpit(transaction)
         return transaction, None
 
     async def recipient(self, transaction: Transaction, recipient: Recipient) -> Final | None:
         """None if the recipient joins the transaction, or why not."""
+        began_at = self._clock.now()
         for stage in self._rcpt_to:
             verdict = await _ask(stage, stage.rcpt_to(transaction, recipient))
             final = self._noted(transaction, verdict, str(recipient.address))
             if final is not None:
                 transaction.refused.append(recipient)
+                transaction.took("rcpt_to", began_at, self._clock.now())
                 await self._tarpit(transaction)
                 return final
         transaction.recipients.append(recipient)
+        transaction.took("rcpt_to", began_at, self._clock.now())
         await self._tarpit(transaction)
         return None
 
@@ -119,7 +129,9 @@ class Driver:
         large = len(content) > PARSE_IN_THREAD_BYTES
         prepare = partial(self._with_trace_headers, transaction, content)
         framed = await asyncio.to_thread(prepare) if large else prepare()
+        began_at = self._clock.now()
         transaction.first.become(framed, await self._parse(framed))
+        transaction.took("parse", began_at, self._clock.now())
         reply = await self._walk(transaction)
         if reply.code == 250:
             MESSAGE_BYTES.labels(transaction.session.service).inc(len(content))
@@ -154,10 +166,12 @@ class Driver:
         self._finish(transaction, verdict)
 
     async def _ask_about_message(self, stage: Stage, transaction: Transaction) -> Verdict | None:
+        began_at = self._clock.now()
         try:
             verdicts = await stage.message(transaction)
         except MailError as error:
             verdicts = (_verdict_of(stage, error),)
+        transaction.took(stage.name, began_at, self._clock.now())
         for verdict in verdicts:
             transaction.note(self._clock.now(), verdict)
             if ends(verdict):
@@ -210,24 +224,25 @@ class Driver:
         transaction.end()
         session, summary = transaction.session, transaction.summary
         MESSAGES.labels(session.service, outcome).inc()
-        self._traces.record(
-            TraceRecord(
-                trace_id=transaction.trace_id,
-                at=transaction.started_at,
-                service=session.service,
-                client=session.client_address,
-                helo=session.helo,
-                account=session.account,
-                sender=str(transaction.sender),
-                recipients=tuple(str(r.address) for r in (*transaction.recipients, *transaction.refused)),
-                message_id=summary.message_id if summary else "",
-                subject=summary.subject if summary else "",
-                size_bytes=summary.size_bytes if summary else 0,
-                outcome=outcome,
-                reply=f"{reply.code} {reply.enhanced} {reply.text}" if reply.code else reply.text,
-                steps=tuple(transaction.steps),
-            )
+        record = TraceRecord(
+            trace_id=transaction.trace_id,
+            at=transaction.started_at,
+            service=session.service,
+            client=session.client_address,
+            helo=session.helo,
+            account=session.account,
+            sender=str(transaction.sender),
+            recipients=tuple(str(r.address) for r in (*transaction.recipients, *transaction.refused)),
+            message_id=summary.message_id if summary else "",
+            subject=summary.subject if summary else "",
+            size_bytes=summary.size_bytes if summary else 0,
+            outcome=outcome,
+            reply=f"{reply.code} {reply.enhanced} {reply.text}" if reply.code else reply.text,
+            steps=tuple(transaction.steps),
         )
+        self._traces.record(record)
+        if transaction.timings is not None:
+            self._spans.tell(record, transaction.timings)
 
 
 def _having(stages: Sequence[Stage], hook: str) -> tuple[Stage, ...]:

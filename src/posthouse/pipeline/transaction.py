@@ -28,7 +28,7 @@ from posthouse.model.script import Memory
 from posthouse.model.session import Session
 from posthouse.model.spam import RuleHit
 from posthouse.model.summary import Summary
-from posthouse.model.trace import TraceStep
+from posthouse.model.trace import Timing, TraceStep
 from posthouse.model.verdict import (
     Continue,
     Defer,
@@ -61,7 +61,7 @@ class Transaction:
     filter's word that no check is to look at it. ``refusals`` are recipients whose copy was refused, with the reply's text;
     ``afterwards`` messages that follow this one (answers, notices); ``memories`` what scripts want remembered of it, by
     account (0: the site). ``held_id`` is the held message that this is, which leaves its quarantine as this becomes durable; 0:
-    it comes from outside.
+    it comes from outside. ``timings`` is None when nobody wants to know how long things take.
     """
 
     trace_id: str
@@ -88,6 +88,7 @@ class Transaction:
     refusals: list[tuple[Recipient, Reply]] = field(default_factory=list)
     afterwards: list[Acceptance] = field(default_factory=list)
     memories: list[tuple[int, tuple[Memory, ...]]] = field(default_factory=list)
+    timings: list[Timing] | None = None
 
     # --- the message
 
@@ -185,6 +186,11 @@ class Transaction:
         """The transaction is over: nothing more will be asked of what was begun for it."""
         if self.spf is not None:
             self.spf.cancel()
+
+    def took(self, part: str, began_at: float, ended_at: float) -> None:
+        """Keeps how long a part of the path took, if anyone wants to know."""
+        if self.timings is not None:
+            self.timings.append(Timing(part, began_at, ended_at))
 
     def note(self, at: float, verdict: Verdict, recipient: str = "") -> None:
         """Records a verdict, and takes up what it changes about the message."""

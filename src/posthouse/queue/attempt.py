@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from posthouse.base import log
 from posthouse.base.clock import Clock
 from posthouse.base.errors import MailError
 from posthouse.base.metrics import DELIVERIES
 from posthouse.interfaces.courier import Answer, Courier, Parcel, Target, Unreachable
+from posthouse.interfaces.spans import NoSpans, Spans
 from posthouse.interfaces.spool import Spool
 from posthouse.interfaces.traces import TraceLog
 from posthouse.model.envelope import Sender
 from posthouse.model.queued import QueuedMessage, QueuedRecipient
 from posthouse.model.settings import QueueSettings
-from posthouse.model.trace import TraceRecord, TraceStep
+from posthouse.model.trace import Timing, TraceRecord, TraceStep
 from posthouse.queue.lines import Job
 from posthouse.queue.notices import Event, Notices, record_of
 from posthouse.queue.outcomes import judge
@@ -47,6 +48,7 @@ class Tools:
     smart_host: Callable[[], str] = str
     forwarded: Callable[[Sender, str], Awaitable[Sender]] | None = None
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    spans: Spans = field(default_factory=NoSpans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,13 @@ async def attempt(tools: Tools, job: Job) -> Result:
     if not job.message.recipients:
         return Result()
     content = await tools.spool.content(job.message.body_id)
+    began_at = tools.clock.now()
     answers, relay = await _deliver(tools, job, content)
-    again_at = await _write_down(tools, job.message, answers, relay, content)
+    answered_at = tools.clock.now()
+    again_at, told = await _write_down(tools, job.message, answers, relay, content)
+    if tools.spans.watching():
+        timings = (Timing("hand over", began_at, answered_at), Timing("write down", answered_at, tools.clock.now()))
+        tools.spans.tell(told, timings)
     return Result(bool(relay), again_at)
 
 
@@ -119,8 +126,8 @@ async def _hand_over(tools: Tools, targets: Sequence[Target], parcel: Parcel) ->
 
 async def _write_down(
     tools: Tools, message: QueuedMessage, answers: Sequence[Answer], relay: str, content: bytes
-) -> float | None:
-    """Gives when the next attempt is due, None if there is none."""
+) -> tuple[float | None, TraceRecord]:
+    """Gives when the next attempt is due, None if there is none, and the record of this one."""
     now, queue = tools.clock.now(), tools.settings()
     events = [
         Event(recipient, judge(message, recipient, answer, relay=relay, now=now, queue=queue), answer)
@@ -139,10 +146,11 @@ async def _write_down(
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
     for outcome in outcomes:
         DELIVERIES.labels(_WORDS[outcome.state]).inc()
-    tools.traces.record(_told(message, events, now, notice.trace_id if notice else ""))
+    told = _told(message, events, now, notice.trace_id if notice else "")
+    tools.traces.record(told)
     if notice is not None:
         tools.traces.record(record_of(notice, f"tells about {message.trace_id}"))
-    return min((outcome.next_attempt_at for outcome in outcomes if outcome.state == "waiting"), default=None)
+    return min((outcome.next_attempt_at for outcome in outcomes if outcome.state == "waiting"), default=None), told
 
 
 def _told(message: QueuedMessage, events: Sequence[Event], now: float, notice: str) -> TraceRecord:

@@ -30,6 +30,7 @@ class Live:
         self._snapshot = Settings()
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._followers: list[Callable[[], object]] = []
         self.contexts = TlsContexts()
 
     def settings(self) -> Settings:
@@ -47,6 +48,13 @@ class Live:
     async def load(self) -> None:
         """Reads the snapshot."""
         self._snapshot = await self._load()
+        for heard in self._followers:
+            heard()
+
+    def follow(self, heard: Callable[[], object]) -> None:
+        """``heard`` is called now, and whenever the snapshot was read anew."""
+        self._followers.append(heard)
+        heard()
 
     async def close(self) -> None:
         """Follows no more."""

@@ -12,6 +12,7 @@ from posthouse.model.settings.imap import ImapSettings
 from posthouse.model.settings.junk import JunkSettings
 from posthouse.model.settings.lookup import LookupSettings
 from posthouse.model.settings.mailauth import MailauthSettings
+from posthouse.model.settings.monitoring import MonitoringSettings
 from posthouse.model.settings.pop import PopSettings
 from posthouse.model.settings.queue import QueueSettings
 from posthouse.model.settings.route import RouteSettings
@@ -28,6 +29,7 @@ __all__ = [
     "JunkSettings",
     "LookupSettings",
     "MailauthSettings",
+    "MonitoringSettings",
     "PopSettings",
     "QueueSettings",
     "RouteSettings",
@@ -59,6 +61,7 @@ class Settings:
     store: StoreSettings = field(default_factory=StoreSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
+    monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
 
     def get(self, key: str) -> Value:
         """Raises NotFound for an unknown key."""
@@ -89,6 +92,7 @@ GROUPS: dict[str, type] = {
     "store": StoreSettings,
     "search": SearchSettings,
     "tls": TlsSettings,
+    "monitoring": MonitoringSettings,
 }
 CATALOGUE: dict[str, Spec] = {spec.key: spec for name, group in GROUPS.items() for spec in specs(name, group)}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from posthouse.base.settings import Form
 from posthouse.model.address import Address, normal_domain
 from posthouse.model.networks import parse_network
@@ -27,5 +29,15 @@ def _tls_domain(text: str) -> str:
     return f"{normal_domain(domain)}={demand}"
 
 
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
+        raise ValueError("a URL begins with http:// or https:// and a host, and holds no password")
+    if parts.port == 0 or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("that is no URL")
+    return text
+
+
+HTTP_URL = Form("a URL, http or https", _http_url)
 TLS_DOMAIN = Form("a domain with a demand, such as bank.example=verify", _tls_domain)
 DOMAIN_POLICY = Form("a domain with a policy, such as bank.example=enforce", _domain_policy)

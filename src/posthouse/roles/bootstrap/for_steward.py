@@ -22,6 +22,7 @@ from posthouse.roles.bootstrap.delivering import ways_out
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing import notifier, sender_rewriting
 from posthouse.roles.bootstrap.resolving import open_resolver
+from posthouse.roles.bootstrap.telling import open_spans
 from posthouse.roles.bootstrap.writers import open_writers
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
@@ -85,6 +86,7 @@ async def _start_queue(config: NodeConfig, context: Context, live: Live, stack: 
         targets=targets,
         notices=notifier(config, context.clock, live, onward),
         traces=context.traces,
+        spans=open_spans(config, live, "steward", stack),
         clock=context.clock,
         settings=queue,
         forwarded=rewriting.forwarded,

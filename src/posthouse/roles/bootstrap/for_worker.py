@@ -40,6 +40,7 @@ from posthouse.pipeline.receipts import Receipts
 from posthouse.roles.bootstrap.engines import spam_engines
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, node_secret, notifier, sender_rewriting
 from posthouse.roles.bootstrap.resolving import open_resolver
+from posthouse.roles.bootstrap.telling import open_spans
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
@@ -90,7 +91,15 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         traces=traces,
         bus=bus,
         counters=parts.counters,
-        driver=Driver(stages(parts), settings=live.settings, clock=clock, ids=ids, traces=traces, node_name=config.name),
+        driver=Driver(
+            stages(parts),
+            settings=live.settings,
+            clock=clock,
+            ids=ids,
+            traces=traces,
+            node_name=config.name,
+            spans=open_spans(config, live, name, stack),
+        ),
         locks=stack.enter_context(closing(FileLocks(files.locks))),
         control_path=str(files.control),
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
