@@ -14,6 +14,7 @@ from posthouse.admin.nodecontrol import NodeControl
 from posthouse.base.clock import Clock
 from posthouse.base.errors import Permanent
 from posthouse.base.ids import Ids
+from posthouse.checking.desk import CheckDesk
 from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.configuration import Configuration
 from posthouse.interfaces.directory import Directory, DirectoryWriter
@@ -84,6 +85,7 @@ class Context:
     clear_index: Callable[[], None] | None = None
     care: StoreCare | None = None
     migrations: MigrationJobs | None = None
+    checks: CheckDesk | None = None
 
     def asked_by(self, who: str, role: Role, via: str, domain: str = "") -> Context:
         """The same services for one caller."""

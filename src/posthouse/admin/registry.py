@@ -19,8 +19,8 @@ from posthouse.interfaces.configuration import AuditEntry
 
 _MODULES = (
     "domain", "user", "cos", "quota", "alias", "route", "mailbox", "share", "sharedmailbox", "expiry", "undelete", "filter",
-    "filtertest", "wordlist", "sender", "junk", "setting", "group", "queue", "mail", "node", "certificate", "dkim", "store",
-    "search", "migration", "audit", "help",
+    "filtertest", "wordlist", "sender", "junk", "setting", "group", "queue", "mail", "node", "certificate", "check", "dkim",
+    "store", "search", "migration", "audit", "help",
 )  # fmt: skip
 _SHARED_NOUNS = {
     "mailbox": ("mailbox", "expiry", "migration"),

@@ -10,6 +10,7 @@ from posthouse.admin.context import Context
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.sqlite.configuration import SqliteConfiguration
 from posthouse.backends.sqlite.search_schema import remove_files
+from posthouse.roles.bootstrap.checks import with_checks
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.writers import open_writers
 from posthouse.roles.config import NodeConfig
@@ -31,4 +32,4 @@ async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
         await live.load()
         node = OfflineNodeControl(config.name, config.data, live.settings)
         context = operations_context(files, writers, bus, live, node, stack, partial(remove_files, files.search))
-        yield await with_migrations(context, config.data, stack, running=False)
+        yield await with_migrations(with_checks(context, config), config.data, stack, running=False)

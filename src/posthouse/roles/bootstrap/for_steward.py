@@ -18,6 +18,7 @@ from posthouse.model.settings import QueueSettings, Settings
 from posthouse.pipeline.onward import Onward
 from posthouse.queue.attempt import Tools
 from posthouse.queue.runner import QueueRunner
+from posthouse.roles.bootstrap.checks import with_checks
 from posthouse.roles.bootstrap.delivering import ways_out
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing import notifier, sender_rewriting
@@ -60,6 +61,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     node = BusNodeControl(bus, ids, config.name, config.data, live.settings)
     context = operations_context(files, writers, bus, live, node, stack, partial(bus.publish, "search-clear", {}))
     await _start_queue(config, context, live, stack)
+    context = with_checks(context, config)
     context = await with_migrations(context, config.data, stack, running=True)
     control = ControlServer(context, files.control)
     await control.start()

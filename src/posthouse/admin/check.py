@@ -1,0 +1,153 @@
+"""``check``: is the node in order, and does the world see it as it should (PLN-2)? ``posthouse check`` alone runs all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from posthouse.admin.arguments import DomainName
+from posthouse.admin.context import Context
+from posthouse.admin.operation import operation
+from posthouse.base.errors import BadValue, Permanent
+from posthouse.checking.desk import CheckDesk
+from posthouse.checking.domain import DomainCheck, Site
+from posthouse.checking.host import check_host
+from posthouse.checking.surroundings import check_certificates, check_clock, check_disk, check_ports
+from posthouse.model.finding import Finding
+from posthouse.model.route import NextHop
+
+TIME_SERVER = "pool.ntp.org"
+SMTP_PORT = 25
+_MARKS = {"ok": "  ok   ", "note": "  note ", "warning": "WARNING", "wrong": " WRONG ", "unknown": "UNKNOWN"}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """All findings, in the order of looking."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def complaint(self) -> str:
+        """One line for standard error; "" when nothing is wrong."""
+        wrong = sum(each.state == "wrong" for each in self.findings)
+        return f"{wrong} thing{'s' if wrong != 1 else ''} to put right" if wrong else ""
+
+    def told(self) -> str:
+        """A line each, and what to do below it."""
+        lines = []
+        for each in self.findings:
+            lines.append(f"{_MARKS[each.state]}  {each.area} {each.subject}: {each.found}")
+            if each.advice and each.state != "ok":
+                lines.append(f"           {each.advice}")
+        return "\n".join(lines)
+
+
+@operation("check all", role="reader", reads=True)
+async def all_(context: Context, hosts: tuple[str, ...] = (), *, time_server: str = TIME_SERVER) -> Checked:
+    """Checks everything: the host's name, every domain's records, certificates, ports, clock and disk.
+
+    Args:
+        hosts: hosts (or host:port; 25 without a port) that must be reachable; without any, the smart host if there is one.
+        time_server: the NTP server to compare the clock with, as host or host:port.
+    """
+    found = await _host(context)
+    for entry in await context.directory.domains():
+        found += await _domain(context, entry.name)
+    found += await _certificates(context)
+    found += await _ports(context, hosts)
+    found += await check_clock(_desk(context).probe, time_server)
+    found += await check_disk(_desk(context).probe)
+    return Checked(tuple(found))
+
+
+@operation("check host", role="reader", reads=True)
+async def host(context: Context) -> Checked:
+    """Checks the node's name in DNS: its addresses, and their names back."""
+    return Checked(tuple(await _host(context)))
+
+
+@operation("check domain", role="reader", scope="domain", reads=True)
+async def domain(context: Context, name: DomainName) -> Checked:
+    """Checks a domain's DNS records (MX, SPF, DKIM, DMARC, MTA-STS, TLSA), and says what to publish.
+
+    Args:
+        name: name of the domain.
+    """
+    context.require_domain(name)
+    return Checked(tuple(await _domain(context, name)))
+
+
+@operation("check certificate", role="reader", reads=True)
+async def certificate(context: Context) -> Checked:
+    """Checks the certificates in use: their names, how long they hold, who vouches for them."""
+    return Checked(tuple(await _certificates(context)))
+
+
+@operation("check port", role="reader", reads=True)
+async def port(context: Context, hosts: tuple[str, ...] = ()) -> Checked:
+    """Checks that the node's own ports answer, and that other hosts can be reached.
+
+    Args:
+        hosts: hosts (or host:port; 25 without a port) that must be reachable; without any, the smart host if there is one.
+    """
+    return Checked(tuple(await _ports(context, hosts)))
+
+
+@operation("check clock", role="reader", reads=True)
+async def clock(context: Context, *, time_server: str = TIME_SERVER) -> Checked:
+    """Compares the node's clock with a time server.
+
+    Args:
+        time_server: the NTP server, as host or host:port.
+    """
+    return Checked(tuple(await check_clock(_desk(context).probe, time_server)))
+
+
+@operation("check disk", role="reader", reads=True)
+async def disk(context: Context) -> Checked:
+    """Checks that the data folder's disk keeps what it has promised: fsync, locks, room."""
+    return Checked(tuple(await check_disk(_desk(context).probe)))
+
+
+async def _host(context: Context) -> list[Finding]:
+    found, _ = await check_host(_desk(context).resolver, await _host_name(context))
+    return list(found)
+
+
+async def _domain(context: Context, name: str) -> list[Finding]:
+    desk, own = _desk(context), await _host_name(context)
+    _, addresses = await check_host(desk.resolver, own)
+    settings = await context.configuration.load()
+    site = Site(own, addresses, settings.route.smart_host)
+    return await DomainCheck(desk.resolver, context.signing_keys, site, name).run()
+
+
+async def _certificates(context: Context) -> list[Finding]:
+    rows = [(each.names, each.issuer, each.not_after, each.source) for each in await context.node.certificates()]
+    return check_certificates(rows, await _host_name(context), context.clock.now())
+
+
+async def _ports(context: Context, hosts: tuple[str, ...]) -> list[Finding]:
+    status = await context.node.status()
+    smart_host = (await context.configuration.load()).route.smart_host
+    wanted = hosts or ((smart_host,) if smart_host else ())
+    return await check_ports(_desk(context).probe, status.listeners, [_host_port(text) for text in wanted])
+
+
+def _desk(context: Context) -> CheckDesk:
+    if context.checks is None:
+        raise Permanent("Checks need a node", enhanced="5.3.0")
+    return context.checks
+
+
+async def _host_name(context: Context) -> str:
+    settings = await context.configuration.load()
+    return (settings.smtp.hostname or _desk(context).node_name).lower()
+
+
+def _host_port(text: str) -> tuple[str, int]:
+    try:
+        hop = NextHop.parse(text)
+    except ValueError:
+        raise BadValue(f"hosts: {text!r} is not host or host:port") from None
+    return hop.host, hop.port or SMTP_PORT

@@ -1,0 +1,31 @@
+"""Surroundings as a test wants them (interfaces/probe.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from posthouse.base.errors import Temporary
+from posthouse.interfaces.probe import Disk
+
+
+@dataclass
+class MemoryProbe:
+    """``ports`` are those that can be reached, with their greetings; ``offset_s`` None: no time server answers."""
+
+    ports: dict[tuple[str, int], str] = field(default_factory=dict)
+    offset_s: float | None = 0.0
+    found: Disk = field(default_factory=lambda: Disk("ext4", 0.004, locks=True, free_bytes=1 << 40, total_bytes=1 << 41))
+
+    async def greeting(self, host: str, port: int) -> str:
+        try:
+            return self.ports[(host, port)]
+        except KeyError:
+            raise Temporary("No connection", cause=f"{host}:{port}: refused") from None
+
+    async def clock_offset(self, server: str) -> float:
+        if self.offset_s is None:
+            raise Temporary("No answer from the time server", cause=f"{server}: timed out")
+        return self.offset_s
+
+    async def disk(self) -> Disk:
+        return self.found

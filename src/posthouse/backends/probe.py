@@ -1,0 +1,128 @@
+"""Looking at the surroundings over real sockets and files (interfaces/probe.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import socket
+import statistics
+import struct
+import tempfile
+import time
+from pathlib import Path
+
+from posthouse.base.errors import Temporary
+from posthouse.interfaces.probe import Disk
+from posthouse.interfaces.resolver import Resolver
+
+CONNECT_S = 5.0
+GREETING_S = 3.0
+NTP_PORT = 123
+_NTP_EPOCH = 2_208_988_800
+_WRITES = 9
+
+
+class SystemProbe:
+    """``data`` is the node's data folder."""
+
+    def __init__(self, data: Path, resolver: Resolver) -> None:
+        self._data = data
+        self._resolver = resolver
+
+    async def greeting(self, host: str, port: int) -> str:
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                reader, writer = await asyncio.open_connection(await self._address(host), port)
+        except (OSError, TimeoutError) as error:
+            raise Temporary("No connection", cause=f"{host}:{port}: {str(error) or 'timed out'}") from error
+        try:
+            async with asyncio.timeout(GREETING_S):
+                return (await reader.readline())[:512].decode("utf-8", "replace").strip()
+        except (OSError, TimeoutError, ValueError):
+            return ""
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def clock_offset(self, server: str) -> float:
+        host, _, port = server.partition(":")
+        address = await self._address(host)
+        try:
+            return await asyncio.to_thread(_ask_time, address, int(port or NTP_PORT))
+        except (OSError, ValueError, struct.error) as error:
+            raise Temporary("No answer from the time server", cause=f"{server}: {str(error) or 'timed out'}") from error
+
+    async def disk(self) -> Disk:
+        try:
+            return await asyncio.to_thread(_try_disk, self._data)
+        except OSError as error:
+            raise Temporary("The disk cannot be tried", cause=str(error)) from error
+
+    async def _address(self, host: str) -> str:
+        try:
+            socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+        except OSError:
+            found = await self._resolver.addresses(host)
+            if not found:
+                raise Temporary("No such host", cause=f"{host} has no address") from None
+            return sorted(found, key=lambda address: ":" in address)[0]
+        return host
+
+
+def _ask_time(address: str, port: int) -> float:
+    """One exchange of RFC 5905 §8: the offset is the mean of both ways' differences."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as peer:
+        peer.settimeout(CONNECT_S)
+        peer.connect((address, port))
+        sent = time.time()
+        peer.send(b"\x23" + b"\0" * 39 + struct.pack(">II", int(sent) + _NTP_EPOCH, int(sent % 1 * 2**32)))
+        answer = peer.recv(512)
+        received = time.time()
+    if len(answer) < 48 or answer[0] & 7 != 4 or not answer[1]:
+        raise ValueError("not an answer of a server that knows the time")
+    theirs: list[float] = [seconds - _NTP_EPOCH + part / 2**32 for seconds, part in struct.iter_unpack(">II", answer[32:48])]
+    return ((sent - theirs[0]) + (received - theirs[1])) / 2
+
+
+def _try_disk(data: Path) -> Disk:
+    usage = shutil.disk_usage(data)
+    with tempfile.NamedTemporaryFile(dir=data, prefix=".check-") as file:
+        times = []
+        for _ in range(_WRITES):
+            began = time.perf_counter()
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+            times.append(time.perf_counter() - began)
+        locks = _locks_hold(Path(file.name))
+    return Disk(_file_system(data), statistics.median(times), locks, usage.free, usage.total)
+
+
+def _locks_hold(path: Path) -> bool:
+    with path.open("rb") as first, path.open("rb") as second:
+        fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def _file_system(path: Path) -> str:
+    """The type of the file system that the longest mount point above ``path`` has."""
+    best, kind = "", "unknown"
+    where = str(path.resolve())
+    try:
+        lines = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return kind
+    for line in lines:
+        _, point, found, *_ = line.split(" ")
+        if (where + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(best):
+            best, kind = point, found
+    return kind

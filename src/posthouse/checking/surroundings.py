@@ -1,0 +1,109 @@
+"""Certificates, ports, clock and disk (PLN-2, HA-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from posthouse.base.errors import MailError
+from posthouse.interfaces.probe import Probe
+from posthouse.model.finding import Finding
+
+DAY_S = 86_400.0
+SOON_DAYS = 14
+TIME_OFF_S = 1.0
+TIME_WRONG_S = 60.0
+HONEST_SYNC_S = 20e-6
+"""No disk syncs faster than this: what does has not written."""
+IN_MEMORY = ("tmpfs", "ramfs")
+OVER_NETWORK = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs")
+LOW_PART = 0.1
+
+
+def check_certificates(certificates: Sequence[tuple[Sequence[str], str, float, str]], host: str, now: float) -> list[Finding]:
+    """``certificates`` as (names, issuer, end, source)."""
+    found = []
+    for names, _, not_after, source in certificates:
+        subject = names[0] if names else source
+        days = int((not_after - now) // DAY_S)
+        if days < 0:
+            found.append(Finding("certificate", subject, "wrong", "it has ended", "Put a new one in its place."))
+        elif days < SOON_DAYS:
+            found.append(Finding("certificate", subject, "warning", f"it ends in {days} days", "Renew it now."))
+        elif source == "self-made":
+            advice = "Mail programs and other hosts will not trust it: set tls.certificate to one of an authority."
+            found.append(Finding("certificate", subject, "warning", "it is self-made", advice))
+        else:
+            found.append(Finding("certificate", subject, "ok", f"it holds for {days} days"))
+    if not any(_covers(name, host) for names, *_ in certificates for name in names):
+        advice = f"Get a certificate for {host}, or set smtp.hostname to a name that one has."
+        found.append(Finding("certificate", host, "wrong", "no certificate has this name", advice))
+    return found
+
+
+async def check_ports(probe: Probe, listeners: Sequence[tuple[str, str]], outgoing: Sequence[tuple[str, int]]) -> list[Finding]:
+    """``listeners`` are (service, ``address:port``) as the node has opened them; ``outgoing`` are hosts to reach."""
+    found = []
+    for service, where in listeners:
+        host, _, port = where.rpartition(":")
+        host = host.strip("[]")
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - not bound, replaced
+        if not port.isdigit():
+            continue
+        try:
+            await probe.greeting(host, int(port))
+            found.append(Finding("port", where, "ok", f"{service} answers"))
+        except MailError as error:
+            advice = "Look at the node's log; does another program hold the port?"
+            found.append(Finding("port", where, "wrong", f"{service} does not answer: {error.cause}", advice))
+    for other, number in outgoing:
+        try:
+            said = await probe.greeting(other, number)
+            found.append(Finding("port", f"{other}:{number}", "ok", f"can be reached: {said[:100]}"))
+        except MailError as error:
+            advice = "Many networks block port 25 going out: ask yours to open it, or set route.smart_host."
+            found.append(Finding("port", f"{other}:{number}", "wrong", f"cannot be reached: {error.cause}", advice))
+    return found
+
+
+async def check_clock(probe: Probe, server: str) -> list[Finding]:
+    """Certificates, DKIM, TOTP and retries go by the clock."""
+    try:
+        offset_s = await probe.clock_offset(server)
+    except MailError as error:
+        advice = "Name a time server that can be reached (UDP port 123), and run chrony or systemd-timesyncd."
+        return [Finding("clock", server, "unknown", f"the time server does not answer: {error.cause}", advice)]
+    words = f"the clock is {abs(offset_s):.3f} s {'ahead' if offset_s > 0 else 'behind'}"
+    if abs(offset_s) < TIME_OFF_S:
+        return [Finding("clock", server, "ok", words)]
+    advice = "Run chrony or systemd-timesyncd."
+    return [Finding("clock", server, "wrong" if abs(offset_s) >= TIME_WRONG_S else "warning", words, advice)]
+
+
+async def check_disk(probe: Probe) -> list[Finding]:
+    """Whether what is acknowledged can be kept."""
+    disk = await probe.disk()
+    subject = disk.file_system
+    found = []
+    if subject in IN_MEMORY:
+        found.append(Finding("disk", subject, "wrong", "the data folder lies in memory", "Put it on a disk."))
+    elif disk.sync_s < HONEST_SYNC_S:
+        advice = "Mail could be lost when power fails: turn the disk's volatile cache off, or use another file system."
+        words = f"fsync takes {disk.sync_s * 1e6:.0f} us, too little to be true"
+        found.append(Finding("disk", subject, "warning", words, advice))
+    else:
+        found.append(Finding("disk", subject, "ok", f"a write with fsync takes {disk.sync_s * 1e3:.2f} ms"))
+    if not disk.locks:
+        found.append(Finding("disk", subject, "wrong", "file locks do not hold", "Use a file system with locks."))
+    if subject in OVER_NETWORK:
+        advice = "The databases need a local disk, or a block device: over this file system they may be damaged."
+        found.append(Finding("disk", subject, "warning", "the data folder is on a network file system", advice))
+    free = disk.free_bytes / max(disk.total_bytes, 1)
+    state = "ok" if free >= LOW_PART else "warning"
+    advice = "" if free >= LOW_PART else "Make room, or mail will be deferred."
+    words = f"{free:.0%} of {disk.total_bytes / (1 << 30):.0f} GiB is free"
+    found.append(Finding("disk", subject, state, words, advice))  # type: ignore[arg-type]
+    return found
+
+
+def _covers(name: str, host: str) -> bool:
+    return name == host or (name.startswith("*.") and host.partition(".")[2] == name[2:])

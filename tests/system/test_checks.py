@@ -1,0 +1,148 @@
+"""`posthouse check` on a running node against real DNS, a real time server's answer and the real disk. Row PLN-2."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from support.knot import Knot
+from support.node import Node, running
+
+HOST = "mx.example.test"
+RECORDS = {
+    (HOST, "A"): ["192.0.2.10"],
+    ("192.0.2.10", "PTR"): [HOST],
+    ("example.test", "MX"): [f"10 {HOST}"],
+    ("example.test", "TXT"): ["v=spf1 ip4:192.0.2.10 -all"],
+    ("_dmarc.example.test", "TXT"): ["v=DMARC1; p=reject"],
+    ("other.test", "MX"): ["10 elsewhere.test"],
+    ("other.test", "TXT"): ["v=spf1 -all"],
+}
+
+
+@dataclass
+class Net:
+    node: Node
+    clock: str
+
+
+@contextmanager
+def time_server(ahead_s: float) -> Iterator[str]:
+    """Answers NTP as a server whose clock differs by so much; gives its address."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            query, peer = server.recvfrom(512)
+            if query == b"stop":
+                return
+            now = time.time() + ahead_s + 2_208_988_800
+            stamp = struct.pack(">II", int(now), int(now % 1 * 2**32))
+            server.sendto(b"\x24\x01" + b"\0" * 22 + query[40:48] + stamp * 2, peer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+    finally:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+            peer.sendto(b"stop", server.getsockname())
+        thread.join(10)
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
+    folder = tmp_path_factory.mktemp("checks")
+    with (
+        Knot(folder / "knot", RECORDS) as knot,
+        running(folder / "node", workers=1, name=HOST, extra=knot.toml) as node,
+        time_server(90.0) as clock,
+    ):
+        yield Net(node, clock)
+
+
+def check(net: Net, *words: str) -> tuple[list[dict[str, Any]], int, str]:
+    """The findings, the exit code, and what standard error said."""
+    done = net.node.run("check", *words, "--json", check=False)
+    return json.loads(done.stdout)["findings"], done.returncode, done.stderr
+
+
+def state_of(findings: list[dict[str, Any]], start: str) -> tuple[str, str]:
+    """The state and the advice of the finding that begins so."""
+    [found] = [each for each in findings if each["found"].startswith(start)]
+    return found["state"], found["advice"]
+
+
+@pytest.mark.spec_part("PLN-2")
+def test_a_host_whose_name_and_address_agree_is_in_order(net: Net) -> None:
+    findings, code, _ = check(net, "host")
+    assert [each["state"] for each in findings] == ["ok", "ok"]
+    assert code == 0
+
+
+@pytest.mark.spec_part("PLN-2")
+def test_a_domain_is_told_what_to_publish(net: Net) -> None:
+    findings, code, _ = check(net, "domain", "example.test")
+    assert state_of(findings, "MX:")[0] == state_of(findings, "SPF:")[0] == state_of(findings, "DMARC:")[0] == "ok"
+    assert state_of(findings, "DKIM: the domain has no key") == ("warning", "Make one: posthouse dkim add example.test")
+    assert code == 0
+    row = net.node.json("dkim", "add", "example.test")
+    net.node.run("dkim", "rotate", "example.test")
+    findings, code, complaint = check(net, "domain", "example.test")
+    state, advice = state_of(findings, "DKIM:")
+    assert state == "wrong" and row["zone_line"] in advice
+    assert (code, complaint.strip()) == (1, "posthouse: 1 thing to put right")
+
+
+@pytest.mark.spec_part("PLN-2")
+def test_a_domain_whose_records_shut_this_node_out_is_wrong(net: Net) -> None:
+    net.node.run("domain", "add", "other.test")
+    findings, code, _ = check(net, "domain", "other.test")
+    assert state_of(findings, "MX: elsewhere.test, not this node")[0] == "warning"
+    assert state_of(findings, "MX: elsewhere.test has no address")[0] == "wrong"
+    state, advice = state_of(findings, "SPF: v=spf1 -all gives fail for 192.0.2.10")
+    assert state == "wrong" and "ip4:192.0.2.10" in advice
+    assert state_of(findings, "DMARC: there is no record")[0] == "warning"
+    assert code == 1
+
+
+@pytest.mark.spec_part("PLN-2")
+def test_ports_certificates_and_disk_are_looked_at(net: Net) -> None:
+    smtp = net.node.ports["smtp"]
+    findings, code, _ = check(net, "port", f"127.0.0.1:{smtp}")
+    assert len(findings) == len(net.node.ports) + 1 and all(each["state"] == "ok" for each in findings)
+    assert findings[-1]["found"].startswith(f"can be reached: 220 {HOST}")
+    findings, code, _ = check(net, "port", "127.0.0.1:1")
+    assert findings[-1]["state"] == "wrong" and code == 1
+    findings, _, _ = check(net, "certificate")
+    assert state_of(findings, "it is self-made")[0] == "warning"
+    findings, _, _ = check(net, "disk")
+    assert {each["area"] for each in findings} == {"disk"}
+
+
+@pytest.mark.spec_part("PLN-2")
+def test_a_clock_that_is_wrong_is_seen(net: Net) -> None:
+    findings, code, _ = check(net, "clock", "--time-server", net.clock)
+    assert findings[0]["state"] == "wrong" and "s behind" in findings[0]["found"]
+    assert code == 1
+    findings, code, _ = check(net, "clock", "--time-server", "127.0.0.1:1")
+    assert (findings[0]["state"], code) == ("unknown", 0)
+
+
+@pytest.mark.spec_part("PLN-2")
+def test_check_alone_looks_at_everything_and_tells_people_line_by_line(net: Net) -> None:
+    done = net.node.run("check", check=False)
+    for area in ("host", "domain", "certificate", "port", "clock", "disk"):
+        assert f"  {area} " in done.stdout
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
