@@ -28,6 +28,8 @@ _SHARED_NOUNS = {
     "search": ("group", "search"),
 }
 """Nouns whose operations stand in several modules. One operation loads its noun only: a command must start quickly."""
+_ALONE = {"check": "all"}
+"""What a noun alone means."""
 _MAX_OUTCOME = 500
 
 
@@ -77,6 +79,8 @@ def find(words: Sequence[str]) -> tuple[Operation, list[str]]:
         return by_verb["show"], list(words[1:])
     if not by_verb:
         raise UsageError(f"there is no noun {words[0]!r}{_near(noun, nouns())}")
+    if len(words) == 1 and noun in _ALONE:
+        return by_verb[_ALONE[noun]], []
     if len(words) == 1:
         raise UsageError(f"{noun}: which verb? {', '.join(by_verb)}")
     found = by_verb.get(words[1].lower())
