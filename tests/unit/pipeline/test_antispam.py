@@ -87,7 +87,8 @@ async def test_engines_are_told_all_that_is_known() -> None:
     engine = SaidScorer()
     house, jane = await house_of(engine)
     session = house.session()
-    session.host = "mail.elsewhere.test"
+    house.resolver.records[("192.0.2.9", "PTR")] = ("mail.elsewhere.test",)
+    house.resolver.records[("mail.elsewhere.test", "A")] = ("192.0.2.9",)
     await house.deliver(JANE, session=session)
     [asked] = engine.asked
     assert (asked.sender, asked.recipients, asked.client_address) == ("lena@elsewhere.test", (JANE,), "192.0.2.9")
