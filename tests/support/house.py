@@ -20,6 +20,7 @@ from posthouse.backends.memory.signing_keys import MemorySigningKeys
 from posthouse.backends.memory.sink import MemorySink
 from posthouse.backends.memory.spool import MemorySpool
 from posthouse.backends.memory.traces import MemoryTraceLog
+from posthouse.backends.memory.triplets import MemoryTriplets
 from posthouse.base.clock import ManualClock
 from posthouse.base.ids import Ids
 from posthouse.base.settings import Value
@@ -27,6 +28,7 @@ from posthouse.directory.allowances import AllowanceBook
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.scorer import Scorer
 from posthouse.interfaces.spans import Spans
+from posthouse.interfaces.triplets import Triplets
 from posthouse.model.account import Account, Role
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
@@ -57,6 +59,7 @@ class House:
     settings: Settings = field(default_factory=lambda: Settings().with_value("smtp.sender_check", False))
     delays: list[float] = field(default_factory=list)
     spans: Spans | None = None
+    triplets: Triplets = field(default_factory=MemoryTriplets)
 
     def __post_init__(self) -> None:
         self.ids = Ids(self.clock)
@@ -106,6 +109,7 @@ class House:
             engines=lambda: self.engines,
             senders=self.senders,
             junk_book=self.junk_book,
+            triplets=self.triplets,
             allowances=self.allowances,
             clock=self.clock,
             node_name="mx.example.test",

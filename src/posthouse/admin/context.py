@@ -29,6 +29,7 @@ from posthouse.interfaces.spool import Spool
 from posthouse.interfaces.store_care import StoreCare
 from posthouse.interfaces.textindex import TextIndex
 from posthouse.interfaces.traces import TraceLog
+from posthouse.interfaces.triplets import Triplets
 from posthouse.model.account import Account, Role
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Context:
     text_index: TextIndex | None = None
     clear_index: Callable[[], None] | None = None
     care: StoreCare | None = None
+    triplets: Triplets | None = None
     migrations: MigrationJobs | None = None
     checks: CheckDesk | None = None
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from posthouse.admin.arguments import Argument, Secret, arguments_of, json_schema
+from posthouse.base.settings import without_passwords
 from posthouse.model.account import Role
 
 LeastRole = Literal["reader", "help-desk", "domain-administrator", "administrator"]
@@ -106,7 +107,8 @@ def operation(
 
 
 def audit_text(values: Mapping[str, object]) -> str:
-    """Arguments as the audit trail keeps them: ``address=jane@example.com password=***``; long texts cut."""
+    """Arguments as the audit trail keeps them: ``address=jane@example.com password=***``; long texts cut, passwords in
+    URLs hidden."""
     parts = []
     for name, value in values.items():
         if isinstance(value, Secret):
@@ -115,5 +117,5 @@ def audit_text(values: Mapping[str, object]) -> str:
             shown = " ".join(str(item) for item in value)
         else:
             shown = str(value)
-        parts.append(f"{name}={shown[:500]}")
+        parts.append(f"{name}={without_passwords(shown)[:500]}")
     return " ".join(parts)

@@ -21,11 +21,13 @@ _MODULES = (
     "domain", "user", "cos", "quota", "alias", "route", "mailbox", "share", "sharedmailbox", "expiry", "undelete", "filter",
     "filtertest", "wordlist", "sender", "junk", "setting", "group", "queue", "mail", "node", "certificate", "check", "dkim",
     "store", "search", "migration", "audit", "help",
+    "greylist",
 )  # fmt: skip
 _SHARED_NOUNS = {
     "mailbox": ("mailbox", "expiry", "migration"),
     "filter": ("filter", "filtertest"),
     "search": ("group", "search"),
+    "greylist": ("group", "greylist"),
 }
 """Nouns whose operations stand in several modules. One operation loads its noun only: a command must start quickly."""
 _ALONE = {"check": "all"}

@@ -11,7 +11,7 @@ from posthouse.admin.context import Context
 from posthouse.admin.operation import operation
 from posthouse.admin.rendering import stamp
 from posthouse.base.errors import BadValue, NotFound
-from posthouse.base.settings import Value
+from posthouse.base.settings import Value, without_passwords
 from posthouse.interfaces.configuration import SettingChange
 from posthouse.model.settings import CATALOGUE, Settings, spec_of
 
@@ -54,11 +54,22 @@ class ChangeRow:
 def row(settings: Settings, key: str) -> SettingRow:
     """One setting of a snapshot as shown. Raises NotFound."""
     spec = spec_of(key)
-    return SettingRow(spec.key, spec.render(settings.get(spec.key)), spec.render(spec.default))
+    return SettingRow(spec.key, spec.show(settings.get(spec.key)), spec.render(spec.default))
+
+
+def _whole(settings: Settings, key: str) -> SettingRow:
+    """With passwords, for whoever may set them."""
+    spec = CATALOGUE[key]
+    return SettingRow(key, spec.render(settings.get(key)), spec.render(spec.default))
 
 
 def _change(change: SettingChange) -> ChangeRow:
-    return ChangeRow(change.version, stamp(change.at), change.who, change.key, change.before, change.after)
+    before, after = _shown(change.key, change.before), _shown(change.key, change.after)
+    return ChangeRow(change.version, stamp(change.at), change.who, change.key, before, after)
+
+
+def _shown(key: str, text: str) -> str:
+    return without_passwords(text) if key in CATALOGUE and CATALOGUE[key].secret else text
 
 
 @operation("setting get", role="reader", reads=True, columns=("key", "value"))
@@ -130,7 +141,14 @@ async def undo(context: Context, version: int | None = None) -> Sequence[ChangeR
         raise NotFound("there is no change to undo" if version is None else f"there is no version {version}")
     settings = await apply(context, [(change.key, spec_of(change.key).parse(change.before)) for change in undone])
     return [
-        ChangeRow(settings.version, stamp(context.clock.now()), context.who, change.key, change.after, change.before)
+        ChangeRow(
+            settings.version,
+            stamp(context.clock.now()),
+            context.who,
+            change.key,
+            _shown(change.key, change.after),
+            _shown(change.key, change.before),
+        )
         for change in undone
     ]
 
@@ -143,7 +161,7 @@ async def export(context: Context, *, changed: bool = False) -> str:
         changed: only those that differ from their default.
     """
     settings = await context.configuration.load()
-    rows = [row(settings, key) for key in CATALOGUE]
+    rows = [_whole(settings, key) if context.role == "administrator" else row(settings, key) for key in CATALOGUE]
     return "\n".join(f"{each.key} = {each.value}".rstrip() for each in rows if not changed or each.value != each.default)
 
 

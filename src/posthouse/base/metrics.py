@@ -32,3 +32,7 @@ INDEX_WAITING = Gauge("posthouse_search_waiting", "Contents that wait for the fu
 DOCUMENTS_READ = Counter(
     "posthouse_search_documents", "Attached documents read for the index, by result.", ["kind", "result"], registry=REGISTRY
 )
+GREYLISTED = Counter(
+    "posthouse_greylist_decisions", "Recipients that greylisting decided, by outcome.", ["outcome"], registry=REGISTRY
+)
+GREYLIST_DOWN = Gauge("posthouse_greylist_down", "Processes that get no answer from the triplets' database.", registry=REGISTRY)

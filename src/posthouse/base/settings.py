@@ -29,10 +29,12 @@ _TIME_UNITS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a text, or each word of a list, must be. ``reads`` raises ValueError for what is not; empty texts are not asked."""
+    """What a text, or each word of a list, must be. ``reads`` raises ValueError for what is not; empty texts are not asked.
+    ``secret``: it is a URL that may hold a password."""
 
     words: str
     reads: Callable[[str], object]
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Spec:
     choices: tuple[str, ...]
     effect: Effect
     form: Form | None = None
+
+    @property
+    def secret(self) -> bool:
+        """Whether it may hold a password that people are not shown."""
+        return self.form is not None and self.form.secret
 
     def parse(self, text: str) -> Value:
         """The value that an administrator's words mean. Raises BadValue with a text that says what is allowed."""
@@ -103,7 +110,8 @@ class Spec:
         try:
             form.reads(word)
         except ValueError as error:
-            raise BadValue(f"{self.key}: {word!r} is not {form.words} ({error})") from None
+            shown = without_passwords(word) if self.secret else word
+            raise BadValue(f"{self.key}: {shown!r} is not {form.words} ({error})") from None
 
     def allowed(self) -> str:
         """What may be given, in words."""
@@ -124,6 +132,20 @@ class Spec:
         if isinstance(value, bool):
             return "on" if value else "off"
         return " ".join(value) if isinstance(value, tuple) else str(value)
+
+    def show(self, value: Value) -> str:
+        """As ``render``, for people: the password in a secret one's URL is hidden."""
+        text = self.render(value)
+        return without_passwords(text) if self.secret else text
+
+
+HIDDEN = "***"
+_URL_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):[^\s/]*@|(?<=[?&]password=)[^\s&]*")
+
+
+def without_passwords(text: str) -> str:
+    """``text`` with the passwords of URLs in it hidden."""
+    return _URL_PASSWORD.sub(lambda match: HIDDEN if match[1] is None else f"{match[1]}:{HIDDEN}@", text)
 
 
 def _plain(number: float) -> str:

@@ -12,12 +12,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from posthouse.base.clock import Clock
 from posthouse.formats.mime.fronted import without
-from posthouse.interfaces.resolver import Resolver
 from posthouse.mailauth import results
 from posthouse.mailauth.message import Message
-from posthouse.mailauth.spf.check import Client
 from posthouse.mailauth.verify import Spf, Verifier, Wanted, author_of
 from posthouse.model.envelope import Recipient
 from posthouse.model.session import Session
@@ -25,6 +22,7 @@ from posthouse.model.settings import Settings
 from posthouse.model.verdict import Reason, Tag, Verdict
 from posthouse.pipeline.authentication_policy import dmarc_action, refusal, told
 from posthouse.pipeline.copies import off_loop
+from posthouse.pipeline.spf_begin import SpfCheck
 from posthouse.pipeline.stage import Stage
 from posthouse.pipeline.transaction import Transaction
 
@@ -34,21 +32,15 @@ class Authenticate(Stage):
 
     name = "authenticate"
 
-    def __init__(self, settings: Callable[[], Settings], resolver: Resolver, clock: Clock, node_name: str) -> None:
+    def __init__(self, settings: Callable[[], Settings], verifier: Verifier, spf: SpfCheck, node_name: str) -> None:
         self._settings = settings
-        self._verifier = Verifier(resolver, clock)
-        self._clock = clock
+        self._verifier = verifier
+        self._spf = spf
         self._node_name = node_name
 
     async def rcpt_to(self, transaction: Transaction, recipient: Recipient) -> Verdict | None:
-        if transaction.spf is not None or transaction.recipients:
-            return None
-        settings = self._settings().mailauth
-        session = transaction.session
-        if settings.verify and not is_ours(session):
-            client = Client(session.client_address, session.helo, self._authserv_id(), self._clock.now())
-            check = self._verifier.spf(client, str(transaction.sender), settings.timeout_s)
-            transaction.spf = asyncio.create_task(check)
+        if not transaction.recipients and self._is_checked(transaction.session):
+            self._spf.of(transaction)
         return None
 
     async def message(self, transaction: Transaction) -> Sequence[Verdict]:
@@ -56,8 +48,8 @@ class Authenticate(Stage):
         assert summary is not None, "the driver sets the summary before it asks"
         message = Message.of(transaction.content, summary)
         verdicts: Sequence[Verdict] = ()
-        if transaction.spf is not None and not summary.problems:  # Begun at RCPT TO, for strangers alone.
-            verdicts = await self._verify(transaction, message, transaction.spf)
+        if self._is_checked(transaction.session) and not summary.problems:
+            verdicts = await self._verify(transaction, message, self._spf.of(transaction))
         if not transaction.session.relay and transaction.session.service != "lmtp":
             await self._take_out_forged(transaction, message)
         return verdicts
@@ -69,20 +61,19 @@ class Authenticate(Stage):
         wanted = Wanted(settings.timeout_s, action != "off", settings.trusted_sealers)
         report = await self._verifier.verify(message, author, spf, wanted)
         transaction.auth = report
-        value = results.compose(self._authserv_id(), report)
+        value = results.compose(self._spf.authserv_id(), report)
         reason = Reason(self.name, "results", "; ".join(value.split("; ")[1:])[:1000])
         tag = Tag(results.FIELD, value, reason)
         return (*told(self.name, report), tag, *refusal(self.name, report, action, settings.spf_fail))
 
     async def _take_out_forged(self, transaction: Transaction, message: Message) -> None:
-        if not (forged := results.forged(message, (self._authserv_id(), self._node_name))):
+        if not (forged := results.forged(message, (self._spf.authserv_id(), self._node_name))):
             return
         form = transaction.form
         form.become(*await off_loop(len(form.content), partial(without, form.content, form.summary, forged)))
 
-    def _authserv_id(self) -> str:
-        settings = self._settings()
-        return settings.mailauth.authserv_id or settings.smtp.hostname or self._node_name
+    def _is_checked(self, session: Session) -> bool:
+        return self._settings().mailauth.verify and not is_ours(session)
 
 
 def is_ours(session: Session) -> bool:

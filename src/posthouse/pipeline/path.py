@@ -1,7 +1,7 @@
 """The path of a message, and the file to read first.
 
     connect -> envelope -> quota -> greylist -> authenticate -> content -> route
-    -> priority filters -> antispam -> domain filters -> junk -> user filters -> sign -> dispose
+    -> priority filters -> antispam -> domain filters -> junk -> user filters -> reputation -> sign -> dispose
 
 Every stage answers with Verdicts (model/verdict.py); the driver (driver.py) asks them in this order, records what they say
 under the message's trace id, and turns the first final verdict into the SMTP reply while the sender still waits (INB-9).
@@ -29,6 +29,8 @@ from posthouse.interfaces.scripts import Scripts, ScriptsWriter
 from posthouse.interfaces.senders import SenderLists
 from posthouse.interfaces.signing_keys import SigningKeys
 from posthouse.interfaces.sink import Sink
+from posthouse.interfaces.triplets import Triplets
+from posthouse.mailauth.verify import Verifier
 from posthouse.model.settings import Settings
 from posthouse.pipeline.antispam import Antispam, ForgedScores
 from posthouse.pipeline.authenticate import Authenticate
@@ -39,6 +41,7 @@ from posthouse.pipeline.filter_mail import FilterMail, Onward
 from posthouse.pipeline.filters import DomainFilters, FilterTools, PriorityFilters, UserFilters
 from posthouse.pipeline.greeting import Greeting
 from posthouse.pipeline.greylist import Greylist
+from posthouse.pipeline.greylist_praise import GreylistPraise
 from posthouse.pipeline.inspect import Inspect
 from posthouse.pipeline.junk import Junk, JunkTools
 from posthouse.pipeline.names import HostNames, Names
@@ -50,6 +53,7 @@ from posthouse.pipeline.route import Route
 from posthouse.pipeline.scoring import Engines, Scoring
 from posthouse.pipeline.sender import SenderDomain
 from posthouse.pipeline.sign import Sign
+from posthouse.pipeline.spf_begin import SpfCheck
 from posthouse.pipeline.stage import Stage
 from posthouse.queue.notices import Notices
 
@@ -79,6 +83,7 @@ class Parts:
     engines: Engines
     senders: SenderLists
     junk_book: JunkBook
+    triplets: Triplets
     allowances: Allowances = unlimited
 
 
@@ -87,6 +92,8 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
     filters = _filter_tools(parts)
     patience = Patience(parts.settings, parts.clock)
     hosts = HostNames(parts.resolver, patience)
+    verifier = Verifier(parts.resolver, parts.clock)
+    spf = SpfCheck(parts.settings, verifier, parts.clock, parts.node_name)
     return (
         Network(parts.settings, parts.counters),
         Names(parts.settings, hosts),
@@ -94,8 +101,8 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Envelope(parts.settings, parts.recipients, parts.routes, hosts),
         SenderDomain(parts.settings, parts.directory, parts.resolver, patience),
         Quota(parts.allowances, parts.store, parts.clock),
-        Greylist(),
-        Authenticate(parts.settings, parts.resolver, parts.clock, parts.node_name),
+        Greylist(parts.settings, parts.triplets, spf, parts.clock),
+        Authenticate(parts.settings, verifier, spf, parts.node_name),
         Inspect(parts.settings),
         ForgedScores(),
         Route(parts.settings),
@@ -104,6 +111,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         DomainFilters(parts.settings, filters),
         Junk(parts.settings, JunkTools(parts.senders, parts.junk_book, parts.store, parts.resolver)),
         UserFilters(parts.settings, filters),
+        GreylistPraise(parts.settings, parts.triplets, parts.clock),
         Sign(parts.settings, parts.signing_keys, parts.clock, parts.node_name),
         Dispose(parts.sink, parts.quarantine, parts.receipts, parts.scripts_writer),
     )

@@ -16,6 +16,7 @@ from posthouse.model.settings import Settings
 
 HOUR_S = 3600.0
 DAY_S = 86_400.0
+TRIPLETS_S = 300.0
 MEASURE_S = 15.0
 WARN_S = 5.0
 
@@ -52,6 +53,7 @@ class Chores:
             asyncio.create_task(self._repeat(HOUR_S, self.learn_to_compress)),
             asyncio.create_task(self._repeat(DAY_S, self.tidy_store)),
             asyncio.create_task(self._repeat(HOUR_S, self.expire_memories)),
+            asyncio.create_task(self._repeat(TRIPLETS_S, self.expire_triplets)),
         ]
 
     async def stop(self) -> None:
@@ -71,6 +73,14 @@ class Chores:
         """Drops what scripts wanted remembered until now: duplicates, answered senders."""
         if count := await self._context.scripts_writer.expire_memories(self._context.clock.now()):
             _log.info("memories-expired", count=count)
+
+    async def expire_triplets(self) -> None:
+        """Counts as lost what never came back in greylisting's window, and drops what has ended (GRY-5)."""
+        triplets, settings, now = self._context.triplets, self._settings().greylist, self._context.clock.now()
+        if triplets is None or (settings.mode == "off" and not await triplets.waiting()):
+            return
+        if count := await triplets.expire(now, now - settings.statistics_days * DAY_S):
+            _log.info("triplets-expired", count=count)
 
     async def measure_queue(self) -> None:
         """Sets ``posthouse_queue_recipients``."""

@@ -16,6 +16,7 @@ class Files:
 
     directory: Path
     traces: Path
+    greylist: Path
     mail: Path
     search: Path
     outgoing: Path
@@ -30,6 +31,7 @@ class Files:
         return cls(
             directory=data / "directory.db",
             traces=data / "traces.db",
+            greylist=data / "greylist.db",
             mail=data / "mail.db",
             search=data / "search.db",
             outgoing=data / "outgoing.db",

@@ -8,6 +8,7 @@ from posthouse.base.errors import NotFound
 from posthouse.base.settings import Spec, Value, changed, specs
 from posthouse.model.settings.antispam import AntispamSettings
 from posthouse.model.settings.auth import AuthSettings
+from posthouse.model.settings.greylist import GreylistSettings
 from posthouse.model.settings.imap import ImapSettings
 from posthouse.model.settings.junk import JunkSettings
 from posthouse.model.settings.lookup import LookupSettings
@@ -25,6 +26,7 @@ from posthouse.model.settings.tls import TlsSettings
 __all__ = [
     "AntispamSettings",
     "AuthSettings",
+    "GreylistSettings",
     "ImapSettings",
     "JunkSettings",
     "LookupSettings",
@@ -55,6 +57,7 @@ class Settings:
     imap: ImapSettings = field(default_factory=ImapSettings)
     pop: PopSettings = field(default_factory=PopSettings)
     sieve: SieveSettings = field(default_factory=SieveSettings)
+    greylist: GreylistSettings = field(default_factory=GreylistSettings)
     mailauth: MailauthSettings = field(default_factory=MailauthSettings)
     antispam: AntispamSettings = field(default_factory=AntispamSettings)
     junk: JunkSettings = field(default_factory=JunkSettings)
@@ -86,6 +89,7 @@ GROUPS: dict[str, type] = {
     "imap": ImapSettings,
     "pop": PopSettings,
     "sieve": SieveSettings,
+    "greylist": GreylistSettings,
     "mailauth": MailauthSettings,
     "antispam": AntispamSettings,
     "junk": JunkSettings,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from posthouse.base.settings import Form
+from posthouse.base.settings import HIDDEN, Form
 from posthouse.model.address import Address, normal_domain
 from posthouse.model.networks import parse_network
 from posthouse.model.route import NextHop
@@ -41,3 +41,35 @@ def _http_url(text: str) -> str:
 HTTP_URL = Form("a URL, http or https", _http_url)
 TLS_DOMAIN = Form("a domain with a demand, such as bank.example=verify", _tls_domain)
 DOMAIN_POLICY = Form("a domain with a policy, such as bank.example=enforce", _domain_policy)
+
+
+def _sender_or_network(text: str) -> None:
+    """Raises ValueError for what is no address, domain or network."""
+    if "@" in text.strip("@"):
+        Address.parse(text)
+        return
+    try:
+        parse_network(text)
+    except ValueError:
+        normal_domain(text.strip("@."))
+
+
+def _exempt_recipient(text: str) -> None:
+    if text.endswith("@"):
+        Address.parse(f"{text}local.invalid")
+    else:
+        _sender_or_network(text)
+
+
+def _greylist_database(text: str) -> None:
+    parts = urlsplit(text)
+    if parts.scheme not in ("postgresql", "postgres", "redis", "rediss", "valkey", "valkeys"):
+        raise ValueError("it begins with postgresql://, redis:// or valkey://")
+    if HIDDEN in text:
+        raise ValueError("the password is hidden in it")
+    _ = parts.port
+
+
+SENDER_OR_NETWORK = Form("an address, a domain or a network", _sender_or_network)
+EXEMPT_RECIPIENT = Form("an address, a domain, or a local part with @", _exempt_recipient)
+GREYLIST_DATABASE = Form("a URL such as postgresql://user@host/name or redis://host:6379/0", _greylist_database, secret=True)

@@ -27,12 +27,14 @@ from posthouse.backends.sqlite.senders import SqliteSenders
 from posthouse.backends.sqlite.signing_keys import SqliteSigningKeys
 from posthouse.backends.sqlite.textindex import SqliteTextIndex
 from posthouse.backends.sqlite.traces import RemoteTraceLog
+from posthouse.backends.sqlite.triplets import RemoteTripletWriter
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
 from posthouse.directory.allowances import AllowanceBook
 from posthouse.directory.authenticate import Authenticator
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.bus import Bus
+from posthouse.interfaces.triplets import Triplets
 from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
@@ -41,6 +43,7 @@ from posthouse.roles.bootstrap.engines import spam_engines
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, node_secret, notifier, sender_rewriting
 from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.bootstrap.telling import open_spans
+from posthouse.roles.bootstrap.triplets import chosen_triplets
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
@@ -74,7 +77,8 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     gate = GateClient(files.gate)
     stack.push_async_callback(gate.close)
     traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
-    outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus)
+    triplets = chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack)
+    outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), triplets
     parts = await _parts(config, live, gate, traces, outside, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
@@ -115,11 +119,11 @@ async def _parts(
     live: Live,
     gate: GateClient,
     traces: RemoteTraceLog,
-    outside: tuple[BusCounters, DnsResolver],
+    outside: tuple[BusCounters, DnsResolver, Triplets],
     stack: AsyncExitStack,
 ) -> Parts:
     """What the stages of a worker's path need."""
-    counters, resolver = outside
+    counters, resolver, triplets = outside
     files, clock = Files.under(config.data), SystemClock()
     ids, directory = Ids(clock), stack.enter_context(closing(SqliteDirectory(files.directory)))
     routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
@@ -153,5 +157,6 @@ async def _parts(
         engines=spam_engines(live.settings),
         senders=stack.enter_context(closing(SqliteSenders(files.directory))),
         junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),
+        triplets=triplets,
         allowances=may,
     )

@@ -33,6 +33,7 @@ from posthouse.directory.allowances import AllowanceBook
 from posthouse.interfaces.bus import Bus
 from posthouse.mailstore import envelope
 from posthouse.roles.bootstrap.outgoing import mail_sink
+from posthouse.roles.bootstrap.triplets import chosen_triplets
 from posthouse.roles.bootstrap.writers import Writers
 from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
@@ -86,6 +87,7 @@ def operations_context(
         junk=_junk_desk(files, writers, stack),
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
         clear_index=clear_index,
+        triplets=chosen_triplets(files, writers.triplets, live, bus, stack),
     )
 
 

@@ -14,6 +14,9 @@ from posthouse.backends.sqlite.scripts_writer import CALL as SCRIPTS_CALL
 from posthouse.backends.sqlite.scripts_writer import SqliteScriptsWriter
 from posthouse.backends.sqlite.scripts_writer import handler as scripts_handler
 from posthouse.backends.sqlite.trace_writer import TraceWriter
+from posthouse.backends.sqlite.triplet_writer import CALL as TRIPLETS_CALL
+from posthouse.backends.sqlite.triplet_writer import TripletWriter
+from posthouse.backends.sqlite.triplet_writer import handler as triplets_handler
 from posthouse.backends.sqlite.writer import MailWriterThread
 from posthouse.interfaces.bus import Bus
 from posthouse.roles.data_files import Files
@@ -25,6 +28,7 @@ class Writers:
 
     directory: DatabaseThread
     traces: TraceWriter
+    triplets: TripletWriter
     mail: MailWriterThread
 
 
@@ -35,6 +39,8 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
     await directory.run(lambda _: None)  # makes the file, so that readers find it
     traces = TraceWriter(files.traces)
     stack.callback(traces.close)
+    triplets = TripletWriter(files.greylist)
+    stack.callback(triplets.close)
     loop = asyncio.get_running_loop()
 
     def committed(what: notices.Committed) -> None:
@@ -43,9 +49,12 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
     mail = MailWriterThread(files.mail, committed)
     mail.start()
     if gate:
-        calls = {SCRIPTS_CALL: scripts_handler(SqliteScriptsWriter(directory))}
+        calls = {
+            SCRIPTS_CALL: scripts_handler(SqliteScriptsWriter(directory)),
+            TRIPLETS_CALL: triplets_handler(triplets),
+        }
         server = GateServer(files.gate, mail, calls=calls, tells={"trace": traces.write})
         await server.start()
         stack.push_async_callback(server.stop)  # after the writing thread, so that its last answers still leave
     stack.callback(mail.stop)
-    return Writers(directory, traces, mail)
+    return Writers(directory, traces, triplets, mail)

@@ -1,0 +1,115 @@
+"""Where greylisting's triplets are kept, as ``greylist.database`` says: in the node, or shared by gateways (GRY-3).
+
+A change of the setting takes effect at the next question; what the old database still answers is waited for, and no connection
+of a client is touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+
+from posthouse.backends.known_triplets import KnownTriplets, Peek
+from posthouse.backends.sqlite.triplets import SqliteTriplets, TripletsWriting
+from posthouse.base import log
+from posthouse.base.errors import MailError, Temporary
+from posthouse.base.settings import without_passwords
+from posthouse.interfaces.bus import Bus
+from posthouse.interfaces.triplets import Triplets
+from posthouse.model.settings import Settings
+from posthouse.model.triplet import Kept, Outcome, Reputation, Tally, TallyKind, Terms, Triplet, TripletQuery, Use  # fmt: skip
+from posthouse.roles.data_files import Files
+from posthouse.roles.live import Live
+
+_log = log.get("greylist")
+
+
+class ChosenTriplets:
+    """``interfaces.triplets.Triplets``: the embedded one, or the one that the setting names, made when it is first asked."""
+
+    def __init__(self, settings: Callable[[], Settings], embedded: Callable[[], KnownTriplets]) -> None:
+        self._settings = settings
+        self._embedded = embedded
+        self._url: str | None = None
+        self._current: KnownTriplets | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def chosen(self) -> KnownTriplets:
+        """The one in use now. Raises Temporary if it cannot be made."""
+        url = self._settings().greylist.database
+        if self._current is None or url != self._url:
+            fresh = KnownTriplets(_shared(url)) if url else self._embedded()
+            if self._current is not None:
+                _log.warning("database-changed", database=without_passwords(url) or "embedded")
+                task = asyncio.get_running_loop().create_task(_close(self._current))
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+            self._current, self._url = fresh, url
+        return self._current
+
+    def clear(self) -> None:
+        """Remembers nothing of what may have been deleted."""
+        if self._current is not None:
+            self._current.clear()
+
+    async def decide(self, asked: Sequence[Triplet], at: float, terms: Terms) -> Sequence[Outcome]:
+        return await self.chosen().decide(asked, at, terms)
+
+    async def use(self, uses: Sequence[Use], terms: Terms) -> None:
+        await self.chosen().use(uses, terms)
+
+    async def reputation(self, domain: str, network: str, at: float) -> Reputation:
+        return await self.chosen().reputation(domain, network, at)
+
+    async def praise(self, domain: str, network: str, at: float, lifetime_s: float, count: int = 1) -> None:
+        await self.chosen().praise(domain, network, at, lifetime_s, count)
+
+    async def find(self, query: TripletQuery) -> Sequence[Kept]:
+        return await self.chosen().find(query)
+
+    async def statistics(self, kind: TallyKind, since: float) -> Sequence[Tally]:
+        return await self.chosen().statistics(kind, since)
+
+    async def waiting(self) -> int:
+        return await self.chosen().waiting()
+
+    async def forget(self, query: TripletQuery) -> int:
+        return await self.chosen().forget(query)
+
+    async def expire(self, now: float, statistics_before: float) -> int:
+        return await self.chosen().expire(now, statistics_before)
+
+    async def close(self) -> None:
+        if self._current is not None:
+            await _close(self._current)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=1.0)
+
+
+def chosen_triplets(files: Files, writer: TripletsWriting, live: Live, bus: Bus, stack: AsyncExitStack) -> ChosenTriplets:
+    """A process's triplets, closed with ``stack``. ``writer`` writes the node's own file, or leads to who does."""
+    triplets = ChosenTriplets(live.settings, partial(embedded_triplets, files, writer))
+    stack.push_async_callback(triplets.close)
+    for topic in ("greylist", "lost"):
+        bus.subscribe(topic, lambda _: triplets.clear())
+    return triplets
+
+
+def embedded_triplets(files: Files, writer: TripletsWriting) -> KnownTriplets:
+    """Those in the node's own file."""
+    triplets = SqliteTriplets(files.greylist, writer)
+    return KnownTriplets(triplets, Peek(triplets.peek, triplets.peek_client))
+
+
+async def _close(triplets: Triplets) -> None:
+    try:
+        await triplets.close()
+    except MailError as error:
+        _log.warning("database-not-closed", cause=error.cause or error.public)
+
+
+def _shared(url: str) -> Triplets:
+    """Raises Temporary: none is there yet."""
+    raise Temporary("Local trouble, try again later", cause=f"no such database yet: {without_passwords(url)}")

@@ -1,0 +1,84 @@
+"""Every backend of interfaces/triplets.py, opened for a contract test: in memory, embedded, and by way of the gate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from posthouse.backends.known_triplets import KnownTriplets, Peek
+from posthouse.backends.memory.triplets import MemoryTriplets
+from posthouse.backends.sqlite.triplet_writer import CALL, TripletWriter, handler
+from posthouse.backends.sqlite.triplets import RemoteTripletWriter, SqliteTriplets
+from posthouse.interfaces.triplets import Triplets
+from posthouse.model.triplet import Outcome, Terms, Triplet
+
+
+@asynccontextmanager
+async def memory(_: Path) -> AsyncIterator[Triplets]:
+    yield MemoryTriplets()
+
+
+@asynccontextmanager
+async def sqlite(folder: Path) -> AsyncIterator[Triplets]:
+    writer = TripletWriter(folder / "greylist.db")
+    triplets = SqliteTriplets(folder / "greylist.db", writer)
+    yield triplets
+    await triplets.close()
+    writer.close()
+
+
+class Patient(KnownTriplets):
+    """Between two questions of a test lie hours: what waits for a second to be told is told by then."""
+
+    async def decide(self, asked: Sequence[Triplet], at: float, terms: Terms) -> Sequence[Outcome]:
+        await self.tell()
+        return await super().decide(asked, at, terms)
+
+
+@asynccontextmanager
+async def known(folder: Path) -> AsyncIterator[Triplets]:
+    """As the steward has it: what is known answers first."""
+    writer = TripletWriter(folder / "greylist.db")
+    inner = SqliteTriplets(folder / "greylist.db", writer)
+    triplets = Patient(inner, Peek(inner.peek, inner.peek_client))
+    yield triplets
+    await triplets.close()
+    writer.close()
+
+
+class GateTriplets(SqliteTriplets):
+    """As a worker has it, with the writing side of the steward beside it for what a worker may not do."""
+
+    def __init__(self, path: Path, writer: TripletWriter) -> None:
+        handle = handler(writer)
+
+        async def call(kind: str, payload: Any) -> Any:
+            assert kind == CALL
+            answer = await handle(msgspec.msgpack.decode(msgspec.msgpack.encode(payload)))
+            return msgspec.msgpack.decode(msgspec.msgpack.encode(answer))
+
+        remote = RemoteTripletWriter(call)
+        remote.forget = writer.forget  # type: ignore[method-assign]
+        remote.expire = writer.expire  # type: ignore[method-assign]
+        super().__init__(path, remote)
+
+
+@asynccontextmanager
+async def gate(folder: Path) -> AsyncIterator[Triplets]:
+    writer = TripletWriter(folder / "greylist.db")
+    triplets = GateTriplets(folder / "greylist.db", writer)
+    yield triplets
+    await triplets.close()
+    writer.close()
+
+
+BACKENDS: dict[str, Callable[[Path], AbstractAsyncContextManager[Triplets]]] = {
+    "memory": memory,
+    "sqlite": sqlite,
+    "known": known,
+    "gate": gate,
+}
