@@ -14,7 +14,7 @@ from typing import cast
 from posthouse.base.errors import Temporary
 from posthouse.base.metrics import BOMBS, VIRUS_SCAN_SECONDS, VIRUS_SCANS
 from posthouse.content.antivirus import mending
-from posthouse.content.antivirus.asking import Engines
+from posthouse.content.antivirus.asking import VirusEngines
 from posthouse.content.antivirus.mail import likeness, scanned
 from posthouse.content.archives.entry import shown
 from posthouse.content.attachments import Carried
@@ -56,7 +56,7 @@ class Antivirus(Stage):
     def __init__(
         self,
         settings: Callable[[], Settings],
-        engines: Engines,
+        engines: VirusEngines,
         attachments: Attachments,
         counters: Counters,
         tell: Tell,

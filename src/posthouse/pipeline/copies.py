@@ -72,6 +72,10 @@ class Form:
         """Another content in its place, for all copies that have this form."""
         self.content, self._summary, self._view, self._carried = content, summary, None, None
 
+    def put_header(self, content: bytes, summary: Summary) -> None:
+        """The same with another header: what it carries is known already."""
+        self.content, self._summary, self._view = content, summary, None
+
 
 @dataclass(slots=True, eq=False)
 class Copy:
@@ -119,6 +123,8 @@ class Forms:
         found = self._known.get(summary.digest)
         if found is None:
             found = self._known[summary.digest] = Form(content, summary, form.tags_written)
+            if form.carried is not None and _body(found) == _body(form):
+                found.looked_into(form.carried)
         return found
 
 
@@ -149,6 +155,10 @@ def _joined(before: Destination | None, new: Destination) -> Destination:
     if not isinstance(before, ToMailbox) or not isinstance(new, ToMailbox):
         return before or new
     return replace(before, flags=tuple(dict.fromkeys((*before.flags, *new.flags))))
+
+
+def _body(form: Form) -> memoryview:
+    return memoryview(form.content)[form.summary.header_end :]
 
 
 def _changed(form: Form, changes: Sequence[Change]) -> tuple[bytes, Summary]:

@@ -2,6 +2,8 @@
 
     connect -> envelope -> quota -> greylist -> authenticate -> content -> route
     -> priority filters -> antispam -> domain filters -> junk -> user filters -> reputation -> sign -> dispose
+    -> attachments -> priority filters -> outbreak -> antivirus -> antispam -> domain filters -> junk -> user filters
+    -> sign -> dispose
 
 Every stage answers with Verdicts (model/verdict.py); the driver (driver.py) asks them in this order, records what they say
 under the message's trace id, and turns the first final verdict into the SMTP reply while the sender still waits (INB-9).
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 
 from posthouse.base.clock import Clock
 from posthouse.base.ids import Ids
+from posthouse.content.antivirus.asking import VirusEngines
 from posthouse.content.sieve.lookups import Sources
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.counters import Counters
@@ -25,6 +28,7 @@ from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.quarantine import Quarantine
 from posthouse.interfaces.resolver import Resolver
 from posthouse.interfaces.routes import Routes
+from posthouse.interfaces.scanner import MakeScanner
 from posthouse.interfaces.scripts import Scripts, ScriptsWriter
 from posthouse.interfaces.senders import SenderLists
 from posthouse.interfaces.signing_keys import SigningKeys
@@ -33,6 +37,8 @@ from posthouse.interfaces.triplets import Triplets
 from posthouse.mailauth.verify import Verifier
 from posthouse.model.settings import Settings
 from posthouse.pipeline.antispam import Antispam, ForgedScores
+from posthouse.pipeline.antivirus import Antivirus, Tell
+from posthouse.pipeline.attachments import Attachments, LookInto
 from posthouse.pipeline.authenticate import Authenticate
 from posthouse.pipeline.dispose import Dispose
 from posthouse.pipeline.envelope import Envelope
@@ -46,6 +52,7 @@ from posthouse.pipeline.inspect import Inspect
 from posthouse.pipeline.junk import Junk, JunkTools
 from posthouse.pipeline.names import HostNames, Names
 from posthouse.pipeline.network import Network
+from posthouse.pipeline.outbreak import Outbreak
 from posthouse.pipeline.patience import Patience
 from posthouse.pipeline.quota import Quota
 from posthouse.pipeline.receipts import Receipts
@@ -84,6 +91,8 @@ class Parts:
     senders: SenderLists
     junk_book: JunkBook
     triplets: Triplets
+    scanners: MakeScanner
+    virus_found: Tell
     allowances: Allowances = unlimited
 
 
@@ -94,6 +103,8 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
     hosts = HostNames(parts.resolver, patience)
     verifier = Verifier(parts.resolver, parts.clock)
     spf = SpfCheck(parts.settings, verifier, parts.clock, parts.node_name)
+    attachments = Attachments(parts.settings, parts.clock.steady)
+    scanning = VirusEngines(parts.scanners, parts.clock)
     return (
         Network(parts.settings, parts.counters),
         Names(parts.settings, hosts),
@@ -106,7 +117,10 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Inspect(parts.settings),
         ForgedScores(),
         Route(parts.settings),
+        LookInto(attachments),
         PriorityFilters(parts.settings, filters),
+        Outbreak(parts.settings, attachments, parts.counters, parts.clock),
+        Antivirus(parts.settings, scanning, attachments, parts.counters, parts.virus_found),
         Antispam(parts.settings, Scoring(parts.engines, parts.clock), parts.node_name),
         DomainFilters(parts.settings, filters),
         Junk(parts.settings, JunkTools(parts.senders, parts.junk_book, parts.store, parts.resolver)),

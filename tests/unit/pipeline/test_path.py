@@ -17,6 +17,8 @@ def test_the_stages_stand_in_the_order_of_the_path() -> None:
     first = ["connect", "names", "helo", "envelope", "sender", "quota", "greylist", "authenticate", "content", "antispam"]
     content = ["priority-filters", "antispam", "domain-filters", "junk", "user-filters"]
     assert names == [*first, "route", *content, "reputation", "sign", "dispose"]
+    checks = ["attachments", "priority-filters", "outbreak", "antivirus", "antispam", "domain-filters", "junk", "user-filters"]
+    assert names == [*first, "route", *checks, "sign", "dispose"]
 
 
 async def test_an_accepted_message_lies_in_the_inbox_with_trace_headers() -> None:

@@ -1,6 +1,6 @@
 """Asks virus engines, and remembers their answers a while, so that a mass mailing is scanned once (CON-5).
 
-Engines come and go with the settings; a client is kept for each that is named now. Memory is bounded: answers with cleaned
+VirusEngines come and go with the settings; a client is kept for each that is named now. Memory is bounded: answers with cleaned
 octets are not kept, of the others the oldest go first. Failures are not remembered.
 """
 
@@ -19,7 +19,7 @@ MAX_REMEMBERED = 10_000
 _Key = tuple[VirusEngine, bytes]
 
 
-class Engines:
+class VirusEngines:
     """One per process. ``remember_s`` of a call says how old a remembered answer may be."""
 
     def __init__(self, make: MakeScanner, clock: Clock, max_remembered: int = MAX_REMEMBERED) -> None:

@@ -35,6 +35,7 @@ from posthouse.directory.authenticate import Authenticator
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.triplets import Triplets
+from posthouse.pipeline.antivirus import Tell
 from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
@@ -42,6 +43,7 @@ from posthouse.pipeline.receipts import Receipts
 from posthouse.roles.bootstrap.engines import spam_engines
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, node_secret, notifier, sender_rewriting
 from posthouse.roles.bootstrap.resolving import open_resolver
+from posthouse.roles.bootstrap.scanning import scanner_maker, tell_of_virus
 from posthouse.roles.bootstrap.telling import open_spans
 from posthouse.roles.bootstrap.triplets import chosen_triplets
 from posthouse.roles.config import NodeConfig
@@ -79,6 +81,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
     triplets = chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack)
     outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), triplets
+    outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), partial(tell_of_virus, bus)
     parts = await _parts(config, live, gate, traces, outside, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
@@ -124,6 +127,11 @@ async def _parts(
 ) -> Parts:
     """What the stages of a worker's path need."""
     counters, resolver, triplets = outside
+    outside: tuple[BusCounters, DnsResolver, Tell],
+    stack: AsyncExitStack,
+) -> Parts:
+    """What the stages of a worker's path need."""
+    counters, resolver, tell = outside
     files, clock = Files.under(config.data), SystemClock()
     ids, directory = Ids(clock), stack.enter_context(closing(SqliteDirectory(files.directory)))
     routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
@@ -158,5 +166,7 @@ async def _parts(
         senders=stack.enter_context(closing(SqliteSenders(files.directory))),
         junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),
         triplets=triplets,
+        scanners=scanner_maker(live, clock),
+        virus_found=tell,
         allowances=may,
     )
