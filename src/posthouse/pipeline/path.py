@@ -1,9 +1,8 @@
 """The path of a message, and the file to read first.
 
     connect -> envelope -> quota -> greylist -> authenticate -> content -> route
-    -> priority filters -> antispam -> domain filters -> junk -> user filters -> reputation -> sign -> dispose
     -> attachments -> priority filters -> outbreak -> antivirus -> antispam -> domain filters -> junk -> user filters
-    -> sign -> dispose
+    -> reputation -> sign -> dispose
 
 Every stage answers with Verdicts (model/verdict.py); the driver (driver.py) asks them in this order, records what they say
 under the message's trace id, and turns the first final verdict into the SMTP reply while the sender still waits (INB-9).

@@ -81,8 +81,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
     triplets = chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack)
     outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), triplets
-    outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), partial(tell_of_virus, bus)
-    parts = await _parts(config, live, gate, traces, outside, stack)
+    parts = await _parts(config, live, gate, traces, outside, partial(tell_of_virus, bus), stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
     services = Services(
@@ -123,15 +122,11 @@ async def _parts(
     gate: GateClient,
     traces: RemoteTraceLog,
     outside: tuple[BusCounters, DnsResolver, Triplets],
+    tell: Tell,
     stack: AsyncExitStack,
 ) -> Parts:
     """What the stages of a worker's path need."""
     counters, resolver, triplets = outside
-    outside: tuple[BusCounters, DnsResolver, Tell],
-    stack: AsyncExitStack,
-) -> Parts:
-    """What the stages of a worker's path need."""
-    counters, resolver, tell = outside
     files, clock = Files.under(config.data), SystemClock()
     ids, directory = Ids(clock), stack.enter_context(closing(SqliteDirectory(files.directory)))
     routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
