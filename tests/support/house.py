@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from posthouse.backends.dns_lists import DnsBlockLists
+from posthouse.backends.memory.blocklists import MemoryBlockListZones
 from posthouse.backends.memory.counters import MemoryCounters
 from posthouse.backends.memory.directory import MemoryDirectory
 from posthouse.backends.memory.junk import MemoryJunk
 from posthouse.backends.memory.limits import MemoryLimits
 from posthouse.backends.memory.mailstore import MemoryMailStore
+from posthouse.backends.memory.reject_list import MemoryRejectList
 from posthouse.backends.memory.resolver import MemoryResolver
 from posthouse.backends.memory.routes import MemoryRoutes
-from posthouse.backends.memory.scanner import MemoryScanner
 from posthouse.backends.memory.scripts import MemoryScripts
 from posthouse.backends.memory.senders import MemorySenders
 from posthouse.backends.memory.signing_keys import MemorySigningKeys
@@ -37,8 +39,6 @@ from posthouse.model.plan import ToQueue
 from posthouse.model.session import Service, Session
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Reply
-from posthouse.model.virus_engine import VirusEngine
-from posthouse.model.virus_found import VirusFound
 from posthouse.pipeline.driver import Driver, Final
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
@@ -78,9 +78,9 @@ class House:
         self.resolver = MemoryResolver()
         self.resolver.records = {key: tuple(values) for key, values in STRANGER.items()}
         self.routes = MemoryRoutes()
+        self.reject_list = MemoryRejectList()
+        self.zones = MemoryBlockListZones()
         self.scripts = MemoryScripts()
-        self.scanners: dict[str, MemoryScanner] = {}
-        self.viruses: list[VirusFound] = []
         self.signing_keys = MemorySigningKeys(self.directory)
         self.recipients = RecipientResolver(self.directory, lambda: self.settings)
         self.onward = Onward(self.recipients, self.routes)
@@ -101,6 +101,8 @@ class House:
             recipients=self.recipients,
             routes=self.routes,
             resolver=self.resolver,
+            reject_list=self.reject_list,
+            block_lists=DnsBlockLists(self.resolver, self.zones, lambda: self.settings, self.clock),
             sink=self.sink,
             quarantine=self.quarantine,
             receipts=self.receipts,
@@ -119,8 +121,6 @@ class House:
             clock=self.clock,
             node_name="mx.example.test",
             signing_keys=self.signing_keys,
-            scanners=self.scanner,
-            virus_found=self.viruses.append,
         )
         self.driver = Driver(
             stages(self.parts),
@@ -132,12 +132,6 @@ class House:
             sleep=self._sleep,
             spans=self.spans,
         )
-
-    def scanner(self, engine: VirusEngine) -> MemoryScanner:
-        """The scanner of an engine that the settings name."""
-        if engine.name not in self.scanners:
-            self.scanners[engine.name] = MemoryScanner({}, engine.name)
-        return self.scanners[engine.name]
 
     async def _sleep(self, seconds: float) -> None:
         self.delays.append(seconds)

@@ -9,13 +9,18 @@ from typing import Any
 from posthouse.admin import registry, rendering
 from posthouse.admin.context import Context
 from posthouse.admin.junkdesk import JunkDesk
+from posthouse.admin.listdesk import ListDesk
 from posthouse.admin.nodecontrol import Certificate, NodeStatus, ProcessStatus, Reloaded
+from posthouse.backends.dns_lists import DnsBlockLists
+from posthouse.backends.memory.blocklists import MemoryBlockListZones
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.memory.configuration import MemoryConfiguration
 from posthouse.backends.memory.directory import MemoryDirectory
 from posthouse.backends.memory.junk import MemoryJunk
 from posthouse.backends.memory.limits import MemoryLimits
 from posthouse.backends.memory.mailstore import MemoryMailStore
+from posthouse.backends.memory.reject_list import MemoryRejectList
+from posthouse.backends.memory.resolver import MemoryResolver
 from posthouse.backends.memory.routes import MemoryRoutes
 from posthouse.backends.memory.scripts import MemoryScripts
 from posthouse.backends.memory.senders import MemorySenders
@@ -76,6 +81,7 @@ def make_context() -> Context:
     scripts = MemoryScripts()
     signing_keys = MemorySigningKeys(directory)
     senders, junk = MemorySenders(), MemoryJunk(directory, limits)
+    rejected, zones = MemoryRejectList(), MemoryBlockListZones()
     return Context(
         clock=clock,
         ids=Ids(clock),
@@ -100,6 +106,7 @@ def make_context() -> Context:
         limits_writer=limits,
         allowances=may,
         junk=JunkDesk(senders, senders, junk, junk),
+        lists=ListDesk(rejected, rejected, zones, zones, DnsBlockLists(MemoryResolver(), zones, Settings, clock)),
     )
 
 

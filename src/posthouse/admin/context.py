@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from posthouse.admin.junkdesk import JunkDesk
+from posthouse.admin.listdesk import ListDesk
 from posthouse.admin.nodecontrol import NodeControl
 from posthouse.base.clock import Clock
 from posthouse.base.errors import Permanent
@@ -78,6 +79,7 @@ class Context:
     limits_writer: LimitBookWriter
     allowances: Allowances
     junk: JunkDesk
+    lists: ListDesk
     who: str = "root"
     role: Role = "administrator"
     via: str = "shell"

@@ -22,6 +22,7 @@ _MODULES = (
     "filtertest", "wordlist", "sender", "junk", "setting", "group", "queue", "mail", "node", "certificate", "check", "dkim",
     "store", "search", "migration", "audit", "help",
     "greylist",
+    "reject", "dnsbl",
 )  # fmt: skip
 _SHARED_NOUNS = {
     "mailbox": ("mailbox", "expiry", "migration"),

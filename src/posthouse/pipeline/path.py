@@ -1,8 +1,7 @@
 """The path of a message, and the file to read first.
 
     connect -> envelope -> quota -> greylist -> authenticate -> content -> route
-    -> attachments -> priority filters -> outbreak -> antivirus -> antispam -> domain filters -> junk -> user filters
-    -> reputation -> sign -> dispose
+    -> priority filters -> antispam -> domain filters -> junk -> user filters -> reputation -> sign -> dispose
 
 Every stage answers with Verdicts (model/verdict.py); the driver (driver.py) asks them in this order, records what they say
 under the message's trace id, and turns the first final verdict into the SMTP reply while the sender still waits (INB-9).
@@ -16,18 +15,18 @@ from dataclasses import dataclass
 
 from posthouse.base.clock import Clock
 from posthouse.base.ids import Ids
-from posthouse.content.antivirus.asking import VirusEngines
 from posthouse.content.sieve.lookups import Sources
 from posthouse.directory.resolve import RecipientResolver
+from posthouse.interfaces.blocklists import BlockLists
 from posthouse.interfaces.counters import Counters
 from posthouse.interfaces.directory import Directory
 from posthouse.interfaces.junk import JunkBook
 from posthouse.interfaces.limits import Allowances, unlimited
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.quarantine import Quarantine
+from posthouse.interfaces.reject_list import RejectList
 from posthouse.interfaces.resolver import Resolver
 from posthouse.interfaces.routes import Routes
-from posthouse.interfaces.scanner import MakeScanner
 from posthouse.interfaces.scripts import Scripts, ScriptsWriter
 from posthouse.interfaces.senders import SenderLists
 from posthouse.interfaces.signing_keys import SigningKeys
@@ -36,8 +35,6 @@ from posthouse.interfaces.triplets import Triplets
 from posthouse.mailauth.verify import Verifier
 from posthouse.model.settings import Settings
 from posthouse.pipeline.antispam import Antispam, ForgedScores
-from posthouse.pipeline.antivirus import Antivirus, Tell
-from posthouse.pipeline.attachments import Attachments, LookInto
 from posthouse.pipeline.authenticate import Authenticate
 from posthouse.pipeline.dispose import Dispose
 from posthouse.pipeline.envelope import Envelope
@@ -49,12 +46,13 @@ from posthouse.pipeline.greylist import Greylist
 from posthouse.pipeline.greylist_praise import GreylistPraise
 from posthouse.pipeline.inspect import Inspect
 from posthouse.pipeline.junk import Junk, JunkTools
+from posthouse.pipeline.lists import Lists
 from posthouse.pipeline.names import HostNames, Names
 from posthouse.pipeline.network import Network
-from posthouse.pipeline.outbreak import Outbreak
 from posthouse.pipeline.patience import Patience
 from posthouse.pipeline.quota import Quota
 from posthouse.pipeline.receipts import Receipts
+from posthouse.pipeline.rejects import Rejects
 from posthouse.pipeline.route import Route
 from posthouse.pipeline.scoring import Engines, Scoring
 from posthouse.pipeline.sender import SenderDomain
@@ -73,6 +71,8 @@ class Parts:
     recipients: RecipientResolver
     routes: Routes
     resolver: Resolver
+    reject_list: RejectList
+    block_lists: BlockLists
     sink: Sink
     quarantine: Quarantine
     receipts: Receipts
@@ -90,8 +90,6 @@ class Parts:
     senders: SenderLists
     junk_book: JunkBook
     triplets: Triplets
-    scanners: MakeScanner
-    virus_found: Tell
     allowances: Allowances = unlimited
 
 
@@ -102,12 +100,12 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
     hosts = HostNames(parts.resolver, patience)
     verifier = Verifier(parts.resolver, parts.clock)
     spf = SpfCheck(parts.settings, verifier, parts.clock, parts.node_name)
-    attachments = Attachments(parts.settings, parts.clock.steady)
-    scanning = VirusEngines(parts.scanners, parts.clock)
     return (
         Network(parts.settings, parts.counters),
+        Rejects(parts.reject_list, hosts),
         Names(parts.settings, hosts),
         Greeting(parts.settings, parts.node_name),
+        Lists(parts.block_lists, patience),
         Envelope(parts.settings, parts.recipients, parts.routes, hosts),
         SenderDomain(parts.settings, parts.directory, parts.resolver, patience),
         Quota(parts.allowances, parts.store, parts.clock),
@@ -116,10 +114,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Inspect(parts.settings),
         ForgedScores(),
         Route(parts.settings),
-        LookInto(attachments),
         PriorityFilters(parts.settings, filters),
-        Outbreak(parts.settings, attachments, parts.counters, parts.clock),
-        Antivirus(parts.settings, scanning, attachments, parts.counters, parts.virus_found),
         Antispam(parts.settings, Scoring(parts.engines, parts.clock), parts.node_name),
         DomainFilters(parts.settings, filters),
         Junk(parts.settings, JunkTools(parts.senders, parts.junk_book, parts.store, parts.resolver)),

@@ -25,6 +25,11 @@ class Patience:
         self._settings = settings
         self._clock = clock
 
+    @property
+    def check_s(self) -> float:
+        """The time that a check usually has."""
+        return self._settings().lookup.check_timeout_s
+
     async def wait(self, session: Session, answer: Awaitable[Found], at_most_s: float | None = None) -> Found:
         """The answer. ``at_most_s`` instead of the time that a check usually has. A task that is waited for goes on after it.
         Raises Temporary when time is up, and what ``answer`` raises."""

@@ -21,6 +21,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from posthouse.model.block_list import ListHit
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.mail_authentication import AuthReport, SpfResult
 from posthouse.model.plan import Acceptance, Destination, Origin, ToNowhere, ToQuarantine, ToQueue
@@ -54,8 +55,10 @@ class Transaction:
     ``first`` is the form that the driver made; ``copies`` are made by route. ``refusal`` is the last reply that said no.
     ``delay_s`` sums the Delay verdicts since the last reply. ``tags`` are headers that stages want in front of every form.
     ``auth`` is what authentication gave, None for a peer that is not checked; ``spf`` is its part that was begun with the
-    envelope. ``score`` is on the one spam scale, None until something gave points; ``virus`` is RFC 5235's 0 (not tested), 1
-    (clean), 3 (cured), 4 (perhaps), 5 (infected). ``shares`` are the verdicts that gave points, as shares of rules.
+    envelope. ``lists`` asks block lists about the sender's domain and the greeting, ``listed`` is what they said (of the
+    client's address: ``session.listed``). ``score`` is on the one spam scale, None until something gave points; ``virus`` is
+    RFC 5235's 0 (not tested), 1 (clean), 3 (cured), 4 (perhaps), 5 (infected). ``shares`` are the verdicts that gave points,
+    as shares of rules.
 
     ``held`` says that a stage holds the message: only what carries out the plan is asked then. ``deliver_now`` is a system
     filter's word that no check is to look at it. ``refusals`` are recipients whose copy was refused, with the reply's text;
@@ -82,6 +85,8 @@ class Transaction:
     refusal: Reply | None = None
     auth: AuthReport | None = None
     spf: asyncio.Task[tuple[SpfResult, SpfResult | None]] | None = None
+    lists: asyncio.Task[tuple[ListHit, ...]] | None = None
+    listed: tuple[ListHit, ...] = ()
     held: bool = False
     held_id: int = 0
     deliver_now: bool = False
@@ -184,8 +189,9 @@ class Transaction:
 
     def end(self) -> None:
         """The transaction is over: nothing more will be asked of what was begun for it."""
-        if self.spf is not None:
-            self.spf.cancel()
+        for task in (self.spf, self.lists):
+            if task is not None:
+                task.cancel()
 
     def took(self, part: str, began_at: float, ended_at: float) -> None:
         """Keeps how long a part of the path took, if anyone wants to know."""

@@ -173,4 +173,41 @@ CREATE TRIGGER class_has_gone AFTER DELETE ON class_of_service BEGIN
 END;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK)
+_LISTS = """
+CREATE TABLE reject_network (
+    version INTEGER NOT NULL,
+    bits INTEGER NOT NULL,
+    first BLOB NOT NULL,
+    target TEXT NOT NULL,
+    note TEXT NOT NULL,
+    added_at REAL NOT NULL,
+    PRIMARY KEY (version, bits, first)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reject_network_by_target ON reject_network (target);
+
+CREATE TABLE reject_domain (
+    reversed TEXT PRIMARY KEY,
+    target TEXT NOT NULL,
+    note TEXT NOT NULL,
+    added_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reject_domain_by_target ON reject_domain (target);
+
+CREATE TABLE list_serial (
+    name TEXT PRIMARY KEY,
+    serial INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO list_serial VALUES ('reject', 1);
+
+CREATE TABLE block_list (
+    zone TEXT PRIMARY KEY,
+    about TEXT NOT NULL,
+    action TEXT NOT NULL,
+    points REAL NOT NULL,
+    codes TEXT NOT NULL,
+    exempt TEXT NOT NULL,
+    enabled INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS)

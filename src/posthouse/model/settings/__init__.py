@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from posthouse.base.errors import NotFound
 from posthouse.base.settings import Spec, Value, changed, specs
 from posthouse.model.settings.antispam import AntispamSettings
-from posthouse.model.settings.antivirus import AntivirusSettings
-from posthouse.model.settings.archives import ArchivesSettings
 from posthouse.model.settings.auth import AuthSettings
 from posthouse.model.settings.greylist import GreylistSettings
 from posthouse.model.settings.imap import ImapSettings
@@ -16,7 +14,6 @@ from posthouse.model.settings.junk import JunkSettings
 from posthouse.model.settings.lookup import LookupSettings
 from posthouse.model.settings.mailauth import MailauthSettings
 from posthouse.model.settings.monitoring import MonitoringSettings
-from posthouse.model.settings.outbreak import OutbreakSettings
 from posthouse.model.settings.pop import PopSettings
 from posthouse.model.settings.queue import QueueSettings
 from posthouse.model.settings.route import RouteSettings
@@ -28,8 +25,6 @@ from posthouse.model.settings.tls import TlsSettings
 
 __all__ = [
     "AntispamSettings",
-    "AntivirusSettings",
-    "ArchivesSettings",
     "AuthSettings",
     "GreylistSettings",
     "ImapSettings",
@@ -37,7 +32,6 @@ __all__ = [
     "LookupSettings",
     "MailauthSettings",
     "MonitoringSettings",
-    "OutbreakSettings",
     "PopSettings",
     "QueueSettings",
     "RouteSettings",
@@ -71,9 +65,6 @@ class Settings:
     search: SearchSettings = field(default_factory=SearchSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
-    antivirus: AntivirusSettings = field(default_factory=AntivirusSettings)
-    archives: ArchivesSettings = field(default_factory=ArchivesSettings)
-    outbreak: OutbreakSettings = field(default_factory=OutbreakSettings)
 
     def get(self, key: str) -> Value:
         """Raises NotFound for an unknown key."""
@@ -106,9 +97,6 @@ GROUPS: dict[str, type] = {
     "search": SearchSettings,
     "tls": TlsSettings,
     "monitoring": MonitoringSettings,
-    "antivirus": AntivirusSettings,
-    "archives": ArchivesSettings,
-    "outbreak": OutbreakSettings,
 }
 CATALOGUE: dict[str, Spec] = {spec.key: spec for name, group in GROUPS.items() for spec in specs(name, group)}
 

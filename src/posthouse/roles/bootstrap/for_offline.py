@@ -12,6 +12,7 @@ from posthouse.backends.sqlite.configuration import SqliteConfiguration
 from posthouse.backends.sqlite.search_schema import remove_files
 from posthouse.roles.bootstrap.checks import with_checks
 from posthouse.roles.bootstrap.operations import operations_context
+from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.bootstrap.writers import open_writers
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
@@ -31,5 +32,6 @@ async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
         live = Live(config.data, configuration.load)
         await live.load()
         node = OfflineNodeControl(config.name, config.data, live.settings)
-        context = operations_context(files, writers, bus, live, node, stack, partial(remove_files, files.search))
+        clear = partial(remove_files, files.search)
+        context = operations_context(files, writers, bus, live, node, stack, clear, open_resolver(config, bus))
         yield await with_migrations(with_checks(context, config), config.data, stack, running=False)

@@ -14,6 +14,7 @@ from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.bus import Bus
+from posthouse.interfaces.resolver import Resolver
 from posthouse.model.settings import QueueSettings, Settings
 from posthouse.pipeline.onward import Onward
 from posthouse.queue.attempt import Tools
@@ -59,8 +60,9 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     await live.start(bus)
     ids = Ids(SystemClock())
     node = BusNodeControl(bus, ids, config.name, config.data, live.settings)
-    context = operations_context(files, writers, bus, live, node, stack, partial(bus.publish, "search-clear", {}))
-    await _start_queue(config, context, live, stack)
+    resolver, clear = open_resolver(config, bus), partial(bus.publish, "search-clear", {})
+    context = operations_context(files, writers, bus, live, node, stack, clear, resolver)
+    await _start_queue(config, context, live, resolver, stack)
     context = with_checks(context, config)
     context = await with_migrations(context, config.data, stack, running=True)
     control = ControlServer(context, files.control)
@@ -69,7 +71,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     return Steward(context, live.settings, stack)
 
 
-async def _start_queue(config: NodeConfig, context: Context, live: Live, stack: AsyncExitStack) -> None:
+async def _start_queue(config: NodeConfig, context: Context, live: Live, resolver: Resolver, stack: AsyncExitStack) -> None:
     """The runner of the outbound queue, woken by new mail and by operations."""
 
     def queue() -> QueueSettings:
@@ -80,7 +82,6 @@ async def _start_queue(config: NodeConfig, context: Context, live: Live, stack: 
 
     rewriting = await sender_rewriting(Files.under(config.data), context.directory, live, context.clock)
     onward = Onward(RecipientResolver(context.directory, live.settings, rewriting), context.routes)
-    resolver = open_resolver(config, context.bus)
     targets, courier = ways_out(Files.under(config.data), resolver, queue, own_names, context.clock, stack)
     tools = Tools(
         spool=context.spool,

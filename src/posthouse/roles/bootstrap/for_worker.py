@@ -35,15 +35,14 @@ from posthouse.directory.authenticate import Authenticator
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.triplets import Triplets
-from posthouse.pipeline.antivirus import Tell
 from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.receipts import Receipts
 from posthouse.roles.bootstrap.engines import spam_engines
+from posthouse.roles.bootstrap.listing import open_lists
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, node_secret, notifier, sender_rewriting
 from posthouse.roles.bootstrap.resolving import open_resolver
-from posthouse.roles.bootstrap.scanning import scanner_maker, tell_of_virus
 from posthouse.roles.bootstrap.telling import open_spans
 from posthouse.roles.bootstrap.triplets import chosen_triplets
 from posthouse.roles.config import NodeConfig
@@ -81,7 +80,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
     triplets = chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack)
     outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), triplets
-    parts = await _parts(config, live, gate, traces, outside, partial(tell_of_virus, bus), stack)
+    parts = await _parts(config, live, gate, traces, outside, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
     services = Services(
@@ -122,7 +121,6 @@ async def _parts(
     gate: GateClient,
     traces: RemoteTraceLog,
     outside: tuple[BusCounters, DnsResolver, Triplets],
-    tell: Tell,
     stack: AsyncExitStack,
 ) -> Parts:
     """What the stages of a worker's path need."""
@@ -138,12 +136,15 @@ async def _parts(
     recipients = RecipientResolver(directory, live.settings, rewriting)
     onward = Onward(recipients, routes)
     notices = notifier(config, clock, live, onward)
+    lists = open_lists(files, live, resolver, stack)
     return Parts(
         settings=live.settings,
         counters=counters,
         recipients=recipients,
         routes=routes,
         resolver=resolver,
+        reject_list=lists.rejected,
+        block_lists=lists.block_lists,
         sink=sink,
         quarantine=stack.enter_context(closing(held_mail(gate, files, live, ids, store.packer))),
         receipts=Receipts(notices, sink, traces),
@@ -161,7 +162,5 @@ async def _parts(
         senders=stack.enter_context(closing(SqliteSenders(files.directory))),
         junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),
         triplets=triplets,
-        scanners=scanner_maker(live, clock),
-        virus_found=tell,
         allowances=may,
     )

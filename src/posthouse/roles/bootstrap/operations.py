@@ -31,7 +31,9 @@ from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
 from posthouse.directory.allowances import AllowanceBook
 from posthouse.interfaces.bus import Bus
+from posthouse.interfaces.resolver import Resolver
 from posthouse.mailstore import envelope
+from posthouse.roles.bootstrap.listing import list_desk, open_lists
 from posthouse.roles.bootstrap.outgoing import mail_sink
 from posthouse.roles.bootstrap.triplets import chosen_triplets
 from posthouse.roles.bootstrap.writers import Writers
@@ -47,6 +49,7 @@ def operations_context(
     node: NodeControl,
     stack: AsyncExitStack,
     clear_index: Callable[[], None],
+    resolver: Resolver,
 ) -> Context:
     clock = SystemClock()
     ids = Ids(clock)
@@ -58,8 +61,6 @@ def operations_context(
     spool = SqliteSpool(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids, packer=store.packer)
     stack.callback(spool.close)
     traces = stack.enter_context(closing(LocalTraceLog(writers.traces, files.traces)))
-    hasher = stack.enter_context(closing(Argon2Hasher()))
-    configuration = stack.enter_context(closing(SqliteConfiguration(files.directory, writers.directory)))
     return Context(
         clock=clock,
         ids=ids,
@@ -71,12 +72,12 @@ def operations_context(
         signing_keys_writer=SqliteSigningKeysWriter(writers.directory),
         scripts=stack.enter_context(closing(SqliteScripts(files.directory))),
         scripts_writer=SqliteScriptsWriter(writers.directory),
-        configuration=configuration,
+        configuration=stack.enter_context(closing(SqliteConfiguration(files.directory, writers.directory))),
         store=store,
         spool=spool,
         sink=mail_sink(gate, files, live, ids, may, store.packer),
         traces=traces,
-        hasher=hasher,
+        hasher=stack.enter_context(closing(Argon2Hasher())),
         bus=bus,
         node=node,
         checker=partial(problems, files.mail),
@@ -85,6 +86,7 @@ def operations_context(
         limits_writer=SqliteLimitsWriter(writers.directory),
         allowances=may,
         junk=_junk_desk(files, writers, stack),
+        lists=list_desk(open_lists(files, live, resolver, stack), writers.directory),
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
         clear_index=clear_index,
         triplets=chosen_triplets(files, writers.triplets, live, bus, stack),

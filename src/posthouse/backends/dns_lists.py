@@ -1,0 +1,109 @@
+"""Asking DNS block lists by a resolver (interfaces/blocklists.py, NET-5). Source: RFC 5782.
+
+All zones are asked side by side, each within the time of one check. A zone that has not answered several times in a row is
+left alone for a minute, so that a dead list costs nobody's mail its time-out; that is logged. Failing: open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from posthouse.base import log
+from posthouse.base.clock import Clock
+from posthouse.base.errors import MailError
+from posthouse.interfaces.blocklists import BlockListZones
+from posthouse.interfaces.resolver import Resolver
+from posthouse.model.block_list import BlockListZone, ListHit, reversed_address
+from posthouse.model.networks import plain_ip
+from posthouse.model.settings import Settings
+
+SILENCES = 3
+LEFT_ALONE_S = 60.0
+MAX_TEXT = 200
+
+_log = log.get("block-lists")
+
+
+class DnsBlockLists:
+    """One per process, on its loop."""
+
+    def __init__(self, resolver: Resolver, zones: BlockListZones, settings: Callable[[], Settings], clock: Clock) -> None:
+        self._resolver = resolver
+        self._zones = zones
+        self._settings = settings
+        self._clock = clock
+        self._silences: dict[str, tuple[int, float]] = {}
+
+    async def address(self, address: str) -> Sequence[ListHit]:
+        ip = plain_ip(address)
+        if ip is None or not (zones := await self._usable("address")):
+            return ()
+        text = str(ip)
+        wanted = [zone for zone in zones if not zone.exempts_address(text)]
+        asked = [self._ask(zone, text, reversed_address(text)) for zone in wanted]
+        return [hit for hit in await asyncio.gather(*asked) if hit is not None]
+
+    async def domain(self, name: str) -> Sequence[ListHit]:
+        name = name.lower().strip(".")
+        if not name or name.startswith("[") or not (zones := await self._usable("domain")):
+            return ()
+        wanted = [zone for zone in zones if not zone.exempts_domain(name)]
+        asked = [self._ask(zone, one, one) for zone in wanted for one in _looked_up(name)]
+        found: dict[str, ListHit] = {}
+        for hit in await asyncio.gather(*asked):
+            if hit is not None:
+                found.setdefault(hit.zone, hit)
+        return list(found.values())
+
+    async def _usable(self, about: str) -> list[BlockListZone]:
+        """The zones to ask now."""
+        try:
+            zones = await self._zones.zones()
+        except MailError as error:
+            _log.warning("zones-not-read", cause=error.cause)
+            return []
+        now = self._clock.steady()
+        return [zone for zone in zones if zone.enabled and zone.about in (about, "both") and not self._is_silent(zone, now)]
+
+    def _is_silent(self, zone: BlockListZone, now: float) -> bool:
+        count, until = self._silences.get(zone.zone, (0, 0.0))
+        return count >= SILENCES and now < until
+
+    async def _ask(self, zone: BlockListZone, what: str, label: str) -> ListHit | None:
+        question = f"{label}.{zone.zone}"
+        if len(question) > 253:
+            return None
+        until = asyncio.get_running_loop().time() + self._settings().lookup.check_timeout_s
+        try:
+            async with asyncio.timeout_at(until):
+                judged = zone.judge(await self._resolver.a(question))
+        except (TimeoutError, MailError) as error:
+            self._note_silence(zone, str(error) or "no answer in time")
+            return None
+        self._silences.pop(zone.zone, None)
+        if judged is None:
+            return None
+        text = await self._text(question, until)
+        return ListHit(zone.zone, what, judged[0], text, judged[1], zone.action)
+
+    async def _text(self, question: str, until: float) -> str:
+        """Why the list names it; a list need not say (RFC 5782 §2.1)."""
+        try:
+            async with asyncio.timeout_at(until):
+                texts = await self._resolver.txt(question)
+        except (TimeoutError, MailError):
+            return ""
+        return "".join(char if char.isprintable() else "?" for char in " ".join(texts)[:MAX_TEXT])
+
+    def _note_silence(self, zone: BlockListZone, why: str) -> None:
+        count = self._silences.get(zone.zone, (0, 0.0))[0] + 1
+        if count >= SILENCES:
+            _log.warning("list-left-alone", zone=zone.zone, seconds=LEFT_ALONE_S, cause=why)
+        self._silences[zone.zone] = (count, self._clock.steady() + LEFT_ALONE_S)
+
+
+def _looked_up(name: str) -> list[str]:
+    """The name itself, and its last three and last two labels: lists of domains have what was registered."""
+    labels = name.split(".")
+    return list(dict.fromkeys((name, ".".join(labels[-3:]), ".".join(labels[-2:]))))
