@@ -55,11 +55,13 @@ def make(house: House, courier: ScriptedCourier) -> QueueRunner:
     return QueueRunner(tools)
 
 
-async def enqueue(house: House, *recipients: Recipient, sender: Sender | None = None, hop: str = "192.0.2.50:25") -> str:
+async def enqueue(
+    house: House, *recipients: Recipient, sender: Sender | None = None, hop: str = "192.0.2.50:25", content: bytes = CONTENT
+) -> str:
     trace_id = house.ids.new()
     sender = sender or Sender(Address.parse("jane@example.test"))
     destinations = tuple(ToQueue(recipient, next_hop=hop) for recipient in recipients)
-    await house.sink.commit(Acceptance(trace_id, house.clock.now(), sender, CONTENT, summarise(CONTENT), destinations))
+    await house.sink.commit(Acceptance(trace_id, house.clock.now(), sender, content, summarise(content), destinations))
     return trace_id
 
 

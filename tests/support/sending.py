@@ -12,10 +12,17 @@ JANE = "jane@example.test"
 
 
 def submit(
-    node: Node, subject: str, *recipients: str, notify: str = "", sender: str = JANE, options: Sequence[str] = (), size: int = 0
+    node: Node,
+    subject: str,
+    *recipients: str,
+    notify: str = "",
+    sender: str = JANE,
+    options: Sequence[str] = (),
+    size: int = 0,
+    fields: str = "",
 ) -> str:
     """Sends by submission as jane; gives the trace id."""
-    head = f"From: <{JANE}>\r\nTo: <{recipients[0]}>\r\nSubject: {subject}\r\n\r\nHello.\r\n"
+    head = f"From: <{JANE}>\r\nTo: <{recipients[0]}>\r\nSubject: {subject}\r\n{fields}\r\nHello.\r\n"
     content = head + ("x" * 70 + "\r\n") * (size // 72)
     with node.smtp("submission") as client:
         client.ehlo("client.test")

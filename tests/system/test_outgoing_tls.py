@@ -169,6 +169,14 @@ def test_attack_a_host_that_does_not_prove_it_gets_nothing_and_the_mail_waits(ne
 
 
 @pytest.mark.spec_part("OUT-7")
+@pytest.mark.parametrize(("name", "tls"), [("dane-bad", True), ("dane-clear", False), ("sts-elsewhere", True)])
+def test_who_says_that_tls_is_not_required_gets_their_mail_delivered(net: Net, name: str, tls: bool) -> None:  # noqa: FBT001
+    submit(net.node, f"not secret, to {name}", f"x@{name}.test", fields="TLS-Required: No\r\n")
+    until(lambda: net.hosts[name].heard)
+    assert net.hosts[name].heard.pop().tls is tls, "encrypted all the same where that is possible (RFC 8689 §4.2.2)"
+
+
+@pytest.mark.spec_part("OUT-7")
 def test_a_policy_in_testing_holds_up_nothing(net: Net) -> None:
     assert delivered(net, "sts-testing")
 

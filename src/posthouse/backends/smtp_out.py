@@ -22,7 +22,7 @@ from posthouse.model.settings import QueueSettings
 from posthouse.model.tls_policy import NO_POLICY, TlsFailure, TlsResult
 from posthouse.protocols.smtp.client import ClientCore, TransactionDone
 from posthouse.protocols.smtp.replies import ServerReply
-from posthouse.protocols.smtp.transaction import CannotSend, Transaction, TransactionResult
+from posthouse.protocols.smtp.transaction import CannotSend, NoRequireTls, Transaction, TransactionResult
 
 WHOLE = 12
 """A transaction may take this many times the time for a reply (an hour by default), however slowly the host goes on."""
@@ -112,7 +112,7 @@ class SmtpCourier:
             self._tell(target, "starttls-not-supported", "STARTTLS is not offered")
             if target.tls == "required":
                 link.goodbye()
-                raise Unreachable("TLS is required and not offered")
+                raise Unreachable("TLS is required and not offered", lacking="5.7.10")
             return link
         try:
             await self._encrypt(link, target)
@@ -120,7 +120,7 @@ class SmtpCourier:
             self._tell(target, failure_of(error), str(error))
             if target.tls == "required":
                 link.goodbye()
-                raise Unreachable(f"TLS failed: {error}") from error
+                raise Unreachable(f"TLS failed: {error}", lacking="5.7.10") from error
             if target.policy.by_name:  # A policy in testing: the failure is told, and mail goes on as without one.
                 link.abort()
                 return await self._open(replace(target, policy=NO_POLICY))
@@ -187,6 +187,9 @@ class SmtpCourier:
         """Answers; None if a connection that was used before turned out dead before the message went out."""
         try:
             link.core.send(Transaction(parcel.sender, parcel.recipients, parcel.content))
+        except NoRequireTls as error:
+            self._keep(target, link)
+            raise Unreachable(f"{target.host} has no REQUIRETLS", lacking="5.7.30") from error
         except CannotSend as error:
             self._keep(target, link)
             return [_answer(error.reply(), link.core, target)] * len(parcel.recipients)

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from posthouse.formats import dates
+from posthouse.formats import dates, tls_required
 from posthouse.formats.mime.tree import index
 from posthouse.model.address import Address
 
@@ -117,6 +117,7 @@ def _head(request: DsnRequest, boundary: str, *, eight_bit: bool) -> bytes:
         "MIME-Version: 1.0",
         f'Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="{boundary}"',
         *(["Content-Transfer-Encoding: 8bit"] if eight_bit else []),
+        *([tls_required.FIELD.decode().strip()] if tls_required.says_no(request.content) else []),  # RFC 8689 §5
         "",
         "This is a delivery status notification in MIME format.",
         "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from posthouse.base.errors import Temporary
 from posthouse.model.envelope import Recipient, Sender
@@ -52,11 +52,13 @@ class Answer:
 
 class Unreachable(Temporary):
     """No connection, no greeting, no TLS where it is required, or an end before the message went out: another host of the
-    destination may do. ``never``: the host says that it takes no mail at all (RFC 7504)."""
+    destination may do. ``never``: the host says that it takes no mail at all (RFC 7504). ``lacking``: it has not the TLS that
+    was demanded: 5.7.10, or no REQUIRETLS: 5.7.30 (RFC 8689 §4.2.1)."""
 
-    def __init__(self, cause: str, *, never: bool = False) -> None:
+    def __init__(self, cause: str, *, never: bool = False, lacking: Literal["", "5.7.10", "5.7.30"] = "") -> None:
         super().__init__("The other host cannot be reached", code=450, enhanced="4.4.1", cause=cause)
         self.never = never
+        self.lacking = lacking
 
 
 class Courier(Protocol):

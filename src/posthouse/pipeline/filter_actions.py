@@ -220,6 +220,8 @@ class Actions:
             return self._tell(run, f"not done: {told(action)}: {error}")
         if written is None:
             return self._tell(run, f"not done: {told(action)}: the address leads nowhere")
+        if self._transaction.sender.require_tls:  # RFC 8689 §6: what answers it is protected as it is
+            written = replace(written, sender=replace(written.sender, require_tls=True))
         self._transaction.afterwards.append(written)
         return self._note(run, action)
 

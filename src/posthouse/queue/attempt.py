@@ -14,6 +14,7 @@ from posthouse.base import log
 from posthouse.base.clock import Clock
 from posthouse.base.errors import MailError
 from posthouse.base.metrics import DELIVERIES
+from posthouse.formats.tls_required import says_no
 from posthouse.interfaces.courier import Answer, Courier, Parcel, Target, Unreachable
 from posthouse.interfaces.spans import NoSpans, Spans
 from posthouse.interfaces.spool import Spool
@@ -25,6 +26,7 @@ from posthouse.model.trace import Timing, TraceRecord, TraceStep
 from posthouse.queue.lines import Job
 from posthouse.queue.notices import Event, Notices, record_of
 from posthouse.queue.outcomes import judge
+from posthouse.queue.require_tls import proven, refusal
 from posthouse.queue.targets import Targets
 
 OURS = b"return-path:"
@@ -87,9 +89,12 @@ async def _deliver(tools: Tools, job: Job, content: bytes) -> tuple[Sequence[Ans
     """The answers, one a recipient, and the host that gave them ("" if it was none)."""
     recipients = job.message.recipients
     try:
-        targets = await tools.targets.find(job.domain, job.next_hop)
+        strict = job.message.sender.require_tls
+        targets = await tools.targets.find(job.domain, job.next_hop, relaxed=not strict and says_no(content))
     except MailError as error:
         return [Answer(error.code, f"{error.code} {error.enhanced} {error.public}")] * len(recipients), ""
+    if strict:
+        targets = proven(targets)
     senders = [await _sender_for(tools, job, recipient) for recipient in recipients]
     content = _without_return_path(content)
     answers: dict[int, Answer] = {}
@@ -119,6 +124,8 @@ async def _hand_over(tools: Tools, targets: Sequence[Target], parcel: Parcel) ->
         except Unreachable as error:
             failures.append(error)
             failure = f"{_name(target)}: {error.cause}"
+    if parcel.sender.require_tls and (last := refusal(failures)):
+        return [Answer(550, last)] * len(parcel.recipients), ""
     if failures and all(error.never for error in failures):
         return [Answer(521, f"521 5.3.2 No host takes mail: {failure}")] * len(parcel.recipients), ""
     return [Answer(450, f"450 4.4.1 No host could be reached: {failure}")] * len(parcel.recipients), ""

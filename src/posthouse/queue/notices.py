@@ -113,13 +113,15 @@ class Notices:
             recipients=recipients,
             content=about.content,
             envid=about.sender.envid,
-            full=about.sender.ret == "FULL",
+            full=about.sender.ret == "FULL" and not about.sender.require_tls,
         )
         notice = compose(request)
         if any(isinstance(destination, ToMailbox) for destination in destinations):
             notice = b"Return-Path: <>\r\n" + notice
         body = "8BITMIME" if not notice.isascii() else "7BIT"
-        sender = Sender(None, body=body, smtputf8=not to.is_ascii)  # type: ignore[arg-type]
+        # A notice is protected as the message is that it is about (RFC 8689 §5).
+        strict = about.sender.require_tls
+        sender = Sender(None, body=body, smtputf8=not to.is_ascii, require_tls=strict)  # type: ignore[arg-type]
         return Acceptance(trace_id, now, sender, notice, summarise(notice), destinations)
 
 

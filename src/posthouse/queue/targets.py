@@ -45,21 +45,22 @@ class Targets:
         self._shuffle = shuffle
         self._policies = policies
 
-    async def find(self, domain: str, next_hop: str) -> Sequence[Target]:
-        """The targets to try, in order. Raises NoMail; Temporary if DNS does not answer or leads nowhere now."""
+    async def find(self, domain: str, next_hop: str, *, relaxed: bool = False) -> Sequence[Target]:
+        """The targets to try, in order. ``relaxed``: whatever the domain's own policy of TLS says (RFC 8689 §3). Raises NoMail;
+        Temporary if DNS does not answer or leads nowhere now."""
         if next_hop:
             return await self._of_hop(_parsed(next_hop))
         if domain.startswith("["):
             return self._of_literal(domain)
         records = list(await self._resolver.mx(domain))
         if not records:
-            return await self._of_domain_itself(domain)
+            return await self._of_domain_itself(domain, relaxed=relaxed)
         if any(record.host == "." for record in records):
             raise NoMail(f"The domain {domain} takes no mail")
         hosts = self._in_order(records)
         if not hosts:
             raise Permanent(f"Mail for {domain} loops back to this host", code=554, enhanced="5.4.6")
-        return await self._of_hosts(domain, hosts)
+        return await self._of_hosts(domain, hosts, relaxed=relaxed)
 
     async def _of_hop(self, hop: NextHop) -> Sequence[Target]:
         queue = self._settings()
@@ -79,14 +80,14 @@ class Targets:
             raise NoMail(f"{domain} is not an IP address", code=550, enhanced="5.1.2")
         return self._only_allowed(domain, [self._target(domain, address, HostPolicy(domain))])
 
-    async def _of_domain_itself(self, domain: str) -> Sequence[Target]:
+    async def _of_domain_itself(self, domain: str, *, relaxed: bool) -> Sequence[Target]:
         """No MX: the domain's own addresses (RFC 5321 §5.1, implicit MX)."""
         addresses = await self._resolver.addresses(domain)
         if not addresses:
             if not await self._resolver.exists(domain):
                 raise NoMail(f"The domain {domain} does not exist", code=550, enhanced="5.1.2")
             raise NoMail(f"The domain {domain} has no mail host", code=550, enhanced="5.4.4")
-        [policy] = await self._met_with(domain, [domain], implicit=True)
+        [policy] = await self._met_with(domain, [domain], implicit=True, relaxed=relaxed)
         return self._only_allowed(domain, [self._target(domain, address, policy) for address in addresses])
 
     def _in_order(self, records: list[Mx]) -> list[str]:
@@ -101,10 +102,10 @@ class Targets:
             out += [record.host for record in equal]
         return out[:MAX_HOSTS]
 
-    async def _of_hosts(self, domain: str, hosts: Sequence[str]) -> Sequence[Target]:
+    async def _of_hosts(self, domain: str, hosts: Sequence[str], *, relaxed: bool) -> Sequence[Target]:
         targets: list[Target] = []
         failure: Temporary | None = None
-        for policy in await self._met_with(domain, hosts, implicit=False):
+        for policy in await self._met_with(domain, hosts, implicit=False, relaxed=relaxed):
             if policy.refused:
                 why = f"{policy.host}: {policy.refused}"
                 failure = Temporary(f"No mail may go to {why}", code=450, enhanced="4.7.10", cause=why)
@@ -118,10 +119,10 @@ class Targets:
             raise failure or Temporary(f"No mail host of {domain} has an address", code=451, enhanced="4.4.4")
         return self._only_allowed(domain, targets)
 
-    async def _met_with(self, domain: str, hosts: Sequence[str], *, implicit: bool) -> Sequence[HostPolicy]:
+    async def _met_with(self, domain: str, hosts: Sequence[str], *, implicit: bool, relaxed: bool) -> Sequence[HostPolicy]:
         if self._policies is None:
             return [HostPolicy(host) for host in hosts]
-        return await self._policies.of(domain, hosts, implicit=implicit)
+        return await self._policies.of(domain, hosts, implicit=implicit, relaxed=relaxed)
 
     def _target(self, host: str, address: str, policy: HostPolicy) -> Target:
         queue = self._settings()

@@ -71,7 +71,9 @@ async def test_broken_tls_falls_back_to_clear_text_unless_it_is_required(make_co
 async def test_a_message_that_asks_for_tls_all_the_way_is_not_sent_without(make_courier: MakeCourier) -> None:
     parcel = Parcel(Sender(Address.parse("jane@example.test"), require_tls=True), ONE.recipients, CONTENT)
     async with ScriptedHost() as host:
-        assert await code(make_courier(), target(host), parcel) == 550
+        with pytest.raises(Unreachable) as lacking:
+            await make_courier().deliver(target(host), parcel)
+    assert lacking.value.lacking == "5.7.30"
     assert host.heard == []
 
 

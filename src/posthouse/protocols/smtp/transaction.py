@@ -60,6 +60,13 @@ class Transaction:
     content: bytes
 
 
+class NoRequireTls(CannotSend):
+    """RFC 8689 §4.2.1: another host of the destination may have it."""
+
+    def __init__(self) -> None:
+        super().__init__("The next server has no REQUIRETLS", code=550, enhanced="5.7.30")
+
+
 @dataclass(frozen=True, slots=True)
 class SendPolicy:
     """``eight_bit_anyway``: send 8-bit content to a server without 8BITMIME, as nearly all senders do, instead of refusing.
@@ -88,7 +95,7 @@ def prepare(transaction: Transaction, extensions: Mapping[str, str], policy: Sen
     if utf8 and "SMTPUTF8" not in extensions:
         raise CannotSend("The next server has no SMTPUTF8, which this message needs", code=550, enhanced="5.6.7")
     if sender.require_tls and "REQUIRETLS" not in extensions:
-        raise CannotSend("The next server has no REQUIRETLS", code=550, enhanced="5.7.30")
+        raise NoRequireTls
     limit = extensions.get("SIZE", "")
     if limit.isascii() and limit.isdigit() and len(limit) <= 20 and 0 < int(limit) < len(content):
         raise CannotSend(f"The next server takes at most {int(limit)} octets", code=552, enhanced="5.3.4")

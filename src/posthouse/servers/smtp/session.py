@@ -230,7 +230,7 @@ class SmtpSession:
     # TLS and login
 
     def _offer(self) -> None:
-        """STARTTLS and AUTH by what the connection is now (INB-2, INB-3, TLS-1)."""
+        """STARTTLS, AUTH and REQUIRETLS by what the connection is now (INB-2, INB-3, TLS-1, RFC 8689 §2)."""
         settings = self._services.settings()
         clear = self.peer.tls is None
         tls = clear and self.peer.service != "submissions" and self._services.tls_context() is not None
@@ -239,7 +239,8 @@ class SmtpSession:
         login = not clear or self.peer.is_loopback or settings.auth.plaintext
         if self.peer.service == "lmtp" or (self.peer.service == "smtp" and settings.smtp.auth == "off"):
             login = False
-        self._core.offer(starttls=tls, auth=MECHANISMS if login else ())
+        strict = not clear and settings.queue.tls != "off"
+        self._core.offer(starttls=tls, auth=MECHANISMS if login else (), requiretls=strict)
 
     async def _start_tls(self) -> None:
         context = self._services.tls_context()
