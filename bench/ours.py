@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-POSTHOUSE = str(ROOT / ".venv/bin/posthouse")
+POSTHOUSE = str(Path(sys.executable).with_name("posthouse"))
 CG = str(ROOT / "bench/cg.sh")
 USERS = 100
 PORTS = {"smtp": 2625, "imap": 2243}
@@ -60,4 +60,4 @@ class Ours:
     def delivered(self) -> str:
         """A shell command that counts the messages in mailboxes (a fresh connection sees what IMAP would)."""
         code = "import apsw,sys;c=apsw.Connection(sys.argv[1],apsw.SQLITE_OPEN_READONLY);print(c.execute('SELECT COALESCE(SUM(message_count),0) FROM mailbox').fetchone()[0])"
-        return f"{ROOT}/.venv/bin/python -c \"{code}\" {self.folder}/data/mail.db"
+        return f"{sys.executable} -c \"{code}\" {self.folder}/data/mail.db"
