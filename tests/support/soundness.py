@@ -7,6 +7,7 @@ overlooks.
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections import Counter
 from pathlib import Path
 
@@ -16,15 +17,10 @@ import zstandard
 from posthouse.model.mailbox import DELETED, SEEN
 
 _PLAIN = zstandard.ZstdDecompressor()
-_BITS = {"seen": SEEN, "deleted": DELETED}
+_CODES = {1: "B", 4: "I", 8: "Q"}
 _COUNTERS = """
-SELECT name, message_count, size_bytes, unseen, deleted, uid_next, mod_seq,
-    (SELECT count(*) FROM message m WHERE m.mailbox_id = b.mailbox_id),
-    (SELECT coalesce(sum(size_bytes), 0) FROM message m WHERE m.mailbox_id = b.mailbox_id),
-    (SELECT count(*) FROM message m WHERE m.mailbox_id = b.mailbox_id AND NOT flags & :seen),
-    (SELECT count(*) FROM message m WHERE m.mailbox_id = b.mailbox_id AND flags & :deleted),
-    (SELECT coalesce(max(uid), 0) FROM message m WHERE m.mailbox_id = b.mailbox_id),
-    (SELECT coalesce(max(mod_seq), 0) FROM message m WHERE m.mailbox_id = b.mailbox_id)
+SELECT mailbox_id, name, message_count, size_bytes, unseen, deleted, uid_next, mod_seq,
+    (SELECT coalesce(sum(size_bytes), 0) FROM message m WHERE m.mailbox_id = b.mailbox_id)
 FROM mailbox b WHERE mailbox_id NOT IN (SELECT mailbox_id FROM doomed_mailbox)
 """
 _SUMS = """
@@ -70,9 +66,16 @@ def _mail(data: Path) -> list[str]:
     connection.set_busy_timeout(5000)
     connection.execute("BEGIN")  # one consistent view
     problems = []
-    for name, *told, uid_next, mod_seq, messages, octets, unseen, deleted, uid, seq in connection.execute(_COUNTERS, _BITS):
-        if told != (real := [messages, octets, unseen, deleted]):
+    for mailbox_id, name, *told, uid_next, mod_seq, octets in list(connection.execute(_COUNTERS)):
+        uids = [uid for (uid,) in connection.execute("SELECT uid FROM message WHERE mailbox_id = ?", (mailbox_id,))]
+        states = _flags(connection, mailbox_id)
+        if sorted(states) != sorted(uids):
+            problems.append(f"{name}: messages {sorted(uids)}, flags of {sorted(states)}")
+        unseen = sum(1 for flags, _ in states.values() if not flags & SEEN)
+        deleted = sum(1 for flags, _ in states.values() if flags & DELETED)
+        if told != (real := [len(uids), octets, unseen, deleted]):
             problems.append(f"{name}: messages, octets, unseen, deleted are said to be {told}, are {real}")
+        uid, seq = max(uids, default=0), max((seq for _, seq in states.values()), default=0)
         if uid >= uid_next or seq > mod_seq:
             problems.append(f"{name}: UID {uid} of {uid_next}, mod-sequence {seq} of {mod_seq}")
     told_sums, real_sums = (list(connection.execute(sql)) for sql in (_SUMS, _REAL_SUMS))
@@ -84,6 +87,17 @@ def _mail(data: Path) -> list[str]:
     connection.execute("COMMIT")
     connection.close()
     return problems
+
+
+def _flags(connection: apsw.Connection, mailbox_id: int) -> dict[int, tuple[int, int]]:
+    """(flags, mod-sequence) by UID, out of the packed blocks."""
+    found: dict[int, tuple[int, int]] = {}
+    sql = "SELECT uids, flags, mod_seqs FROM flag_block WHERE mailbox_id = ?"
+    for uids, flags, mod_seqs in connection.execute(sql, (mailbox_id,)):
+        count = len(uids) // 4
+        columns = [struct.unpack(f"<{count}{_CODES[len(octets) // count]}", octets) for octets in (uids, flags, mod_seqs)]
+        found.update((uid, (bits, seq)) for uid, bits, seq in zip(*columns, strict=True))
+    return found
 
 
 def _contents(connection: apsw.Connection, data: Path) -> list[str]:

@@ -16,6 +16,7 @@ from posthouse.mailstore.as_reader import MailboxSource
 from posthouse.mailstore.view import MailboxView
 from posthouse.mailstore.views import MailboxViews
 from posthouse.model.mailbox import Changes, FlagsChanged, MailboxInfo
+from posthouse.model.message_rows import MessageRows
 from posthouse.model.rights import ALL_RIGHTS
 
 
@@ -103,6 +104,11 @@ class SelectedMailbox:
         known.mod_seq, known.uid_next = info.mod_seq, info.uid_next
         return known
 
+    @property
+    def has_ghosts(self) -> bool:
+        """Whether the client still counts messages that are gone."""
+        return bool(self._ghosts)
+
     def is_ghost(self, uid: int) -> bool:
         """Whether the message is gone already, though the client still counts it."""
         return bool(self._ghosts) and uid in self._ghosts
@@ -115,7 +121,9 @@ class SelectedMailbox:
         """Advances by the session's own STORE without asking the store, if nothing else has happened in between."""
         if self._view is not before or self._ghosts or result.before_mod_seq != before.mod_seq:
             return False
-        rows = tuple(row for row in result.rows if row.mod_seq > before.mod_seq)
+        rows = MessageRows.of(result.rows)
+        if len(rows) and min(rows.mod_seqs) <= before.mod_seq:
+            rows = rows.at([at for at, mod_seq in enumerate(rows.mod_seqs) if mod_seq > before.mod_seq])
         changes = Changes(result.mod_seq, before.uid_next, rows, ())
         self._view = self._views.apply(self.mailbox_id, before, changes)
         self.info = replace(self.info, mod_seq=result.mod_seq)
@@ -151,7 +159,7 @@ class SelectedMailbox:
         """As long as only new messages came, their number is enough; None if the view is needed."""
         changes = await self._store.changes(self.mailbox_id, self.info.mod_seq)
         known = self.info.uid_next
-        if any(row.uid < known for row in changes.rows) or any(uid < known for uid in changes.vanished):
+        if (changes.rows and changes.rows[0].uid < known) or any(uid < known for uid in changes.vanished):
             return None
         self.exists += len(changes.rows)
         self.info = replace(fresh, mod_seq=changes.mod_seq, uid_next=changes.uid_next, exists=self.exists)

@@ -7,8 +7,11 @@ Flags of a message are one integer: bits 0 to 5 are the system flags, bit 6 and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from posthouse.model.message_rows import MessageRow as MessageRow
 
 SEPARATOR = "/"
 INBOX = "INBOX"
@@ -58,15 +61,6 @@ class MailboxInfo:
     subscribed: bool
     object_id: str
     selectable: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRow:
-    """What changes about a message: the columns a mailbox view is made of. ``flags`` as above."""
-
-    uid: int
-    flags: int
-    mod_seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +119,7 @@ class FlagsChanged:
     knows it all now. 0 means not told.
     """
 
-    rows: tuple[MessageRow, ...]
+    rows: Sequence[MessageRow]
     modified: tuple[int, ...]
     mod_seq: int
     before_mod_seq: int = 0
@@ -137,5 +131,5 @@ class Changes:
 
     mod_seq: int
     uid_next: int
-    rows: tuple[MessageRow, ...]
+    rows: Sequence[MessageRow]
     vanished: tuple[int, ...]

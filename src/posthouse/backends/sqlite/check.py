@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import apsw
 
-from posthouse.backends.sqlite import held_schema, seen_rows, usage_schema
+from posthouse.backends.sqlite import flag_check, held_schema, seen_rows, usage_schema
 from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.coding import Decoder
 from posthouse.backends.sqlite.content_check import COLUMNS, DAMAGED, damage
@@ -27,19 +28,6 @@ STRAY_S = 172_800.0  # files without name go within a day (``SqliteStoreCare.swe
 
 _RULES: tuple[tuple[str, str], ...] = (
     (
-        "mailbox {}: counts {} messages, {} unseen, {} deleted, {} octets; has {}, {}, {}, {}",
-        "SELECT m.mailbox_id, m.message_count, m.unseen, m.deleted, m.size_bytes, count(uid), coalesce(sum(flags & 1 = 0), 0),"
-        " coalesce(sum(flags & 8 <> 0), 0), coalesce(sum(message.size_bytes), 0) FROM mailbox AS m"
-        " LEFT JOIN message USING (mailbox_id) GROUP BY m.mailbox_id HAVING count(uid) <> m.message_count"
-        " OR coalesce(sum(flags & 1 = 0), 0) <> m.unseen OR coalesce(sum(flags & 8 <> 0), 0) <> m.deleted"
-        " OR coalesce(sum(message.size_bytes), 0) <> m.size_bytes",
-    ),
-    (
-        "mailbox {}: message {} has a UID or mod-sequence past the mailbox's own",
-        "SELECT mailbox_id, uid FROM message JOIN mailbox AS m USING (mailbox_id)"
-        " WHERE uid >= uid_next OR message.mod_seq > m.mod_seq",
-    ),
-    (
         "mailbox {}: UID {} is there and also gone",
         "SELECT mailbox_id, uid FROM vanished JOIN message USING (mailbox_id, uid)",
     ),
@@ -48,6 +36,7 @@ _RULES: tuple[tuple[str, str], ...] = (
         "SELECT mailbox_id, uid FROM message WHERE mailbox_id NOT IN"
         " (SELECT mailbox_id FROM mailbox UNION ALL SELECT mailbox_id FROM doomed_mailbox)",
     ),
+    ("mailbox {}: flags of a mailbox that is not there", f"SELECT DISTINCT mailbox_id {flag_check.STRAY_BLOCKS}"),
     (
         "mailbox {}: message {} has no body {}",
         "SELECT mailbox_id, uid, body_id FROM message WHERE body_id NOT IN (SELECT body_id FROM body)",
@@ -137,6 +126,10 @@ def _integrity(connection: apsw.Connection) -> Iterator[str]:
 
 
 def _rules(connection: apsw.Connection) -> Iterator[str]:
+    def read(sql: str, bindings: tuple[Any, ...]) -> list[Any]:
+        return connection.execute(sql, bindings).fetchall()
+
+    yield from (text for _, text in flag_check.problems(read))
     for text, sql in (*_RULES, *held_schema.RULES, *usage_schema.RULES, *seen_rows.RULES):
         for row in connection.execute(f"{sql} LIMIT {MAX_PER_RULE}"):
             yield text.format(*row)

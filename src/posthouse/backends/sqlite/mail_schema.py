@@ -1,8 +1,8 @@
 """The tables of ``mail.db``: mailboxes, messages, bodies, the outbound queue and quarantines (``held_schema.py``) in one file,
 so that one commit holds them all.
 
-``message`` is clustered by mailbox and UID, which is the order that IMAP asks in. ``body`` holds the ready-made octets of a
-content, densely, apart from the octets themselves (``content``, encoded as ``coding.py`` says, or a file named by digest when
+``message`` is clustered by mailbox and UID, which is the order that IMAP asks in; flags and mod-sequences stand apart
+(``flag_blocks.py``, since migration 3). ``body`` holds the ready-made octets of a content, densely, apart from the octets themselves (``content``, encoded as ``coding.py`` says, or a file named by digest when
 ``in_file``). ``damaged_body`` is what the last scrub found. What refers to a body is found by index
 (``message_by_body``, ``queued_by_body``, ``held_by_body``), so there is no count that could be wrong. Identifiers are never
 used twice (AUTOINCREMENT): sessions may hold old ones. Released migrations never change (forward only).
@@ -15,6 +15,7 @@ from pathlib import Path
 import apsw
 
 from posthouse.backends.sqlite.database import mail_errors, open_reader, open_writer
+from posthouse.backends.sqlite.flag_blocks import SCHEMA as FLAG_BLOCKS
 from posthouse.backends.sqlite.held_schema import HELD
 from posthouse.backends.sqlite.sharing_schema import SHARING
 from posthouse.backends.sqlite.usage_schema import MAILBOX_COLUMNS, USAGE
@@ -146,7 +147,7 @@ CREATE INDEX queued_recipient_by_message ON queued_recipient (queue_id, recipien
 CREATE INDEX queued_recipient_by_time ON queued_recipient (state, next_attempt_at, recipient_id);
 """
 
-MIGRATIONS: tuple[str, ...] = (_MAILBOXES + _MESSAGES + _QUEUE + USAGE + SHARING, HELD)
+MIGRATIONS: tuple[str, ...] = (_MAILBOXES + _MESSAGES + _QUEUE + USAGE + SHARING, HELD, FLAG_BLOCKS)
 
 
 def open_mail_writer(path: Path) -> apsw.Connection:

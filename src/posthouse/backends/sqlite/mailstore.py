@@ -16,7 +16,7 @@ from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.local_gate import Gate
 from posthouse.backends.sqlite.packing import Packer
 from posthouse.backends.sqlite.parcels import IN_FILE_BYTES
-from posthouse.backends.sqlite.reader import MailReading
+from posthouse.backends.sqlite.reader import ALL_CHANGES, MailReading
 from posthouse.backends.sqlite.sharing import SharingPart, copied
 from posthouse.backends.sqlite.uid_sets import to_ranges
 from posthouse.backends.sqlite.usage import SqliteUsage
@@ -38,12 +38,14 @@ from posthouse.model.mailbox import (
     SpecialUse,
 )
 from posthouse.model.mailbox_name import normal_name
+from posthouse.model.message_rows import MessageRows
 from posthouse.model.namespaces import refuse_reserved
 from posthouse.model.settings import StoreSettings
 from posthouse.model.summary import Summary
 
 LARGE_MAILBOX = 1_000  # from so many messages on a whole mailbox is read in a thread
-ALL_CHANGES = 1 << 40
+LARGE_VIEW = 50_000  # the same where only flags are read
+MANY_CHANGES = 20_000
 Read = TypeVar("Read")
 
 
@@ -115,12 +117,12 @@ class SqliteMailStore(SharingPart, SqliteUsage):
 
     async def rows(self, mailbox_id: int) -> tuple[MailboxInfo, Sequence[MessageRow]]:
         info = self._reading.mailbox_by_id(mailbox_id)
-        if info and info.exists > LARGE_MAILBOX:
+        if info and info.exists > LARGE_VIEW:
             return await self._in_thread(lambda: self._large.rows(mailbox_id))
         return self._reading.rows(mailbox_id)
 
     async def changes(self, mailbox_id: int, since_mod_seq: int) -> Changes:
-        found = self._reading.changes(mailbox_id, since_mod_seq, LARGE_MAILBOX)
+        found = self._reading.changes(mailbox_id, since_mod_seq, MANY_CHANGES)
         if found is None:
             found = await self._in_thread(lambda: self._large.changes(mailbox_id, since_mod_seq, ALL_CHANGES))
         assert found is not None
@@ -215,7 +217,7 @@ class SqliteMailStore(SharingPart, SqliteUsage):
     ) -> FlagsChanged:
         arguments = [mailbox_id, to_ranges(uids), action, list(flags), unchanged_since]
         rows, modified, mod_seq, before = await self._gate.call("store_flags", arguments)
-        return FlagsChanged(tuple(MessageRow(*row) for row in rows), tuple(modified), mod_seq, before)
+        return FlagsChanged(MessageRows.unpacked(rows), tuple(modified), mod_seq, before)
 
     async def expunge(self, mailbox_id: int, uids: Sequence[int] | None, *, unmarked: bool = False) -> Sequence[int]:
         undelete_bytes = (await self._owner_may(mailbox_id)).undelete_bytes

@@ -16,13 +16,15 @@ import apsw
 
 from posthouse.backends.sqlite.coding import HEAD_SLACK_BYTES, Damaged, Decoder
 from posthouse.backends.sqlite.database import mail_error
+from posthouse.backends.sqlite.flag_blocks import UID_BITS, all_rows, changed_rows
 from posthouse.backends.sqlite.mail_schema import open_mail_reader
 from posthouse.backends.sqlite.parcels import IN_FILE_BYTES
 from posthouse.backends.sqlite.uid_sets import Chosen, to_ranges
 from posthouse.base import log
 from posthouse.base.errors import NotFound
 from posthouse.interfaces.mailstore import HEAD_BYTES
-from posthouse.model.mailbox import Changes, MailboxInfo, MessageFacts, MessageRow, MessageSize
+from posthouse.model.mailbox import Changes, MailboxInfo, MessageFacts, MessageSize
+from posthouse.model.message_rows import NO_ROWS, MessageRows
 
 _INFO = (
     "SELECT mailbox_id, account_id, name, uid_validity, uid_next, mod_seq, message_count, unseen, deleted, size_bytes,"
@@ -35,6 +37,7 @@ _FACTS = (
 )
 
 
+ALL_CHANGES = 1 << 40
 CONTENT_BYTES = IN_FILE_BYTES  # no content in the database is larger
 _WHOLE_BYTES = 32_768  # up to here a content is read whole and cut, beyond it is opened to read its beginning alone
 _HEADS = (
@@ -122,30 +125,34 @@ class MailReading:
 
     # --- messages
 
-    def rows(self, mailbox_id: int) -> tuple[MailboxInfo, list[MessageRow]]:
+    def rows(self, mailbox_id: int) -> tuple[MailboxInfo, MessageRows]:
         """The whole mailbox at one moment."""
         with self.moment():
             info = self.selectable(mailbox_id)
-            found = self.all("SELECT uid, flags, mod_seq FROM message WHERE mailbox_id = ? ORDER BY uid", (mailbox_id,))
-        return info, [MessageRow(uid, flags, mod_seq) for uid, flags, mod_seq in found]
+            return info, all_rows(self.all, mailbox_id)
 
     def changes(self, mailbox_id: int, since_mod_seq: int, limit: int) -> Changes | None:
-        """What happened since; None when more than ``limit`` messages changed (ask again in a thread, without limit)."""
+        """What happened since; None when there is much to look at (ask again in a thread, with ``ALL_CHANGES``)."""
         with self.moment():
             info = self.selectable(mailbox_id)
-            rows: list[Any] = []
+            rows = NO_ROWS
             vanished: list[int] = []
             if info.mod_seq > since_mod_seq:
-                changed = "FROM message WHERE mailbox_id = ? AND mod_seq > ?"
-                rows = self.all(f"SELECT uid, flags, mod_seq {changed} LIMIT ?", (mailbox_id, since_mod_seq, limit + 1))
+                if limit < ALL_CHANGES and self._many_blocks(mailbox_id, since_mod_seq, limit):
+                    return None
+                rows = changed_rows(self.all, mailbox_id, since_mod_seq)
                 vanished = self.vanished(info, since_mod_seq, limit)
-        if max(len(rows), len(vanished)) > limit:
+        if len(vanished) > limit:
             return None
-        rows.sort()
-        made = tuple(MessageRow(uid, flags, mod_seq) for uid, flags, mod_seq in rows)
-        return Changes(info.mod_seq, info.uid_next, made, tuple(vanished))
+        return Changes(info.mod_seq, info.uid_next, rows, tuple(vanished))
 
-    def vanished(self, info: MailboxInfo, since_mod_seq: int, limit: int = 1 << 40) -> list[int]:
+    def _many_blocks(self, mailbox_id: int, since_mod_seq: int, limit: int) -> bool:
+        """Whether more than ``limit`` messages may have changed: a block holds 128."""
+        sql = "SELECT count(*) FROM (SELECT 1 FROM flag_block WHERE mailbox_id = ? AND mod_seq > ? LIMIT ?)"
+        blocks = self.all(sql, (mailbox_id, since_mod_seq, limit))
+        return int(blocks[0][0]) << UID_BITS > limit
+
+    def vanished(self, info: MailboxInfo, since_mod_seq: int, limit: int = ALL_CHANGES) -> list[int]:
         """The UIDs that went since, in order; some more than ``limit`` when there are. Inside ``moment``.
 
         When what went so long ago is forgotten, these are all UIDs that are not there (RFC 7162 §3.2.5 allows for it)."""

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from posthouse.backends.sqlite import check, usage_schema
+from posthouse.backends.sqlite import check, flag_check, usage_schema
 from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.coding import Damaged, Decoder
 from posthouse.backends.sqlite.content_check import COLUMNS, damage
@@ -28,12 +28,8 @@ from posthouse.formats.mime import Limits, summarise
 BATCH = 100
 FOLDER = "damaged"
 _MAILBOXES = (
-    "SELECT mailbox_id FROM (SELECT m.mailbox_id FROM mailbox AS m LEFT JOIN message USING (mailbox_id) GROUP BY m.mailbox_id"
-    " HAVING count(uid) <> m.message_count OR coalesce(sum(flags & 1 = 0), 0) <> m.unseen"
-    " OR coalesce(sum(flags & 8 <> 0), 0) <> m.deleted OR coalesce(sum(message.size_bytes), 0) <> m.size_bytes"
-    " OR coalesce(max(uid), 0) >= uid_next OR coalesce(max(message.mod_seq), 0) > m.mod_seq"
-    " UNION SELECT mailbox_id FROM vanished JOIN message USING (mailbox_id, uid)"
-    " UNION SELECT mailbox_id FROM message AS m JOIN body AS b USING (body_id) WHERE m.size_bytes <> b.size_bytes)"
+    "SELECT mailbox_id FROM vanished JOIN message USING (mailbox_id, uid)"
+    " UNION SELECT mailbox_id FROM message AS m JOIN body AS b USING (body_id) WHERE m.size_bytes <> b.size_bytes"
 )
 _TWINS = "SELECT uid_validity FROM mailbox GROUP BY uid_validity HAVING count(*) > 1"
 _ORPHANS = (
@@ -98,7 +94,8 @@ class Repair:
         done += await self._gate.call("repair_held", await self._ids(_HELD))
         for uid_validity in await self._ids(_TWINS):
             done += await self._gate.call("repair_uid_validity", [uid_validity])
-        for mailbox_id in await self._ids(_MAILBOXES):
+        wrong = {mailbox_id for mailbox_id, _ in await self._in_thread(lambda: list(flag_check.problems(self._reading.all)))}
+        for mailbox_id in sorted(wrong.union(await self._ids(_MAILBOXES))):
             done += await self._gate.call("repair_mailbox", [mailbox_id])
         done += await self._gate.call("repair_loose", await self._ids(_LOOSE))
         if any([await self._ids(sql) for _, sql in usage_schema.RULES]):

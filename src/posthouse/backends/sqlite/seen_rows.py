@@ -5,14 +5,37 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from posthouse.backends.sqlite.flag_blocks import Read, changed_rows, chosen_rows
+from posthouse.backends.sqlite.uid_sets import to_ranges
 from posthouse.backends.sqlite.work import Row, Work
+from posthouse.model.mailbox import SEEN
+from posthouse.model.message_rows import MessageRows, flags_column, mod_seqs_column
 
-READER_ROWS = (
-    "SELECT m.uid, m.flags & ~1 | coalesce(s.seen, 0), max(m.mod_seq, coalesce(s.mod_seq, 0)), m.flags"
-    " FROM message AS m LEFT JOIN seen AS s ON s.mailbox_id = m.mailbox_id AND s.account_id = ? AND s.uid = m.uid"
-    " WHERE m.mailbox_id = ? AND {} ORDER BY m.uid"
-)
-"""(UID, flags and mod-sequence as the reader has them, the message's own flags). Bindings: reader, mailbox, the condition's."""
+
+def reader_rows(read: Read, mailbox_id: int, reader: int, rows: MessageRows) -> MessageRows:
+    """``rows``, which are the owner's, as a reader has them: with their own \\Seen, and its mod-sequence if that is higher."""
+    if not rows:
+        return rows
+    sql = "SELECT uid, seen, mod_seq FROM seen WHERE mailbox_id = ? AND account_id = ? AND uid BETWEEN ? AND ?"
+    marks = {uid: mark for uid, *mark in read(sql, (mailbox_id, reader, rows.uids[0], rows.uids[-1]))}
+    flags = [bits & ~SEEN for bits in rows.flags]
+    mod_seqs = rows.mod_seqs.tolist()
+    for at, uid in enumerate(rows.uids if marks else ()):
+        if uid in marks:
+            seen, mod_seq = marks[uid]
+            flags[at] |= seen
+            mod_seqs[at] = max(mod_seqs[at], mod_seq)
+    return MessageRows(rows.uids, flags_column(flags), mod_seqs_column(mod_seqs))
+
+
+def reader_changed(read: Read, mailbox_id: int, reader: int, since_mod_seq: int) -> MessageRows:
+    """What changed after a mod-sequence for a reader: of the messages themselves, or of the reader's marks."""
+    marked = read(
+        "SELECT uid FROM seen WHERE mailbox_id = ? AND account_id = ? AND mod_seq > ?", (mailbox_id, reader, since_mod_seq)
+    )
+    uids = {uid for (uid,) in marked}.union(changed_rows(read, mailbox_id, since_mod_seq).uids)
+    return reader_rows(read, mailbox_id, reader, chosen_rows(read, mailbox_id, to_ranges(uids)))
+
 
 RULES: tuple[tuple[str, str], ...] = (
     (

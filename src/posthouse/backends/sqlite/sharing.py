@@ -13,21 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Any
 
+from posthouse.backends.sqlite.flag_blocks import all_rows
 from posthouse.backends.sqlite.local_gate import Gate
 from posthouse.backends.sqlite.reader import MailReading
-from posthouse.backends.sqlite.seen_rows import READER_ROWS
+from posthouse.backends.sqlite.seen_rows import reader_changed, reader_rows
 from posthouse.backends.sqlite.uid_sets import to_ranges
 from posthouse.interfaces.mailstore import FlagAction
 from posthouse.model.mailbox import Changes, Copied, FlagsChanged, MailboxInfo, MessageRow
+from posthouse.model.message_rows import MessageRows
 from posthouse.model.rights import Acl, AclAction, CopyReaders, Reader, SharedMailbox, effective_rights
 
 LARGE = 1_000  # from so many messages on a mailbox is read in a thread
 _SHARED = (
     "SELECT mailbox_id, identifier, rights FROM acl WHERE identifier IN (SELECT value FROM json_each(?)) ORDER BY mailbox_id"
-)
-_CHANGED = (
-    "uid IN (SELECT uid FROM message WHERE mailbox_id = ? AND mod_seq > ?"
-    " UNION SELECT uid FROM seen WHERE mailbox_id = ? AND account_id = ? AND mod_seq > ?)"
 )
 
 
@@ -73,10 +71,8 @@ class SharingPart:
         reading = self._reading
         with reading.moment():
             info = reading.selectable(mailbox_id)
-            bindings = (reader, mailbox_id, mailbox_id, since_mod_seq, mailbox_id, reader, since_mod_seq)
-            found = reading.all(READER_ROWS.format("m." + _CHANGED), bindings)
+            rows = reader_changed(reading.all, mailbox_id, reader, since_mod_seq)
             vanished = reading.vanished(info, since_mod_seq)
-        rows = tuple(MessageRow(*row[:3]) for row in found)
         return Changes(info.mod_seq, info.uid_next, rows, tuple(vanished))
 
     async def set_acl(self, mailbox_id: int, identifier: str, action: AclAction, rights: str) -> None:
@@ -96,7 +92,7 @@ class SharingPart:
     ) -> FlagsChanged:
         arguments = [mailbox_id, to_ranges(uids), action, list(flags), unchanged_since, reader.account_id, reader.mask]
         rows, modified, mod_seq, before = await self._gate.call("store_reader_flags", arguments)
-        return FlagsChanged(tuple(MessageRow(*row) for row in rows), tuple(modified), mod_seq, before)
+        return FlagsChanged(MessageRows.unpacked(rows), tuple(modified), mod_seq, before)
 
     async def copy_between(
         self, mailbox_id: int, uids: Sequence[int], target_id: int, readers: CopyReaders, *, move: bool = False
@@ -114,5 +110,4 @@ def copied(result: Any) -> Copied:
 def _rows(reading: MailReading, mailbox_id: int, reader: int) -> tuple[MailboxInfo, Sequence[MessageRow]]:
     with reading.moment():
         info = reading.selectable(mailbox_id)
-        found = reading.all(READER_ROWS.format("m.uid > 0"), (reader, mailbox_id))
-    return info, [MessageRow(*row[:3]) for row in found]
+        return info, reader_rows(reading.all, mailbox_id, reader, all_rows(reading.all, mailbox_id))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 Ranges = list[list[int]]
+EVERYTHING: Ranges = [[1, (1 << 32) - 1]]
 
 
 def to_ranges(uids: Iterable[int]) -> Ranges:
@@ -18,7 +19,10 @@ def to_ranges(uids: Iterable[int]) -> Ranges:
         return [[uids.start, uids.stop - 1]] if uids else []
     ranges: Ranges = []
     last = -1
-    for uid in _ascending(uids):
+    listed = _ascending(uids)
+    if listed and listed[-1] - listed[0] + 1 == len(listed) == len(set(listed)):
+        return [[listed[0], listed[-1]]]
+    for uid in listed:
         if uid == last + 1 and ranges:
             ranges[-1][1] = uid
         elif uid != last:
@@ -47,8 +51,3 @@ class Chosen:
             return cls("uid BETWEEN ? AND ?", (ranges[0][0], ranges[0][1]))
         listed = [uid for first, last in ranges for uid in range(first, last + 1)]
         return cls("uid IN (SELECT value FROM json_each(?))", (json.dumps(listed),))
-
-    @classmethod
-    def everything(cls) -> Chosen:
-        """All messages of the mailbox."""
-        return cls("uid > ?", (0,))

@@ -16,7 +16,7 @@ from posthouse.backends.sqlite.quota import grow
 from posthouse.backends.sqlite.trees import trees_of
 from posthouse.backends.sqlite.units_bodies import keep_body
 from posthouse.backends.sqlite.units_mailbox import provision
-from posthouse.backends.sqlite.units_message import INSERT_MESSAGE
+from posthouse.backends.sqlite.units_message import insert
 from posthouse.backends.sqlite.work import Row, Work
 from posthouse.base.errors import Temporary
 from posthouse.model.flags import flag_bits
@@ -76,8 +76,7 @@ def _deliver(
 ) -> None:
     mailbox_id, uid_next, mod_seq, keywords = _count_up(work, account_id, name, size_bytes)
     bits = _flags(work, mailbox_id, flags, keywords) if flags else 0
-    row = (mailbox_id, uid_next - 1, bits, mod_seq, body_id, size_bytes, received_at, work.now)
-    work.execute(INSERT_MESSAGE, row)
+    insert(work, mailbox_id, [(mailbox_id, uid_next - 1, bits, mod_seq, body_id, size_bytes, received_at, work.now)])
     work.touch(mailbox_id, account_id, mod_seq)
 
 

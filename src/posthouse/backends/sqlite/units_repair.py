@@ -8,29 +8,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from posthouse.backends.sqlite.uid_sets import Chosen
+from posthouse.backends.sqlite import flag_changes, flag_check
+from posthouse.backends.sqlite.flag_blocks import spans_of
+from posthouse.backends.sqlite.uid_sets import EVERYTHING, to_ranges
 from posthouse.backends.sqlite.units_bodies import keep_body
-from posthouse.backends.sqlite.units_message import INSERT_MESSAGE, grow_mailbox, remove
+from posthouse.backends.sqlite.units_message import grow_mailbox, insert, messages, remove
 from posthouse.backends.sqlite.units_queue import delete as delete_queued
 from posthouse.backends.sqlite.work import Row, Work
 
 MAX_MESSAGES = 200
 _RECOUNT = (
-    "UPDATE mailbox SET (message_count, unseen, deleted, size_bytes) = (SELECT count(*), coalesce(sum(flags & 1 = 0), 0),"
-    " coalesce(sum(flags & 8 <> 0), 0), coalesce(sum(m.size_bytes), 0) FROM message AS m"
-    " WHERE m.mailbox_id = mailbox.mailbox_id) WHERE mailbox_id = ?"
+    "UPDATE mailbox SET message_count = ?, unseen = ?, deleted = ?, size_bytes = ?, uid_next = max(uid_next, ?),"
+    " mod_seq = max(mod_seq, ?) WHERE mailbox_id = ?"
 )
-_RAISE = (
-    "UPDATE mailbox SET uid_next = max(uid_next, 1 + coalesce((SELECT max(uid) FROM message AS m"
-    " WHERE m.mailbox_id = mailbox.mailbox_id), 0)), mod_seq = max(mod_seq, coalesce((SELECT max(mod_seq) FROM message AS m"
-    " WHERE m.mailbox_id = mailbox.mailbox_id), 0)) WHERE mailbox_id = ?"
-)
-_WITH_TIMES = "SELECT uid, flags, size_bytes, body_id, received_at, saved_at FROM message WHERE mailbox_id = ? AND {}"
 _COUNTED = "SELECT message_count, unseen, deleted, size_bytes, uid_next, mod_seq FROM mailbox WHERE mailbox_id = ?"
 
 
 def repair_mailbox(work: Work, arguments: list[Any]) -> list[str]:
-    """``[mailbox_id]``: sizes of messages, counters, UIDNEXT and HIGHESTMODSEQ are made anew, from the messages and bodies."""
+    """``[mailbox_id]``: sizes of messages, counters, UIDNEXT and HIGHESTMODSEQ are made anew, from the messages, their flags
+    and bodies. Flags that are lost are none."""
     mailbox_id = arguments[0]
     before = work.one(_COUNTED, (mailbox_id,))
     if before is None:
@@ -43,8 +39,13 @@ def repair_mailbox(work: Work, arguments: list[Any]) -> list[str]:
     work.execute(
         "DELETE FROM vanished WHERE mailbox_id = ?1 AND uid IN (SELECT uid FROM message WHERE mailbox_id = ?1)", (mailbox_id,)
     )
-    work.execute(_RECOUNT, (mailbox_id,))
-    work.execute(_RAISE, (mailbox_id,))
+    found = flag_check.count(work.all, mailbox_id)
+    if found.damaged or found.without_flags or found.without_message:
+        work.execute("DELETE FROM flag_block WHERE block_id BETWEEN ? AND ?", spans_of(mailbox_id, EVERYTHING)[0])
+        flag_changes.add(work, mailbox_id, [(uid, *found.states.get(uid, (0, before[5] + 1))) for uid in found.uids])
+        found = flag_check.count(work.all, mailbox_id)
+    highest = max((mod_seq for _, mod_seq in found.states.values()), default=0)
+    work.execute(_RECOUNT, (*found.counters, 1 + max(found.uids, default=0), highest, mailbox_id))
     after = work.one(_COUNTED, (mailbox_id,))
     _touch(work, mailbox_id)
     if before == after:
@@ -86,6 +87,7 @@ def repair_rows(work: Work, _arguments: list[Any]) -> list[str]:
             "recipients in the queue without a message",
             "DELETE FROM queued_recipient WHERE queue_id NOT IN (SELECT queue_id FROM queued)",
         ),
+        ("blocks of flags of mailboxes that are not there", f"DELETE {flag_check.STRAY_BLOCKS}"),
         ("rights on mailboxes that are not there", "DELETE FROM acl WHERE mailbox_id NOT IN (SELECT mailbox_id FROM mailbox)"),
         (
             "marks of readers on messages that are not there",
@@ -185,14 +187,13 @@ def _stand_in(work: Work, mailbox_id: int, uids: list[int], new_id: int, size_by
     if mailbox is None:
         return []  # of a deleted mailbox: it goes by itself
     account_id, uid_next, mod_seq, words, name = mailbox
-    chosen = Chosen.of([[uid, uid] for uid in uids])
-    gone = work.all(_WITH_TIMES.format(chosen.condition), (mailbox_id, *chosen.bindings))
+    gone = messages(work, mailbox_id, to_ranges(uids))
     added: list[Row] = []
     for row in gone:
-        added.append((mailbox_id, uid_next + len(added), row[1], mod_seq + 1, new_id, size_bytes, row[4], row[5]))
-    work.executemany(INSERT_MESSAGE, added)
+        added.append((mailbox_id, uid_next + len(added), row[1], mod_seq + 1, new_id, size_bytes, row[4], row[6]))
+    insert(work, mailbox_id, added)
     grow_mailbox(work, mailbox_id, added, mod_seq + 1, words.split())
-    remove(work, mailbox_id, gone, chosen, mod_seq + 1)
+    remove(work, mailbox_id, gone, mod_seq + 1)
     work.touch(mailbox_id, account_id, mod_seq + 1)
     return [
         f"account {account_id}, mailbox {name!r}: message {old[0]} cannot be read ({why}); {new[1]} stands for it"

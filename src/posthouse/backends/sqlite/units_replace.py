@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from posthouse.backends.sqlite.uid_sets import Chosen
-from posthouse.backends.sqlite.units_message import append, remove
+from posthouse.backends.sqlite.units_message import append, messages, remove
 from posthouse.backends.sqlite.work import Work
 from posthouse.base.errors import NotFound
 
@@ -14,13 +13,12 @@ def replace(work: Work, arguments: list[Any]) -> list[int]:
     """``[mailbox_id, uid, target_id, allowed, parcel, flag names, received_at or None]``; gives ``[uid_validity, uid]``."""
     mailbox_id, uid, target_id, allowed, *message = arguments
     work.mailbox(mailbox_id)
-    sql = "SELECT uid, flags, size_bytes, body_id FROM message WHERE mailbox_id = ? AND uid = ?"
-    old = work.one(sql, (mailbox_id, uid))
-    if old is None:
+    old = messages(work, mailbox_id, [[uid, uid]])
+    if not old:
         raise NotFound("There is no such message")
     uid_validity, uids = append(work, [target_id, [message], allowed])
     account_id, _, _, mod_seq, *_ = work.mailbox(mailbox_id)
-    remove(work, mailbox_id, [old], Chosen.of([[uid, uid]]), mod_seq + 1)
-    work.loosen([old[3]])
+    remove(work, mailbox_id, old, mod_seq + 1)
+    work.loosen([old[0][3]])
     work.touch(mailbox_id, account_id, mod_seq + 1)
     return [uid_validity, uids[0]]

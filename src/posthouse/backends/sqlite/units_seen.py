@@ -1,22 +1,24 @@
 """Units of work for readers of a mailbox who do not own it: their own \\Seen, flags within their rights (RFC 4314 §5.1.1).
 
-The owner's \\Seen stands in ``message.flags``, a reader's in the table ``seen``; all other flags are common. A change of either
+The owner's \\Seen stands among the flags, a reader's in the table ``seen``; all other flags are common. A change of either
 raises the mailbox's mod-sequence by one, so one number tells every session whether it is up to date.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from posthouse.backends.sqlite.seen_rows import READER_ROWS
-from posthouse.backends.sqlite.uid_sets import Chosen
+from posthouse.backends.sqlite.flag_blocks import chosen_rows
+from posthouse.backends.sqlite.flag_changes import set_flags
+from posthouse.backends.sqlite.seen_rows import reader_rows
+from posthouse.backends.sqlite.uid_sets import to_ranges
 from posthouse.backends.sqlite.units_message import append, copy
 from posthouse.backends.sqlite.units_replace import replace
 from posthouse.backends.sqlite.work import Work
 from posthouse.model.flags import changed_flags, flag_bits, known_bits
 from posthouse.model.mailbox import DELETED, SEEN
+from posthouse.model.message_rows import MessageRows
 
 _KEEP = "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)"
 
@@ -28,12 +30,13 @@ def store_reader_flags(work: Work, arguments: list[Any]) -> list[Any]:
     account_id, _, _, before, words, _, _ = work.mailbox(mailbox_id)
     keywords = tuple(words.split())
     bits, grown = (known_bits(names, keywords), keywords) if action == "remove" else flag_bits(names, keywords)
-    rows: list[tuple[int, int, int]] = []
+    owners = chosen_rows(work.all, mailbox_id, ranges)
     modified: list[int] = []
+    rows: list[tuple[int, int, int]] = []
     own: list[tuple[int, ...]] = []
-    common: list[tuple[int, ...]] = []
+    common: dict[int, int] = {}
     deleted = 0
-    for uid, old, at, flags in work.all(*_reader_rows(mailbox_id, reader, Chosen.of(ranges))):
+    for (uid, old, at), flags in zip(reader_rows(work.all, mailbox_id, reader, owners), owners.flags, strict=True):
         if unchanged_since is not None and at > unchanged_since:
             modified.append(uid)
             continue
@@ -42,16 +45,16 @@ def store_reader_flags(work: Work, arguments: list[Any]) -> list[Any]:
         if (new ^ old) & SEEN:
             own.append((mailbox_id, reader, uid, new & SEEN, before + 1))
         if (new ^ old) & ~SEEN:
-            common.append((new & ~SEEN | flags & SEEN, before + 1, mailbox_id, uid))
+            common[uid] = new & ~SEEN | flags & SEEN
             deleted += ((new & DELETED) - (old & DELETED)) // DELETED
     work.executemany(_KEEP, own)
-    work.executemany("UPDATE message SET flags = ?, mod_seq = ? WHERE mailbox_id = ? AND uid = ?", common)
+    set_flags(work, mailbox_id, common, before + 1)
     mod_seq = before + bool(own or common)
     if mod_seq > before or grown != keywords:
         sql = "UPDATE mailbox SET mod_seq = ?, keywords = ?, deleted = deleted + ? WHERE mailbox_id = ?"
         work.execute(sql, (mod_seq, " ".join(grown), deleted, mailbox_id))
         work.touch(mailbox_id, account_id, mod_seq)
-    return [rows, modified, mod_seq, before]
+    return [MessageRows.of(rows).packed(), modified, mod_seq, before]
 
 
 def append_as(work: Work, arguments: list[Any]) -> Any:
@@ -78,24 +81,19 @@ def copy_as(work: Work, arguments: list[Any]) -> Any:
     mailbox_id, ranges, target_id = copied[:3]
     seen: dict[int, int] = {}
     if reader:
-        chosen = Chosen.of(ranges) if ranges is not None else Chosen.everything()
-        seen = {uid: flags & SEEN for uid, flags, *_ in work.all(*_reader_rows(mailbox_id, reader, chosen))}
+        owners = chosen_rows(work.all, mailbox_id, ranges)
+        seen = {uid: flags & SEEN for uid, flags, _ in reader_rows(work.all, mailbox_id, reader, owners)}
     result = copy(work, copied)
     sources, made = result[1], result[2]
-    rows = work.all("SELECT uid, flags FROM message WHERE mailbox_id = ? AND uid IN (SELECT value FROM json_each(?))",
-                    (target_id, json.dumps(made)))  # fmt: skip
+    rows = chosen_rows(work.all, target_id, to_ranges(made))
     wanted = {
         new: (flags & ~SEEN | seen[old] if reader else flags) & mask
-        for old, new, (_, flags) in zip(sources, made, rows, strict=True)
+        for old, new, flags in zip(sources, made, rows.flags, strict=True)
     }
     _correct(work, target_id, rows, {uid: bits & ~SEEN if target_reader else bits for uid, bits in wanted.items()})
     if target_reader:
         _mark_seen(work, target_id, [(target_reader, uid) for uid, bits in wanted.items() if bits & SEEN])
     return result
-
-
-def _reader_rows(mailbox_id: int, reader: int, chosen: Chosen) -> tuple[str, tuple[Any, ...]]:
-    return READER_ROWS.format("m." + chosen.condition), (reader, mailbox_id, *chosen.bindings)
 
 
 def _mark_seen(work: Work, mailbox_id: int, pairs: Iterable[tuple[int, int]]) -> None:
@@ -105,11 +103,10 @@ def _mark_seen(work: Work, mailbox_id: int, pairs: Iterable[tuple[int, int]]) ->
     work.executemany(_KEEP, [(mailbox_id, reader, uid, 1, row[0]) for reader, uid in pairs if reader])
 
 
-def _correct(work: Work, mailbox_id: int, rows: Sequence[tuple[int, ...]], wanted: dict[int, int]) -> None:
+def _correct(work: Work, mailbox_id: int, rows: MessageRows, wanted: dict[int, int]) -> None:
     """Gives messages that have just come the flags that they should have."""
-    changed = [(uid, flags, wanted[uid]) for uid, flags in rows if wanted[uid] != flags]
-    sql = "UPDATE message SET flags = ? WHERE mailbox_id = ? AND uid = ?"
-    work.executemany(sql, [(new, mailbox_id, uid) for uid, _, new in changed])
+    changed = [(uid, flags, wanted[uid]) for uid, flags, _ in rows if wanted[uid] != flags]
+    set_flags(work, mailbox_id, {uid: new for uid, _, new in changed}, None)
     unseen = sum((old & SEEN) - (new & SEEN) for _, old, new in changed)
     deleted = sum((new & DELETED) - (old & DELETED) for _, old, new in changed) // DELETED
     sql = "UPDATE mailbox SET unseen = unseen + ?, deleted = deleted + ? WHERE mailbox_id = ?"

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from posthouse.backends.sqlite.flag_blocks import chosen_rows
 from posthouse.backends.sqlite.mailbox_rows import find, make
-from posthouse.backends.sqlite.uid_sets import Chosen
-from posthouse.backends.sqlite.units_message import INSERT_MESSAGE, SELECT_MESSAGES, grow_mailbox, remove, store_flags
+from posthouse.backends.sqlite.uid_sets import EVERYTHING, to_ranges
+from posthouse.backends.sqlite.units_message import drop, grow_mailbox, insert, messages, remove, store_flags
 from posthouse.backends.sqlite.work import Row, Work
 from posthouse.model.flags import SYSTEM_MASK, translated
 from posthouse.model.mailbox import DELETED
@@ -30,14 +31,14 @@ def expunge(work: Work, arguments: list[Any]) -> list[int]:
     account_id, _, _, mod_seq, words, deleted, name = work.mailbox(mailbox_id)
     if not deleted and not unmarked:
         return []
-    chosen = Chosen.everything() if ranges is None else Chosen.of(ranges)
     if not unmarked:
-        chosen = Chosen(f"{chosen.condition} AND flags & ?", (*chosen.bindings, DELETED))
-    gone = work.all(SELECT_MESSAGES.format(chosen.condition), (mailbox_id, *chosen.bindings))
+        rows = chosen_rows(work.all, mailbox_id, EVERYTHING if ranges is None else ranges)
+        ranges = to_ranges([uid for uid, bits in zip(rows.uids, rows.flags, strict=True) if bits & DELETED])
+    gone = messages(work, mailbox_id, EVERYTHING if ranges is None else ranges)
     if not gone:
         return []
     final = not undelete_bytes or is_shadow(name)
-    remove(work, mailbox_id, gone, chosen, mod_seq + 1)
+    remove(work, mailbox_id, gone, mod_seq + 1)
     work.touch(mailbox_id, account_id, mod_seq + 1)
     if final:
         work.loosen(row[3] for row in gone)
@@ -71,17 +72,17 @@ def shadow_of(work: Work, account_id: int, name: str) -> int:
 
 
 def put_away(work: Work, shadow_id: int, gone: list[Row], words: str, at: float | None = None) -> None:
-    """Adds deleted messages, rows of ``SELECT_MESSAGES`` from a mailbox with keywords ``words``, to a shadow mailbox."""
+    """Adds deleted messages, rows of ``messages`` from a mailbox with keywords ``words``, to a shadow mailbox."""
     account_id, _, uid, mod_seq, target_words, _, _ = work.mailbox(shadow_id)
     source, keywords = tuple(words.split()), tuple(target_words.split())
     saved_at = work.now if at is None else at
     mod_seq += 1
     rows: list[Row] = []
-    for _, flags, size_bytes, body_id, received_at, _ in gone:
+    for _, flags, size_bytes, body_id, received_at, _, _ in gone:
         if flags > SYSTEM_MASK:
             flags, keywords = translated(flags, source, keywords)
         rows.append((shadow_id, uid + len(rows), flags & ~DELETED, mod_seq, body_id, size_bytes, received_at, saved_at))
-    work.executemany(INSERT_MESSAGE, rows)
+    insert(work, shadow_id, rows)
     grow_mailbox(work, shadow_id, rows, mod_seq, keywords)
     work.touch(shadow_id, account_id, mod_seq)
 
@@ -95,11 +96,11 @@ def put_away_step(work: Work, mailbox_id: int) -> bool:
         return False
     shadow_id, words, doomed_at, undelete_bytes = row
     shadow = work.one("SELECT account_id FROM mailbox WHERE mailbox_id = ? AND selectable", (shadow_id,))
-    gone = work.all(f"{SELECT_MESSAGES.format('uid > 0')} LIMIT ?", (mailbox_id, PUT_AWAY_MESSAGES)) if shadow else []
+    gone = messages(work, mailbox_id, EVERYTHING, PUT_AWAY_MESSAGES) if shadow else []
     if shadow is None or not gone:
         work.execute("UPDATE doomed_mailbox SET shadow_id = 0 WHERE mailbox_id = ?", (mailbox_id,))
         return False
-    work.execute("DELETE FROM message WHERE mailbox_id = ? AND uid <= ?", (mailbox_id, gone[-1][0]))
+    drop(work, mailbox_id, gone[-1][0])
     put_away(work, shadow_id, gone, words, doomed_at)
     trim(work, shadow[0], undelete_bytes)
     return True
@@ -132,11 +133,7 @@ def trim_step(work: Work, account_id: int, undelete_bytes: int) -> bool:
         return False
     mailbox_id = oldest[0][0]
     until = oldest[1][1] if len(oldest) > 1 else work.now
-    candidates = work.all(
-        "SELECT uid, flags, size_bytes, body_id, received_at, mod_seq, saved_at FROM message WHERE mailbox_id = ?"
-        " ORDER BY uid LIMIT ?",
-        (mailbox_id, TRIM_MESSAGES),
-    )
+    candidates = messages(work, mailbox_id, EVERYTHING, TRIM_MESSAGES)
     gone: list[Row] = []
     for candidate in candidates:
         if excess <= 0 or (gone and candidate[6] > until):
@@ -144,7 +141,7 @@ def trim_step(work: Work, account_id: int, undelete_bytes: int) -> bool:
         gone.append(candidate)
         excess -= candidate[2]
     mod_seq = work.mailbox(mailbox_id)[3] + 1
-    remove(work, mailbox_id, gone, Chosen.of([[gone[0][0], gone[-1][0]]]), mod_seq)
+    remove(work, mailbox_id, gone, mod_seq)
     work.loosen(row[3] for row in gone)
     work.touch(mailbox_id, account_id, mod_seq)
     return True

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from posthouse.backends.sqlite.seen_rows import clear_seen
+from posthouse.backends.sqlite.units_message import drop
 from posthouse.backends.sqlite.units_undelete import put_away_step, trim_step
 from posthouse.backends.sqlite.work import Work
 
@@ -42,9 +43,9 @@ def _clear_doomed(work: Work) -> bool:
         return False
     if row[1] and put_away_step(work, row[0]):
         return True
-    uids = work.all("SELECT uid, body_id FROM message WHERE mailbox_id = ? LIMIT ?", (row[0], _DOOMED_MESSAGES))
+    uids = work.all("SELECT uid, body_id FROM message WHERE mailbox_id = ? ORDER BY uid LIMIT ?", (row[0], _DOOMED_MESSAGES))
     if uids:
-        work.execute("DELETE FROM message WHERE mailbox_id = ? AND uid <= ?", (row[0], uids[-1][0]))
+        drop(work, row[0], uids[-1][0])
         work.loosen(body_id for _, body_id in uids)
         return True
     if clear_seen(work, row[0], _DOOMED_MESSAGES):

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from posthouse.backends.sqlite.flag_blocks import all_rows
 from posthouse.backends.sqlite.local_gate import Gate
 from posthouse.backends.sqlite.reader import MailReading
 from posthouse.backends.sqlite.trees import trees_of
+from posthouse.backends.sqlite.uid_sets import Chosen, to_ranges
 from posthouse.interfaces.usage import Annotation
 from posthouse.model.expiry import DAY_S, ENTRY, Expiry
 from posthouse.model.mailbox import DELETED, SEEN
@@ -24,8 +26,7 @@ _EXPIRING = (
     " WHERE m.mailbox_id > ? AND selectable AND NOT shadow AND message_count"
     " AND (value IS NOT NULL OR special_use IN ('\\Trash', '\\Junk')) ORDER BY m.mailbox_id LIMIT ?"
 )
-_EXPIRED = "SELECT uid FROM message WHERE mailbox_id = ? AND (saved_at < ? OR uid < ?){} ORDER BY uid LIMIT ?"
-_ONLY = {"": "", "read": f" AND flags & {SEEN}", "unread": f" AND NOT flags & {SEEN}"}
+_EXPIRED = "SELECT uid FROM message WHERE mailbox_id = ? AND (saved_at < ? OR uid < ?) ORDER BY uid"
 Read = TypeVar("Read")
 
 
@@ -56,9 +57,15 @@ class SqliteUsage:
         counted = self._reading.all("SELECT deleted FROM mailbox WHERE mailbox_id = ?", (mailbox_id,))
         if not counted or not counted[0][0]:
             return 0
-        sql = "SELECT coalesce(sum(size_bytes), 0) FROM message WHERE mailbox_id = ? AND flags & ?"
-        found = await self._aside(lambda: self._large.all(sql, (mailbox_id, DELETED)))
-        return int(found[0][0])
+
+        def add_up() -> int:
+            rows = all_rows(self._large.all, mailbox_id)
+            deleted = [uid for uid, bits in zip(rows.uids, rows.flags, strict=True) if bits & DELETED]
+            chosen = Chosen.of(to_ranges(deleted))
+            sql = f"SELECT coalesce(sum(size_bytes), 0) FROM message WHERE mailbox_id = ? AND {chosen.condition}"
+            return int(self._large.all(sql, (mailbox_id, *chosen.bindings))[0][0])
+
+        return await self._aside(add_up)
 
     async def warnings_due(self, limit: int) -> Sequence[int]:
         rows = self._reading.all("SELECT account_id FROM account_usage WHERE warning = 1 LIMIT ?", (limit,))
@@ -105,8 +112,12 @@ class SqliteUsage:
                 newest = self._large.all(sql, (mailbox_id, expiry.keep - 1))
                 first_kept = newest[0][0] if newest else 0
             before = now - expiry.days * DAY_S if expiry.days else 0.0
-            rows = self._large.all(_EXPIRED.format(_ONLY[expiry.only]), (mailbox_id, before, first_kept, limit))
-            return [uid for (uid,) in rows]
+            uids = [uid for (uid,) in self._large.all(_EXPIRED, (mailbox_id, before, first_kept))]
+            if uids and expiry.only:
+                rows = all_rows(self._large.all, mailbox_id)
+                read = {uid for uid, bits in zip(rows.uids, rows.flags, strict=True) if bits & SEEN}
+                uids = [uid for uid in uids if (uid in read) is (expiry.only == "read")]
+            return uids[:limit]
 
         return await self._aside(look)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from posthouse.mailstore.selected import NOTHING, Update
+from posthouse.mailstore.view import MailboxView
+from posthouse.model.message_rows import MessageRows
 from posthouse.protocols.imap import responses
+from posthouse.servers.imap.fetch_lines import Column, lines
 from posthouse.servers.imap.flag_texts import flag_texts
 from posthouse.servers.imap.others import permanent_flags
 
@@ -33,8 +37,7 @@ async def tell(session: ImapSession, update: Update) -> None:
         tell_keywords(session)
     if update.changed:
         view = await mailbox.view()
-        rows = [(at + 1, view.uids[at], view.flags[at], view.mod_seqs[at]) for at in update.changed]
-        await tell_flags(session, rows, mailbox.keywords)
+        await tell_flags(session, view, view.rows.at(update.changed))
 
 
 def tell_keywords(session: ImapSession) -> None:
@@ -48,19 +51,22 @@ def tell_keywords(session: ImapSession) -> None:
     session.write(responses.untagged("OK", "Flags permitted", code))
 
 
-async def tell_flags(session: ImapSession, rows: Sequence[tuple[int, int, int, int]], keywords: tuple[str, ...]) -> None:
-    """FETCH responses for (number, UID, flags, mod-sequence): with MODSEQ if CONDSTORE is on. Raises Disconnected."""
-    texts, word = flag_texts(keywords), session.fetch_word
-    if session.uid_only:
-        rows = [(uid, uid, bits, mod_seq) for _, uid, bits, mod_seq in rows]
+async def tell_flags(session: ImapSession, view: MailboxView, rows: MessageRows) -> None:
+    """FETCH responses for messages of the client's view: with MODSEQ if CONDSTORE is on. Raises Disconnected."""
+    texts = flag_texts(session.mailbox().keywords)
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        named = [(n, word, b"" if session.uid_only else b"UID %d " % uid, texts[bits], m) for n, uid, bits, m in batch]
+        columns: list[Column] = [(b"FLAGS %b", list(map(texts.__getitem__, batch.flags)))]
+        if not session.uid_only:
+            columns.insert(0, (b"UID %d", batch.uids))
         if session.condstore:
-            lines = [b"* %d %b (%bFLAGS %b MODSEQ (%d))\r\n" % row for row in named]
-        else:
-            lines = [b"* %d %b (%bFLAGS %b)\r\n" % row[:4] for row in named]
-        session.write(b"".join(lines))
+            columns.append((b"MODSEQ (%d)", batch.mod_seqs))
+        session.write(lines(session.fetch_word, numbers_of(session, view, batch.uids), columns))
         if start + _BATCH < len(rows):
             await session.drain()
             await asyncio.sleep(0)
+
+
+def numbers_of(session: ImapSession, view: MailboxView, uids: array[int]) -> Sequence[int]:
+    """What FETCH responses about these messages begin with: message numbers, or UIDs with UIDONLY on (RFC 9586 §3.3)."""
+    return uids if session.uid_only else [place + 1 for place in view.places(uids)]

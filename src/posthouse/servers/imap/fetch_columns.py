@@ -7,6 +7,7 @@ items can be had so says ``is_column``. After each batch the session waits for a
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,13 @@ from posthouse.model.mailbox import MessageFacts
 from posthouse.protocols.imap import dates
 from posthouse.protocols.imap.fetch_items import Attribute, BodySection, FetchItem, Preview
 from posthouse.protocols.imap.responses import literal, string
+from posthouse.servers.imap.fetch_lines import Values, lines
 from posthouse.servers.imap.flag_texts import FlagTexts, flag_texts
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
 
-Column = Sequence[int | bytes]
-
-_VIEW_BATCH = 1000
+_VIEW_BATCH = 2000
 _FACTS_BATCH = 250
 VIEW_ITEMS: frozenset[FetchItem] = frozenset({Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ, Attribute.THREADID})
 _TEMPLATES: dict[Attribute, bytes] = {
@@ -50,7 +50,7 @@ def is_column(item: FetchItem) -> bool:
 
 async def write_columns(session: ImapSession, view: MailboxView, indexes: Sequence[int], items: Sequence[FetchItem]) -> bool:
     """Writes the answers; whether some of the messages were gone. Raises Disconnected."""
-    template = b"* %d " + session.fetch_word + b" (" + b" ".join(map(_template, items)) + b")\r\n"
+    templates = list(map(_template, items))
     size = _VIEW_BATCH if VIEW_ITEMS.issuperset(items) else _FACTS_BATCH
     texts = flag_texts(session.mailbox().keywords)
     missing = False
@@ -59,7 +59,7 @@ async def write_columns(session: ImapSession, view: MailboxView, indexes: Sequen
         columns, left = await _columns(session, view, batch, items, texts)
         missing = missing or len(left) < len(batch)
         numbers = [view.uids[at] for at in left] if session.uid_only else [at + 1 for at in left]
-        session.write(b"".join([template % row for row in zip(numbers, *columns, strict=True)]))
+        session.write(lines(session.fetch_word, numbers, list(zip(templates, columns, strict=True))))
         await session.drain()
         if start + size < len(indexes):
             await asyncio.sleep(0)
@@ -78,7 +78,7 @@ async def facts_of(
 
 async def _columns(
     session: ImapSession, view: MailboxView, batch: Sequence[int], items: Sequence[FetchItem], texts: FlagTexts
-) -> tuple[list[Column], Sequence[int]]:
+) -> tuple[list[Values], Sequence[int]]:
     """The columns, and the indexes of the messages that they are of: those that still exist."""
     if VIEW_ITEMS.issuperset(items):
         return [_view_column(item, view, batch, texts) for item in items], batch
@@ -91,7 +91,7 @@ async def _columns(
         batch = [at for at in batch if all(view.uids[at] in values for values in found.values())]
         left = {view.uids[at] for at in batch}
         facts = [one for one in facts if one.uid in left]
-    columns: list[Column] = []
+    columns: list[Values] = []
     for item in items:
         if not isinstance(item, Attribute):
             values = found[item]
@@ -128,15 +128,18 @@ def _template(item: FetchItem) -> bytes:
     return label.replace(b"%", b"%%") + b" %b"
 
 
-def _view_column(item: FetchItem, view: MailboxView, batch: Sequence[int], texts: FlagTexts) -> Column:
+def _view_column(item: FetchItem, view: MailboxView, batch: Sequence[int], texts: FlagTexts) -> Values:
     if item is Attribute.UID:
-        return [view.uids[at] for at in batch]
+        return _some(view.uids, batch)
     if item is Attribute.FLAGS:
-        flags = view.flags
-        return [texts[flags[at]] for at in batch]
+        return list(map(texts.__getitem__, _some(view.flags, batch)))
     if item is Attribute.MODSEQ:
-        return [view.mod_seqs[at] for at in batch]
+        return _some(view.mod_seqs, batch)
     return [b"NIL"] * len(batch)
+
+
+def _some(column: array[int], batch: Sequence[int]) -> Sequence[int]:
+    return column[batch.start : batch.stop] if isinstance(batch, range) else [column[at] for at in batch]
 
 
 _FACTS: dict[Attribute, Callable[[MessageFacts], int | bytes]] = {
@@ -150,5 +153,5 @@ _FACTS: dict[Attribute, Callable[[MessageFacts], int | bytes]] = {
 }
 
 
-def _facts_column(item: Attribute, facts: Sequence[MessageFacts]) -> Column:
+def _facts_column(item: Attribute, facts: Sequence[MessageFacts]) -> Values:
     return list(map(_FACTS[item], facts))

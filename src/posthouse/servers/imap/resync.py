@@ -29,8 +29,7 @@ async def tell(session: ImapSession, known: Qresync) -> None:
     if known.known_uids is not None:
         chosen = set(known.known_uids.among(view.uids))
         indexes = [at for at in indexes if view.uids[at] in chosen]
-    rows = [(at + 1, view.uids[at], view.flags[at], view.mod_seqs[at]) for at in indexes]
-    await tell_flags(session, rows, mailbox.keywords)
+    await tell_flags(session, view, view.rows.at(indexes))
 
 
 async def tell_vanished(session: ImapSession, since_mod_seq: int, among: SequenceSet | None) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from posthouse.model.mailbox import SYSTEM_FLAGS, MessageRow
+from posthouse.model.mailbox import SYSTEM_FLAGS
+from posthouse.model.message_rows import MessageRows
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Store
-from posthouse.servers.imap.changes import tell_flags, tell_keywords
+from posthouse.servers.imap.changes import numbers_of, tell_flags, tell_keywords
 from posthouse.servers.imap.fetch import told
+from posthouse.servers.imap.fetch_lines import Column, lines
 from posthouse.servers.imap.message_limit import newest
 from posthouse.servers.imap.numbers import chosen
 from posthouse.servers.imap.others import change_flags
@@ -32,13 +34,14 @@ async def store(session: ImapSession, command: Store) -> Done:
     indexes, limited = newest(session, view, indexes)
     if not indexes:
         return "STORE completed"
-    uids = [view.uids[at] for at in indexes]
+    uids = view.uids[indexes.start : indexes.stop] if isinstance(indexes, range) else [view.uids[at] for at in indexes]
     result = await change_flags(session, uids, command.action, command.flags, command.unchanged_since)
     if not _SYSTEM.issuperset(command.flags) and await mailbox.learn_keywords():
         tell_keywords(session)
-    mailbox.applied(result, view)
-    await _answer(session, command, result.rows, view.mod_seq)
-    gone = any(mailbox.is_ghost(uid) for uid in uids)
+    if not mailbox.applied(result, view):
+        told(session, result.rows)
+    await _answer(session, command, MessageRows.of(result.rows), view.mod_seq)
+    gone = mailbox.has_ghosts and any(mailbox.is_ghost(uid) for uid in uids)
     if result.modified:
         numbers = result.modified if command.uid else [view.index(uid) + 1 for uid in result.modified]
         if limited:
@@ -49,18 +52,16 @@ async def store(session: ImapSession, command: Store) -> Done:
     return "STORE completed", limited
 
 
-async def _answer(session: ImapSession, command: Store, rows: tuple[MessageRow, ...], before: int) -> None:
+async def _answer(session: ImapSession, command: Store, rows: MessageRows, before: int) -> None:
     """FETCH for every row; after ``.SILENT`` none, or with CONDSTORE the new mod-sequences of those that changed."""
-    mailbox = session.mailbox()
-    told(session, rows)
-    view = await mailbox.view()
+    if command.silent and not session.condstore:
+        return
+    view = await session.mailbox().view()
     if not command.silent:
-        numbered = [(view.index(row.uid) + 1, row.uid, row.flags, row.mod_seq) for row in rows]
-        await tell_flags(session, numbered, mailbox.keywords)
-    elif session.condstore:
-        new = [row for row in rows if row.mod_seq > before]
-        if session.uid_only:
-            lines = [b"* %d UIDFETCH (MODSEQ (%d))\r\n" % (row.uid, row.mod_seq) for row in new]
-        else:
-            lines = [b"* %d FETCH (UID %d MODSEQ (%d))\r\n" % (view.index(row.uid) + 1, row.uid, row.mod_seq) for row in new]
-        session.write(b"".join(lines))
+        await tell_flags(session, view, rows)
+        return
+    rows = rows.at([at for at, mod_seq in enumerate(rows.mod_seqs) if mod_seq > before])
+    columns: list[Column] = [(b"MODSEQ (%d)", rows.mod_seqs)]
+    if not session.uid_only:
+        columns.insert(0, (b"UID %d", rows.uids))
+    session.write(lines(session.fetch_word, numbers_of(session, view, rows.uids), columns))

@@ -1,0 +1,161 @@
+"""What units of work do to flags and mod-sequences (``flag_blocks.py``): new messages, gone ones, STORE.
+
+Whoever adds or removes rows of ``message`` calls this in the same unit. Counters of the mailbox are the caller's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from posthouse.backends.sqlite.flag_blocks import UID_BITS, block_of, chosen_rows, packed, places_of, spans_of, unpacked
+from posthouse.backends.sqlite.work import Work
+from posthouse.interfaces.sharing import FlagAction
+from posthouse.model.mailbox import DELETED, SEEN
+from posthouse.model.message_rows import NO_ROWS, MessageRows, flags_column, like, mod_seqs_column
+
+_APPEND = (
+    "INSERT INTO flag_block VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (block_id) DO UPDATE SET"
+    " mod_seq = max(mod_seq, excluded.mod_seq), uids = CAST(uids || excluded.uids AS BLOB),"
+    " flags = CAST(flags || excluded.flags AS BLOB), mod_seqs = CAST(mod_seqs || excluded.mod_seqs AS BLOB)"
+    " WHERE length(flags) * length(excluded.uids) = length(excluded.flags) * length(uids)"
+    " AND length(mod_seqs) * length(excluded.uids) = length(excluded.mod_seqs) * length(uids)"
+)
+_WRITE = (
+    "INSERT INTO flag_block VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (block_id) DO UPDATE SET"
+    " mod_seq = excluded.mod_seq, uids = excluded.uids, flags = excluded.flags, mod_seqs = excluded.mod_seqs"
+)
+_BLOCKS = "SELECT block_id, uids, flags, mod_seqs FROM flag_block WHERE block_id BETWEEN ? AND ? ORDER BY block_id"
+
+
+@dataclass(slots=True)
+class Stored:
+    """What STORE did: ``rows`` after it, how many ``changes`` are among them, by how much the counters of unseen and deleted
+    messages moved, and the UIDs that had been ``modified`` since (RFC 7162 §3.1.3)."""
+
+    rows: MessageRows
+    modified: list[int]
+    changes: int = 0
+    unseen: int = 0
+    deleted: int = 0
+
+
+def blocks(work: Work, mailbox_id: int, ranges: Sequence[Sequence[int]]) -> Iterator[tuple[int, MessageRows]]:
+    """(block_id, rows) of the blocks that hold messages of ascending ranges of UIDs."""
+    for span in spans_of(mailbox_id, ranges):
+        for block_id, uids, flags, mod_seqs in work.all(_BLOCKS, span):
+            yield block_id, unpacked([(uids, flags, mod_seqs)])
+
+
+def add(work: Work, mailbox_id: int, rows: Sequence[tuple[int, int, int]]) -> None:
+    """New messages: (UID, flags, mod-sequence), UIDs ascending and above all that are there."""
+    for block, members in groupby(rows, _block):
+        added = MessageRows.of(members)
+        block_id = block_of(mailbox_id, block << UID_BITS)
+        work.execute(_APPEND, (block_id, mailbox_id, max(added.mod_seqs), *packed(added)))
+        if not work.connection.changes():  # of other widths
+            for _, held in blocks(work, mailbox_id, [(added.uids[0], added.uids[0])]):
+                write(work, mailbox_id, block_id, MessageRows.of([*held, *added]))
+
+
+def remove(work: Work, mailbox_id: int, ranges: Sequence[Sequence[int]]) -> None:
+    """Forgets the messages in ascending ranges of UIDs."""
+    for block_id, held in blocks(work, mailbox_id, ranges):
+        gone = places_of(held.uids, ranges)
+        if len(gone) == len(held):
+            work.execute("DELETE FROM flag_block WHERE block_id = ?", (block_id,))
+        elif gone:
+            drop = frozenset(gone)
+            write(work, mailbox_id, block_id, held.at([at for at in range(len(held)) if at not in drop]))
+
+
+def _block(row: tuple[int, int, int]) -> int:
+    return row[0] >> UID_BITS
+
+
+def write(work: Work, mailbox_id: int, block_id: int, rows: MessageRows) -> None:
+    """A whole block, which has rows."""
+    work.execute(_WRITE, (block_id, mailbox_id, max(rows.mod_seqs), *packed(rows)))
+
+
+def flags_of(work: Work, mailbox_id: int, ranges: Sequence[Sequence[int]]) -> Mapping[int, tuple[int, int]]:
+    """(flags, mod-sequence) by UID."""
+    rows = chosen_rows(work.all, mailbox_id, ranges)
+    return dict(zip(rows.uids, zip(rows.flags, rows.mod_seqs, strict=True), strict=True))
+
+
+def set_flags(work: Work, mailbox_id: int, wanted: Mapping[int, int], mod_seq: int | None) -> None:
+    """Gives messages these flags, by UID, and ``mod_seq`` unless it is None."""
+    for block_id, held in blocks(work, mailbox_id, [(uid, uid) for uid in sorted(wanted)]):
+        made = [(uid, wanted.get(uid, old), at if mod_seq is None or uid not in wanted else mod_seq) for uid, old, at in held]
+        write(work, mailbox_id, block_id, MessageRows.of(made))
+
+
+def store(
+    work: Work,
+    mailbox_id: int,
+    ranges: Sequence[Sequence[int]],
+    action: FlagAction,
+    bits: int,
+    mod_seq: int,
+    unchanged_since: int | None,
+) -> Stored:
+    """Changes the flags of the messages in ascending ranges of UIDs; those that change get ``mod_seq``."""
+    out = Stored(NO_ROWS, [])
+    done: list[MessageRows] = []
+    for block_id, held in blocks(work, mailbox_id, ranges):
+        places = places_of(held.uids, ranges)
+        if unchanged_since is not None:
+            late = [at for at in places if held.mod_seqs[at] > unchanged_since]
+            out.modified += [held.uids[at] for at in late]
+            places = [at for at in places if held.mod_seqs[at] <= unchanged_since] if late else places
+        if not places:
+            continue
+        made = _stored(held, places, action, bits, mod_seq, out)
+        if made is not held:
+            write(work, mailbox_id, block_id, made)
+        done.append(made.at(places))
+    out.rows = joined(done)
+    return out
+
+
+def joined(parts: Sequence[MessageRows]) -> MessageRows:
+    """Rows one after the other."""
+    return parts[0] if len(parts) == 1 else unpacked([packed(part) for part in parts])
+
+
+def _stored(held: MessageRows, places: Sequence[int], action: FlagAction, bits: int, mod_seq: int, out: Stored) -> MessageRows:
+    """A block after STORE to some of its places, the same one if nothing changed; ``out`` counts."""
+    old = [held.flags[at] for at in places]
+    new = _new_flags(old, action, bits)
+    if new == old:
+        return held
+    changed = [at for at, one, other in zip(places, old, new, strict=True) if one != other]
+    out.changes += len(changed)
+    if bits & (SEEN | DELETED) or action == "replace":
+        out.unseen += sum(map(SEEN.__and__, old)) - sum(map(SEEN.__and__, new))
+        out.deleted += (sum(map(DELETED.__and__, new)) - sum(map(DELETED.__and__, old))) // DELETED
+    column, stamp = flags_column(new), mod_seqs_column([mod_seq])
+    flags, mod_seqs = like(held.flags, column)[:], like(held.mod_seqs, stamp)[:]
+    if isinstance(places, range):
+        flags[places.start : places.stop] = like(column, flags)
+    else:
+        for at, value in zip(places, new, strict=True):
+            flags[at] = value
+    if len(changed) == len(mod_seqs):
+        mod_seqs = stamp * len(changed)
+    else:
+        for at in changed:
+            mod_seqs[at] = mod_seq
+    return MessageRows(held.uids, flags, mod_seqs)
+
+
+def _new_flags(old: Sequence[int], action: FlagAction, bits: int) -> list[int]:
+    """What STORE makes of flags (RFC 9051 §6.4.6)."""
+    if action == "add":
+        return [flags | bits for flags in old]
+    if action == "remove":
+        bits = ~bits
+        return [flags & bits for flags in old]
+    return [bits] * len(old)
