@@ -86,7 +86,7 @@ class MessageRows(Sequence[MessageRow]):
         return f"MessageRows.of({list(self)})"
 
 
-NO_ROWS = MessageRows.of(())
+NO_ROWS = MessageRows(array("I"), array(NARROW_FLAGS), array(NARROW_MOD_SEQS))
 
 
 def flags_column(values: Sequence[int]) -> array[int]:
