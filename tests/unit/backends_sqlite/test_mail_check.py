@@ -60,6 +60,16 @@ def test_a_sound_store_has_no_findings(path: Path) -> None:
         ("DELETE FROM held", "nothing names it"),
         ("DELETE FROM body WHERE body_id = 6", "quarantine: message 2 has no body 6"),
         ("UPDATE held SET size_bytes = 5 WHERE held_id = 1", "quarantine: message 1 differs in size"),
+        ("DELETE FROM message WHERE uid = 6", "flags of message 6, which is not there"),
+        ("DELETE FROM flag_block", "the flags of message 1 are missing"),
+        ("UPDATE flag_block SET flags = x'01'", "of flags is damaged"),
+        ("UPDATE flag_block SET uids = x'010203'", "of flags is damaged"),
+        ("UPDATE flag_block SET flags = zeroblob(length(flags))", "6 unseen, 1 deleted, "),
+        ("UPDATE flag_block SET mod_seq = mod_seq + 1", "of flags is damaged"),
+        (
+            "INSERT INTO flag_block SELECT block_id + (900 << 25), 900, mod_seq, uids, flags, mod_seqs FROM flag_block",
+            "mailbox 900: flags of a mailbox that is not there",
+        ),
         ("UPDATE content SET octets = zeroblob(length(octets)) WHERE body_id = 3", "body 3: its content was damaged"),
     ],
 )

@@ -39,18 +39,23 @@ def repair_mailbox(work: Work, arguments: list[Any]) -> list[str]:
     work.execute(
         "DELETE FROM vanished WHERE mailbox_id = ?1 AND uid IN (SELECT uid FROM message WHERE mailbox_id = ?1)", (mailbox_id,)
     )
+    lines: list[str] = []
     found = flag_check.count(work.all, mailbox_id)
     if found.damaged or found.without_flags or found.without_message:
         work.execute("DELETE FROM flag_block WHERE block_id BETWEEN ? AND ?", spans_of(mailbox_id, EVERYTHING)[0])
         flag_changes.add(work, mailbox_id, [(uid, *found.states.get(uid, (0, before[5] + 1))) for uid in found.uids])
+        lines.append(
+            f"mailbox {mailbox_id}: blocks of flags made anew, the flags of {len(found.without_flags)} messages are lost"
+        )
         found = flag_check.count(work.all, mailbox_id)
     highest = max((mod_seq for _, mod_seq in found.states.values()), default=0)
     work.execute(_RECOUNT, (*found.counters, 1 + max(found.uids, default=0), highest, mailbox_id))
     after = work.one(_COUNTED, (mailbox_id,))
     _touch(work, mailbox_id)
-    if before == after:
-        return [f"mailbox {mailbox_id}: sizes or lists of its messages put right"]
-    return [f"mailbox {mailbox_id}: messages, unseen, deleted, octets, UIDNEXT, MODSEQ counted anew: {before} became {after}"]
+    if before != after:
+        changed = f"{before} became {after}"
+        lines.append(f"mailbox {mailbox_id}: messages, unseen, deleted, octets, UIDNEXT, MODSEQ counted anew: {changed}")
+    return lines or [f"mailbox {mailbox_id}: sizes or lists of its messages put right"]
 
 
 def repair_uid_validity(work: Work, arguments: list[Any]) -> list[str]:
