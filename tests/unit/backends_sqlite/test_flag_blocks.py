@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from posthouse.backends.sqlite import flag_blocks, flag_changes
 from posthouse.backends.sqlite.blob_files import BlobFiles
-from posthouse.backends.sqlite.mail_schema import open_mail_writer
+from posthouse.backends.sqlite.database import open_writer
+from posthouse.backends.sqlite.mail_schema import MIGRATIONS, open_mail_writer
 from posthouse.backends.sqlite.uid_sets import EVERYTHING, to_ranges
 from posthouse.backends.sqlite.work import Work
 from posthouse.base.clock import ManualClock
@@ -144,3 +145,20 @@ def test_rows_are_a_sequence() -> None:
     assert MessageRows.unpacked(rows.packed()) == rows == (MessageRow(1, 0, 5), MessageRow(4, KEYWORD, LATE))
     assert rows[1:] == rows.at([1]) == [(4, KEYWORD, LATE)] and rows != [MessageRow(1, 0, 5)] and rows != 5
     assert hash(rows) == hash(MessageRows.of(list(rows))) and "uid=4" in repr(rows)
+
+
+def test_a_database_from_before_blocks_is_taken_over_with_its_flags(tmp_path: Path) -> None:
+    path = tmp_path / "mail.db"
+    before = open_writer(path, MIGRATIONS[:2])
+    rows = {(1, uid): (uid % 32, uid + 1) for uid in range(1, 400, 3)}
+    rows |= {(2, 5): (KEYWORD, LATE), (2, flag_blocks.LAST_UID): (SEEN, 3)}
+    values = [(*key, *state, 1, 10, 0.0, 0.0) for key, state in rows.items()]
+    before.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+    before.close()
+    connection = open_mail_writer(path)
+    work = Work(connection, ManualClock(), BlobFiles(tmp_path))
+    assert states(work, 1) == {uid: state for (mailbox_id, uid), state in rows.items() if mailbox_id == 1}
+    assert states(work, 2) == {5: (KEYWORD, LATE), flag_blocks.LAST_UID: (SEEN, 3)}
+    assert [row[0] for row in flag_blocks.changed_rows(work.all, 1, 390)] == [391, 394, 397]
+    assert work.all("SELECT * FROM message WHERE mailbox_id = 2 AND uid = 5", ()) == [(2, 5, 1, 10, 0.0, 0.0)]
+    connection.close()

@@ -45,7 +45,7 @@ def _number(column: str, size: int) -> str:
 
 SCHEMA = f"""
 {_TABLES}
-INSERT INTO flag_block SELECT mailbox_id << {BLOCK_BITS} | uid >> {UID_BITS}, mailbox_id, max(mod_seq), {_number("uid", 4)},
+INSERT INTO flag_block SELECT (mailbox_id << {BLOCK_BITS}) | (uid >> {UID_BITS}), mailbox_id, max(mod_seq), {_number("uid", 4)},
     iif(max(flags) < 256, {_number("flags", 1)}, {_number("flags", 8)}),
     iif(max(mod_seq) < 1 << 32, {_number("mod_seq", 4)}, {_number("mod_seq", 8)})
 FROM message GROUP BY mailbox_id, uid >> {UID_BITS};
