@@ -3,7 +3,7 @@ so that one commit holds them all.
 
 ``message`` is clustered by mailbox and UID, which is the order that IMAP asks in; flags and mod-sequences stand apart since
 migration 3 (``flag_blocks.py``). ``body`` holds the ready-made octets of a content, densely, apart from the octets themselves
-(``content``, encoded as ``coding.py`` says, or a file named by digest when ``in_file``). ``damaged_body`` is what the last scrub
+(``content``, encoded as ``coding.py`` says, or a file named by digest when ``in_file``). ``damaged_body`` is what a scrub
 found. What refers to a body is found by index (``message_by_body``, ``queued_by_body``, ``held_by_body``), so there is no count
 that could be wrong. Identifiers are never used twice (AUTOINCREMENT): sessions may hold old ones. Released migrations never
 change (forward only).
