@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from posthouse.backends.memory.sts_policies import MemoryStsPolicies
-from posthouse.backends.sqlite.sts_policies import SqliteStsPolicies, open_outgoing_file
+from posthouse.backends.sqlite.outgoing_schema import open_outgoing_file
+from posthouse.backends.sqlite.sts_policies import SqliteStsPolicies
 from posthouse.formats.mta_sts import StsPolicy
 from posthouse.interfaces.sts_policies import KeptPolicy, StsPolicies
 

@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from posthouse.backends.sqlite.database import DatabaseThread, open_writer
+from posthouse.backends.sqlite.database import DatabaseThread
 from posthouse.formats.mta_sts import BadPolicy, StsPolicy, parse
 from posthouse.interfaces.sts_policies import KeptPolicy
-
-_VERSION_1 = """
-CREATE TABLE sts_policy (
-    domain TEXT PRIMARY KEY,
-    policy_id TEXT NOT NULL,
-    policy TEXT NOT NULL,
-    until REAL NOT NULL
-) STRICT, WITHOUT ROWID;
-"""
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
-
-
-def open_outgoing_file(path: Path) -> DatabaseThread:
-    """What the outbound side remembers of other sites; made when it is not there."""
-    return DatabaseThread(lambda: open_writer(path, MIGRATIONS), "outgoing-writer")
 
 
 class SqliteStsPolicies:

@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 
 from posthouse.backends.https import HttpsFetch
 from posthouse.backends.smtp_out import SmtpCourier
-from posthouse.backends.sqlite.sts_policies import SqliteStsPolicies, open_outgoing_file
+from posthouse.backends.sqlite.outgoing_schema import open_outgoing_file
+from posthouse.backends.sqlite.sts_policies import SqliteStsPolicies
 from posthouse.base.clock import Clock
 from posthouse.interfaces.resolver import Resolver
 from posthouse.model.settings import QueueSettings

@@ -1,0 +1,62 @@
+"""Aggregate reports in ``outgoing.db``, the steward's alone (interfaces/mail_reports.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from posthouse.backends.sqlite.database import DatabaseThread
+from posthouse.model.mail_reports import ReceivedReport, ReportKind
+
+MAX_ENTRIES = 10_000
+"""Of one report; a flood of forged addresses grows no further."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(ReceivedReport)
+_NOTE = (
+    "INSERT INTO report_seen SELECT ?1, ?2, ?3, ?4, ?5 WHERE (SELECT count(*) FROM report_seen WHERE kind = ?1 AND day = ?2"
+    f" AND domain = ?3) < {MAX_ENTRIES} ON CONFLICT DO UPDATE SET count = count + ?5"
+)
+
+
+class SqliteReportBook:
+    def __init__(self, database: DatabaseThread) -> None:
+        self._database = database
+
+    async def note(self, kind: ReportKind, day: int, counts: Mapping[tuple[str, bytes], int]) -> None:
+        rows = [(kind, day, domain, entry, count) for (domain, entry), count in counts.items()]
+        await self._database.write(lambda db: db.executemany(_NOTE, rows))
+
+    async def due(self, kind: ReportKind, before_day: int) -> Sequence[tuple[int, str]]:
+        sql = "SELECT DISTINCT day, domain FROM report_seen WHERE kind = ? AND day < ? ORDER BY day, domain"
+        rows = await self._database.run(lambda db: db.execute(sql, (kind, before_day)).fetchall())
+        return [(int(day), str(domain)) for day, domain in rows]
+
+    async def entries(self, kind: ReportKind, day: int, domain: str) -> Sequence[tuple[bytes, int]]:
+        sql = "SELECT entry, count FROM report_seen WHERE kind = ? AND day = ? AND domain = ? ORDER BY entry"
+        rows = await self._database.run(lambda db: db.execute(sql, (kind, day, domain)).fetchall())
+        return [(bytes(entry), int(count)) for entry, count in rows]
+
+    async def drop(self, kind: ReportKind, day: int, domain: str) -> None:
+        sql = "DELETE FROM report_seen WHERE kind = ? AND day = ? AND domain = ?"
+        await self._database.write(lambda db: db.execute(sql, (kind, day, domain)))
+
+    async def receive(self, report: ReceivedReport) -> bool:
+        sql = "INSERT OR IGNORE INTO report_received VALUES (?, ?, ?, ?, ?, ?) RETURNING 1"
+        row = (report.kind, report.organisation, report.report_id, report.domain, report.ends_at, _encoder.encode(report))
+        return bool(await self._database.write(lambda db: db.execute(sql, row).fetchall()))
+
+    async def received(
+        self, kind: ReportKind | None = None, domain: str = "", *, since: float = 0.0, limit: int = 100
+    ) -> Sequence[ReceivedReport]:
+        sql = (
+            "SELECT record FROM report_received WHERE (?1 IS NULL OR kind = ?1) AND (?2 = '' OR domain = ?2) AND ends_at >= ?3"
+            " ORDER BY ends_at DESC LIMIT ?4"
+        )
+        rows = await self._database.run(lambda db: db.execute(sql, (kind, domain, since, limit)).fetchall())
+        return [_decoder.decode(bytes(record)) for (record,) in rows]
+
+    async def expire(self, before: float) -> int:
+        sql = "DELETE FROM report_received WHERE ends_at < ? RETURNING 1"
+        return len(await self._database.write(lambda db: db.execute(sql, (before,)).fetchall()))
