@@ -13,6 +13,7 @@ from posthouse.backends.memory.counters import MemoryCounters
 from posthouse.backends.memory.directory import MemoryDirectory
 from posthouse.backends.memory.junk import MemoryJunk
 from posthouse.backends.memory.limits import MemoryLimits
+from posthouse.backends.memory.mail_reports import MemoryReportBook
 from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.backends.memory.reject_list import MemoryRejectList
 from posthouse.backends.memory.resolver import MemoryResolver
@@ -35,6 +36,7 @@ from posthouse.interfaces.triplets import Triplets
 from posthouse.model.account import Account, Role
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.mail_reports import DmarcSeen
 from posthouse.model.plan import ToQueue
 from posthouse.model.session import Service, Session
 from posthouse.model.settings import Settings
@@ -94,6 +96,8 @@ class House:
         self.receipts = Receipts(self.notices, self.sink, self.traces)
         self.senders = MemorySenders()
         self.junk_book = MemoryJunk(self.directory, self.limits)
+        self.reports = MemoryReportBook()
+        self.seen: list[DmarcSeen] = []
         self.engines: list[Scorer] = []
         self.parts = Parts(
             settings=lambda: self.settings,
@@ -117,6 +121,8 @@ class House:
             senders=self.senders,
             junk_book=self.junk_book,
             triplets=self.triplets,
+            seen=self.seen.append,
+            receive_report=self.reports.receive,
             allowances=self.allowances,
             clock=self.clock,
             node_name="mx.example.test",

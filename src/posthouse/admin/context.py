@@ -21,6 +21,7 @@ from posthouse.interfaces.configuration import Configuration
 from posthouse.interfaces.directory import Directory, DirectoryWriter
 from posthouse.interfaces.hasher import Hasher
 from posthouse.interfaces.limits import Allowances, LimitBook, LimitBookWriter
+from posthouse.interfaces.mail_reports import ReportBook
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.routes import Routes, RoutesWriter
 from posthouse.interfaces.scripts import Scripts, ScriptsWriter
@@ -90,6 +91,7 @@ class Context:
     triplets: Triplets | None = None
     migrations: MigrationJobs | None = None
     checks: CheckDesk | None = None
+    reports: ReportBook | None = None
 
     def asked_by(self, who: str, role: Role, via: str, domain: str = "") -> Context:
         """The same services for one caller."""

@@ -20,7 +20,7 @@ from posthouse.interfaces.configuration import AuditEntry
 _MODULES = (
     "domain", "user", "cos", "quota", "alias", "route", "mailbox", "share", "sharedmailbox", "expiry", "undelete", "filter",
     "filtertest", "wordlist", "sender", "junk", "setting", "group", "queue", "mail", "node", "certificate", "check", "dkim",
-    "store", "search", "migration", "audit", "help",
+    "report", "store", "search", "migration", "audit", "help",
     "greylist",
     "reject", "dnsbl",
 )  # fmt: skip

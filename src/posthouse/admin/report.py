@@ -87,9 +87,7 @@ async def show(
 def _line(report: ReceivedReport) -> ReportLine:
     count, passed = sum(row.count for row in report.rows), sum(row.count for row in report.rows if row.passed)
     ends = stamp(report.ends_at)
-    return ReportLine(
-        report.kind, report.domain, report.organisation, ends, count, passed, report.trusted, report.report_id
-    )
+    return ReportLine(report.kind, report.domain, report.organisation, ends, count, passed, report.trusted, report.report_id)
 
 
 def _summed(reports: Sequence[ReceivedReport]) -> list[SourceLine]:

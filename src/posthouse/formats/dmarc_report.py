@@ -75,7 +75,7 @@ def _record(seen: DmarcSeen, count: int) -> str:
 
 
 def _published(record: str) -> list[tuple[str, str]]:
-    found = dict((part.partition("=")[0].strip().lower(), part.partition("=")[2].strip()) for part in record.split(";"))
+    found = {part.partition("=")[0].strip().lower(): part.partition("=")[2].strip() for part in record.split(";")}
     return [("testing" if name == "t" else name, found[name]) for name in _PUBLISHED if found.get(name)]
 
 
@@ -93,7 +93,7 @@ def parse(xml: bytes) -> ReceivedReport:
     except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:
         raise BadReport(f"it is not XML: {error}") from None
     for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+        element.tag = str(element.tag).rpartition("}")[2]
     if root.tag != "feedback":
         raise BadReport("it is not a DMARC report")
     records = root.findall("record")

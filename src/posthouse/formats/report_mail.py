@@ -20,6 +20,8 @@ from posthouse.model.summary import Part, Summary
 
 MAX_UNPACKED_BYTES = 20 << 20
 MAX_PARTS = 20
+_UNPACKING = (zlib.error, zipfile.BadZipFile, OSError, ValueError, IndexError, RuntimeError, EOFError)
+"""What unpacking raises for what is not packed, or is packed in a way that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,16 @@ def unpacked(octets: bytes) -> bytes:
                 found = member.read(MAX_UNPACKED_BYTES + 1)
         else:
             found = octets
-    except (zlib.error, zipfile.BadZipFile, OSError, ValueError, IndexError, RuntimeError, NotImplementedError, EOFError) as error:
+    except (
+        zlib.error,
+        zipfile.BadZipFile,
+        OSError,
+        ValueError,
+        IndexError,
+        RuntimeError,
+        NotImplementedError,
+        EOFError,
+    ) as error:
         raise BadReport(f"it cannot be unpacked: {error}") from None
     if len(found) > MAX_UNPACKED_BYTES:
         raise BadReport(f"it is longer than {MAX_UNPACKED_BYTES} octets")

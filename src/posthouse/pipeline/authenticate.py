@@ -17,26 +17,37 @@ from posthouse.mailauth import results
 from posthouse.mailauth.message import Message
 from posthouse.mailauth.verify import Spf, Verifier, Wanted, author_of
 from posthouse.model.envelope import Recipient
+from posthouse.model.mail_reports import DmarcSeen
 from posthouse.model.session import Session
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Reason, Tag, Verdict
 from posthouse.pipeline.authentication_policy import dmarc_action, refusal, told
 from posthouse.pipeline.copies import off_loop
+from posthouse.pipeline.seen_mail import seen
 from posthouse.pipeline.spf_begin import SpfCheck
 from posthouse.pipeline.stage import Stage
 from posthouse.pipeline.transaction import Transaction
 
 
 class Authenticate(Stage):
-    """The look-ups are ``mailauth``'s, what follows from them stands in ``authentication_policy``."""
+    """The look-ups are ``mailauth``'s, what follows from them stands in ``authentication_policy``; ``tell`` hears what domains
+    want to be told of mail in their name."""
 
     name = "authenticate"
 
-    def __init__(self, settings: Callable[[], Settings], verifier: Verifier, spf: SpfCheck, node_name: str) -> None:
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        verifier: Verifier,
+        spf: SpfCheck,
+        node_name: str,
+        tell: Callable[[DmarcSeen], None],
+    ) -> None:
         self._settings = settings
         self._verifier = verifier
         self._spf = spf
         self._node_name = node_name
+        self._tell = tell
 
     async def rcpt_to(self, transaction: Transaction, recipient: Recipient) -> Verdict | None:
         if not transaction.recipients and self._is_checked(transaction.session):
@@ -64,7 +75,10 @@ class Authenticate(Stage):
         value = results.compose(self._spf.authserv_id(), report)
         reason = Reason(self.name, "results", "; ".join(value.split("; ")[1:])[:1000])
         tag = Tag(results.FIELD, value, reason)
-        return (*told(self.name, report), tag, *refusal(self.name, report, action, settings.spf_fail))
+        verdicts = refusal(self.name, report, action, settings.spf_fail)
+        if (noted := seen(transaction.session, str(transaction.sender), report, verdicts)) is not None:
+            self._tell(noted)
+        return (*told(self.name, report), tag, *verdicts)
 
     async def _take_out_forged(self, transaction: Transaction, message: Message) -> None:
         if not (forged := results.forged(message, (self._spf.authserv_id(), self._node_name))):

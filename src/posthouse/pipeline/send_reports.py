@@ -1,4 +1,4 @@
-"""The daily aggregate reports to other sites: DMARC (RFC 7489 §7.2, RFC 9990) and TLS (RFC 8460). Called by the steward's clock.
+"""The daily aggregate reports to other sites: DMARC (RFC 7489 §7.2, RFC 9990) and TLS (RFC 8460). The steward's clock calls.
 
 A report goes where the domain says, and to another site only if that site says so too. It is signed with the key of its
 author's domain. Failing: what cannot be looked up or kept now is tried again the next time, for some days.

@@ -43,9 +43,15 @@ class Tallies:
         """One session with a host under a policy that other sites publish."""
         if result.policy.kind in ("sts", "dane"):
             policy = result.policy
-            kind = "tlsa" if policy.kind == "dane" else "sts"
             entry = TlsSeen(
-                policy.domain, kind, policy.lines, policy.hosts, result.host, result.address, result.failure, result.detail[:200]
+                policy.domain,
+                "tlsa" if policy.kind == "dane" else "sts",
+                policy.lines,
+                policy.hosts,
+                result.host,
+                result.address,
+                result.failure,
+                result.detail[:200],
             )
             self._add("tls", policy.domain, _encoder.encode(entry))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from posthouse.admin.context import Context
 from posthouse.base import log
@@ -24,7 +24,8 @@ _log = log.get("chores")
 
 
 class Chores:
-    """``start`` them, ``stop`` them. ``sleep`` waits for the given seconds (asyncio.sleep; tests pass their own)."""
+    """``start`` them, ``stop`` them. ``more`` are (seconds between, chore); ``sleep`` waits for the given
+    seconds (asyncio.sleep; tests pass their own)."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Chores:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         *,
         node_name: str,
+        more: Sequence[tuple[float, Callable[[], Awaitable[None]]]] = (),
     ) -> None:
         self._context = context
         self._settings = settings
@@ -40,6 +42,7 @@ class Chores:
         self._warnings = QuotaWarnings(
             context.store, context.sink, context.directory, context.allowances, context.clock, context.ids, node_name
         )
+        self._more = more
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -54,6 +57,7 @@ class Chores:
             asyncio.create_task(self._repeat(DAY_S, self.tidy_store)),
             asyncio.create_task(self._repeat(HOUR_S, self.expire_memories)),
             asyncio.create_task(self._repeat(TRIPLETS_S, self.expire_triplets)),
+            *(asyncio.create_task(self._repeat(interval_s, chore)) for interval_s, chore in self._more),
         ]
 
     async def stop(self) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
 
 import msgspec
 
 from posthouse.backends.sqlite.database import DatabaseThread
 from posthouse.model.mail_reports import ReceivedReport, ReportKind
 
+REPORT_CALL = "report"
+SEEN_TELL = "dmarc-seen"
 MAX_ENTRIES = 10_000
 """Of one report; a flood of forged addresses grows no further."""
 
@@ -31,12 +34,12 @@ class SqliteReportBook:
     async def due(self, kind: ReportKind, before_day: int) -> Sequence[tuple[int, str]]:
         sql = "SELECT DISTINCT day, domain FROM report_seen WHERE kind = ? AND day < ? ORDER BY day, domain"
         rows = await self._database.run(lambda db: db.execute(sql, (kind, before_day)).fetchall())
-        return [(int(day), str(domain)) for day, domain in rows]
+        return [(cast(int, day), cast(str, domain)) for day, domain in rows]
 
     async def entries(self, kind: ReportKind, day: int, domain: str) -> Sequence[tuple[bytes, int]]:
         sql = "SELECT entry, count FROM report_seen WHERE kind = ? AND day = ? AND domain = ? ORDER BY entry"
         rows = await self._database.run(lambda db: db.execute(sql, (kind, day, domain)).fetchall())
-        return [(bytes(entry), int(count)) for entry, count in rows]
+        return [(cast(bytes, entry), cast(int, count)) for entry, count in rows]
 
     async def drop(self, kind: ReportKind, day: int, domain: str) -> None:
         sql = "DELETE FROM report_seen WHERE kind = ? AND day = ? AND domain = ?"
@@ -55,8 +58,26 @@ class SqliteReportBook:
             " ORDER BY ends_at DESC LIMIT ?4"
         )
         rows = await self._database.run(lambda db: db.execute(sql, (kind, domain, since, limit)).fetchall())
-        return [_decoder.decode(bytes(record)) for (record,) in rows]
+        return [_decoder.decode(cast(bytes, record)) for (record,) in rows]
 
     async def expire(self, before: float) -> int:
         sql = "DELETE FROM report_received WHERE ends_at < ? RETURNING 1"
         return len(await self._database.write(lambda db: db.execute(sql, (before,)).fetchall()))
+
+
+def handler(book: SqliteReportBook) -> Callable[[Any], Awaitable[Any]]:
+    """The steward's end of ``receiver``."""
+
+    async def handle(payload: Any) -> bool:
+        return await book.receive(_decoder.decode(payload))
+
+    return handle
+
+
+def receiver(call: Callable[[str, Any], Awaitable[Any]]) -> Callable[[ReceivedReport], Awaitable[bool]]:
+    """``ReportBook.receive`` in a worker. ``call`` is the gate client's."""
+
+    async def receive(report: ReceivedReport) -> bool:
+        return bool(await call(REPORT_CALL, _encoder.encode(report)))
+
+    return receive

@@ -16,6 +16,7 @@ from posthouse.model.settings.mailauth import MailauthSettings
 from posthouse.model.settings.monitoring import MonitoringSettings
 from posthouse.model.settings.pop import PopSettings
 from posthouse.model.settings.queue import QueueSettings
+from posthouse.model.settings.reports import ReportsSettings
 from posthouse.model.settings.route import RouteSettings
 from posthouse.model.settings.search import SearchSettings
 from posthouse.model.settings.sieve import SieveSettings
@@ -34,6 +35,7 @@ __all__ = [
     "MonitoringSettings",
     "PopSettings",
     "QueueSettings",
+    "ReportsSettings",
     "RouteSettings",
     "SearchSettings",
     "Settings",
@@ -63,6 +65,7 @@ class Settings:
     junk: JunkSettings = field(default_factory=JunkSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
+    reports: ReportsSettings = field(default_factory=ReportsSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
 
@@ -95,6 +98,7 @@ GROUPS: dict[str, type] = {
     "junk": JunkSettings,
     "store": StoreSettings,
     "search": SearchSettings,
+    "reports": ReportsSettings,
     "tls": TlsSettings,
     "monitoring": MonitoringSettings,
 }

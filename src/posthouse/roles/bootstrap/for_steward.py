@@ -17,16 +17,18 @@ from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.resolver import Resolver
 from posthouse.model.settings import QueueSettings, Settings
 from posthouse.pipeline.onward import Onward
+from posthouse.pipeline.send_reports import ReportSender, ReportTools
 from posthouse.queue.attempt import Tools
 from posthouse.queue.runner import QueueRunner
 from posthouse.roles.bootstrap.checks import with_checks
-from posthouse.roles.bootstrap.delivering import ways_out
+from posthouse.roles.bootstrap.delivering import https, ways_out
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing import notifier, sender_rewriting
 from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.bootstrap.telling import open_spans
-from posthouse.roles.bootstrap.writers import open_writers
+from posthouse.roles.bootstrap.writers import Writers, open_writers
 from posthouse.roles.config import NodeConfig
+from posthouse.roles.daily_reports import DailyReports
 from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
 from posthouse.roles.migrations import with_migrations
@@ -42,6 +44,7 @@ class Steward:
 
     context: Context
     settings: Callable[[], Settings]
+    reports: DailyReports
     stack: AsyncExitStack
 
     async def close(self) -> None:
@@ -62,17 +65,21 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     node = BusNodeControl(bus, ids, config.name, config.data, live.settings)
     resolver, clear = open_resolver(config, bus), partial(bus.publish, "search-clear", {})
     context = operations_context(files, writers, bus, live, node, stack, clear, resolver)
-    await _start_queue(config, context, live, resolver, stack)
+    onward = await _start_queue(config, context, writers, live, resolver, stack)
+    reports = _daily_reports(config, context, writers, live, resolver, onward)
+    stack.push_async_callback(reports.write_down)
     context = with_checks(context, config)
     context = await with_migrations(context, config.data, stack, running=True)
     control = ControlServer(context, files.control)
     await control.start()
     stack.push_async_callback(control.close)
-    return Steward(context, live.settings, stack)
+    return Steward(context, live.settings, reports, stack)
 
 
-async def _start_queue(config: NodeConfig, context: Context, live: Live, resolver: Resolver, stack: AsyncExitStack) -> None:
-    """The runner of the outbound queue, woken by new mail and by operations."""
+async def _start_queue(
+    config: NodeConfig, context: Context, writers: Writers, live: Live, resolver: Resolver, stack: AsyncExitStack
+) -> Onward:
+    """The runner of the outbound queue, woken by new mail and by operations. Gives where the node's own mail goes."""
 
     def queue() -> QueueSettings:
         return live.settings().queue
@@ -82,7 +89,8 @@ async def _start_queue(config: NodeConfig, context: Context, live: Live, resolve
 
     rewriting = await sender_rewriting(Files.under(config.data), context.directory, live, context.clock)
     onward = Onward(RecipientResolver(context.directory, live.settings, rewriting), context.routes)
-    targets, courier = ways_out(Files.under(config.data), resolver, queue, own_names, context.clock, stack)
+    tell = writers.tallies.tls
+    targets, courier = ways_out(writers.outgoing, tell, resolver, queue, own_names, context.clock)
     tools = Tools(
         spool=context.spool,
         courier=courier,
@@ -104,3 +112,25 @@ async def _start_queue(config: NodeConfig, context: Context, live: Live, resolve
         task.cancel()
 
     stack.push_async_callback(end)
+    return onward
+
+
+def _daily_reports(
+    config: NodeConfig, context: Context, writers: Writers, live: Live, resolver: Resolver, onward: Onward
+) -> DailyReports:
+    """Aggregate reports to other sites."""
+    assert context.reports is not None, "the steward has a book of reports"
+    tools = ReportTools(
+        book=context.reports,
+        resolver=resolver,
+        directory=context.directory,
+        signing_keys=context.signing_keys,
+        sink=context.sink,
+        web=https(resolver, lambda: live.settings().queue),
+        onward=onward.own_mail,
+        settings=live.settings,
+        clock=context.clock,
+        ids=context.ids,
+        node_name=config.name,
+    )
+    return DailyReports(context.reports, writers.tallies, ReportSender(tools), live.settings, context.clock)

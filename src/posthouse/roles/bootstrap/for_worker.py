@@ -19,6 +19,7 @@ from posthouse.backends.sqlite.directory import SqliteDirectory
 from posthouse.backends.sqlite.gate_client import GateClient
 from posthouse.backends.sqlite.junk import SqliteJunk
 from posthouse.backends.sqlite.limits import SqliteLimits
+from posthouse.backends.sqlite.mail_reports import SEEN_TELL, receiver
 from posthouse.backends.sqlite.mailstore import SqliteMailStore
 from posthouse.backends.sqlite.routes import SqliteRoutes
 from posthouse.backends.sqlite.scripts import SqliteScripts
@@ -39,6 +40,7 @@ from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.receipts import Receipts
+from posthouse.reporting.tallies import encoded
 from posthouse.roles.bootstrap.engines import spam_engines
 from posthouse.roles.bootstrap.listing import open_lists
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, node_secret, notifier, sender_rewriting
@@ -158,6 +160,8 @@ async def _parts(
         notices=notices,
         onward=onward.own_mail,
         ids=ids,
+        seen=lambda seen: gate.tell(SEEN_TELL, encoded(seen)),
+        receive_report=receiver(gate.call),
         engines=spam_engines(live.settings),
         senders=stack.enter_context(closing(SqliteSenders(files.directory))),
         junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),

@@ -10,6 +10,9 @@ from posthouse.backends import notices
 from posthouse.backends.sqlite.database import DatabaseThread
 from posthouse.backends.sqlite.directory_writer import open_directory_file
 from posthouse.backends.sqlite.gate import GateServer
+from posthouse.backends.sqlite.mail_reports import REPORT_CALL, SEEN_TELL, SqliteReportBook
+from posthouse.backends.sqlite.mail_reports import handler as report_handler
+from posthouse.backends.sqlite.outgoing_schema import open_outgoing_file
 from posthouse.backends.sqlite.scripts_writer import CALL as SCRIPTS_CALL
 from posthouse.backends.sqlite.scripts_writer import SqliteScriptsWriter
 from posthouse.backends.sqlite.scripts_writer import handler as scripts_handler
@@ -18,7 +21,9 @@ from posthouse.backends.sqlite.triplet_writer import CALL as TRIPLETS_CALL
 from posthouse.backends.sqlite.triplet_writer import TripletWriter
 from posthouse.backends.sqlite.triplet_writer import handler as triplets_handler
 from posthouse.backends.sqlite.writer import MailWriterThread
+from posthouse.base.clock import SystemClock
 from posthouse.interfaces.bus import Bus
+from posthouse.reporting.tallies import Tallies
 from posthouse.roles.data_files import Files
 
 
@@ -30,6 +35,8 @@ class Writers:
     traces: TraceWriter
     triplets: TripletWriter
     mail: MailWriterThread
+    outgoing: DatabaseThread
+    tallies: Tallies
 
 
 async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: bool) -> Writers:
@@ -41,6 +48,10 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
     stack.callback(traces.close)
     triplets = TripletWriter(files.greylist)
     stack.callback(triplets.close)
+    outgoing = open_outgoing_file(files.outgoing)
+    stack.callback(outgoing.close)
+    reports = SqliteReportBook(outgoing)
+    tallies = Tallies(reports, SystemClock())
     loop = asyncio.get_running_loop()
 
     def committed(what: notices.Committed) -> None:
@@ -52,9 +63,10 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
         calls = {
             SCRIPTS_CALL: scripts_handler(SqliteScriptsWriter(directory)),
             TRIPLETS_CALL: triplets_handler(triplets),
+            REPORT_CALL: report_handler(reports),
         }
-        server = GateServer(files.gate, mail, calls=calls, tells={"trace": traces.write})
+        server = GateServer(files.gate, mail, calls=calls, tells={"trace": traces.write, SEEN_TELL: tallies.dmarc_encoded})
         await server.start()
         stack.push_async_callback(server.stop)  # after the writing thread, so that its last answers still leave
     stack.callback(mail.stop)
-    return Writers(directory, traces, triplets, mail)
+    return Writers(directory, traces, triplets, mail, outgoing, tallies)

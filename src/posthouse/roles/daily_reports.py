@@ -1,0 +1,50 @@
+"""Aggregate reports by the clock: what was counted is written down each minute, what is due is sent each hour, old ones go."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from posthouse.base import log
+from posthouse.base.clock import Clock
+from posthouse.interfaces.mail_reports import ReportBook
+from posthouse.model.settings import Settings
+from posthouse.pipeline.send_reports import ReportSender
+from posthouse.reporting.tallies import Tallies
+
+MINUTE_S = 60.0
+HOUR_S = 3600.0
+DAY_S = 86_400.0
+
+_log = log.get("reports")
+
+
+@dataclass(frozen=True, slots=True)
+class DailyReports:
+    """``chores`` are for the steward's clock."""
+
+    book: ReportBook
+    tallies: Tallies
+    sender: ReportSender
+    settings: Callable[[], Settings]
+    clock: Clock
+
+    @property
+    def chores(self) -> tuple[tuple[float, Callable[[], Awaitable[None]]], ...]:
+        """(seconds between, what)."""
+        return ((MINUTE_S, self.write_down), (HOUR_S, self.send_reports), (DAY_S, self.expire_reports))
+
+    async def write_down(self) -> None:
+        """What was counted since."""
+        await self.tallies.flush()
+
+    async def send_reports(self) -> None:
+        """Of days that are over."""
+        await self.tallies.flush()
+        if count := await self.sender.send():
+            _log.info("reports-sent", count=count)
+
+    async def expire_reports(self) -> None:
+        """Drops received reports older than ``reports.keep_days``."""
+        if count := await self.book.expire(self.clock.now() - self.settings().reports.keep_days * DAY_S):
+            _log.info("reports-expired", count=count)

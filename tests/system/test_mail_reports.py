@@ -1,0 +1,98 @@
+"""Aggregate reports on running nodes: a stranger's mail is counted, and a report that comes in is read and shown. Row MON-5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from posthouse.formats import dmarc_report, report_mail, tls_report
+from posthouse.formats.dmarc_report import Metadata
+from posthouse.model.mail_reports import DmarcSeen, ReportKind, TlsSeen
+from support.clients import Wire, proxy_v1
+from support.knot import Knot
+from support.node import Node, running, until
+
+JANE = "jane@example.test"
+STRANGER = "192.0.2.50"
+RECORDS = {
+    ("bank.test", "TXT"): ["v=spf1 ip4:192.0.2.0/24 -all"],
+    ("bank.test", "MX"): ["10 mx.bank.test"],
+    ("_dmarc.bank.test", "TXT"): ["v=DMARC1; p=reject; rua=mailto:dmarc@bank.test"],
+}
+ABOUT = Metadata("mx.bank.test", "noreply@bank.test", "id-7", 1_790_000_000, 1_790_086_399)
+SEEN = DmarcSeen(
+    "example.test", "v=DMARC1; p=none", "example.test", "example.test", "203.0.113.9", "none",
+    dkim_aligned=False, spf_aligned=False,
+)  # fmt: skip
+TLS = TlsSeen("example.test", "sts", (), (), "mx.example.test", "192.0.2.1", "certificate-expired", "")
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    folder = tmp_path_factory.mktemp("reports")
+    with Knot(folder / "knot", RECORDS) as knot, running(folder / "node", workers=1, extra=knot.toml) as started:
+        started.run("setting", "set", "reports.addresses", JANE)
+        started.run("setting", "set", "smtp.proxy_networks", "127.0.0.1/32")
+        until(lambda: send(started, b"Subject: x\r\n\r\nx\r\n", "bob@bank.test").startswith(b"250"))
+        yield started
+
+
+def send(node: Node, content: bytes, sender: str) -> bytes:
+    with Wire(node.ports["smtp"], first=proxy_v1(STRANGER)) as wire:
+        wire.line()
+        for line in ("HELO mx.bank.test", f"MAIL FROM:<{sender}>", f"RCPT TO:<{JANE}>", "DATA"):
+            wire.send(line)
+            said = wire.line()
+            if said[:1] not in b"23":
+                return said
+        wire.send(content + b".\r\n")
+        return wire.line()
+
+
+def send_report(node: Node, kind: ReportKind, report: bytes) -> str:
+    """Gives its trace id."""
+    packed = report_mail.pack(report)
+    mail = report_mail.ReportMail(
+        kind,
+        "noreply@bank.test",
+        JANE,
+        "example.test",
+        "mx.bank.test",
+        "id-7",
+        "report",
+        packed,
+        1_790_090_000.0,
+        "<r@bank.test>",
+    )
+    reply = send(node, report_mail.compose(mail), "noreply@bank.test")
+    assert reply.startswith(b"250"), reply
+    return reply.split()[-1].decode()
+
+
+@pytest.mark.spec_part("MON-5")
+def test_a_dmarc_report_that_comes_in_is_read_and_shown(node: Node) -> None:
+    trace_id = send_report(node, "dmarc", dmarc_report.compose(ABOUT, "example.test", [(SEEN, 42)]))
+    [row] = node.json("report", "list", "example.test", "--kind", "dmarc", "--days", "9999")
+    assert (row["organisation"], row["messages"], row["passed"], row["trusted"]) == ("mx.bank.test", 42, 0, True)
+    [source] = node.json("report", "show", "example.test", "--days", "9999")
+    assert (source["source"], source["messages"], source["results"]) == ("203.0.113.9", 42, "none")
+    assert "a dmarc report of mx.bank.test about example.test" in node.run("mail", "trace", trace_id).stdout
+
+
+@pytest.mark.spec_part("MON-5")
+def test_a_tls_report_that_comes_in_is_read_and_shown(node: Node) -> None:
+    send_report(node, "tls", tls_report.compose(ABOUT, [(TLS, 3)]))
+    [source] = node.json("report", "show", "example.test", "--kind", "tls", "--days", "9999")
+    assert (source["source"], source["messages"], source["results"]) == ("mx.example.test", 3, "certificate-expired")
+
+
+def test_attack_a_report_that_cannot_be_read_is_mail_like_any_other(node: Node) -> None:
+    trace_id = send_report(node, "dmarc", b"<!DOCTYPE x [<!ENTITY a 'b'>]><feedback>&a;</feedback>")
+    assert "not taken as a report" in node.run("mail", "trace", trace_id).stdout
+
+
+def test_reports_about_a_domain_that_nobody_sent_are_not_found(node: Node) -> None:
+    node.run("domain", "add", "other.test")
+    done = node.run("report", "show", "other.test", check=False)
+    assert done.returncode == 1 and "no dmarc report about other.test" in done.stderr
