@@ -45,6 +45,7 @@ from posthouse.pipeline.driver import Driver, Final
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.receipts import Receipts
+from posthouse.pipeline.take_reports import ReportDesk
 from posthouse.queue.notices import Notices
 
 STRANGER = {
@@ -121,8 +122,7 @@ class House:
             senders=self.senders,
             junk_book=self.junk_book,
             triplets=self.triplets,
-            seen=self.seen.append,
-            receive_report=self.reports.receive,
+            reports=ReportDesk(self.seen.append, self.reports.receive),
             allowances=self.allowances,
             clock=self.clock,
             node_name="mx.example.test",

@@ -33,7 +33,6 @@ from posthouse.interfaces.signing_keys import SigningKeys
 from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.triplets import Triplets
 from posthouse.mailauth.verify import Verifier
-from posthouse.model.mail_reports import DmarcSeen
 from posthouse.model.settings import Settings
 from posthouse.pipeline.antispam import Antispam, ForgedScores
 from posthouse.pipeline.authenticate import Authenticate
@@ -60,7 +59,7 @@ from posthouse.pipeline.sender import SenderDomain
 from posthouse.pipeline.sign import Sign
 from posthouse.pipeline.spf_begin import SpfCheck
 from posthouse.pipeline.stage import Stage
-from posthouse.pipeline.take_reports import Receive, TakeReports
+from posthouse.pipeline.take_reports import ReportDesk, TakeReports
 from posthouse.queue.notices import Notices
 
 
@@ -92,8 +91,7 @@ class Parts:
     senders: SenderLists
     junk_book: JunkBook
     triplets: Triplets
-    seen: Callable[[DmarcSeen], None]
-    receive_report: Receive
+    reports: ReportDesk
     allowances: Allowances = unlimited
 
 
@@ -114,7 +112,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         SenderDomain(parts.settings, parts.directory, parts.resolver, patience),
         Quota(parts.allowances, parts.store, parts.clock),
         Greylist(parts.settings, parts.triplets, spf, parts.clock),
-        Authenticate(parts.settings, verifier, spf, parts.node_name, parts.seen),
+        Authenticate(parts.settings, verifier, spf, parts.node_name, parts.reports.seen),
         Inspect(parts.settings),
         ForgedScores(),
         Route(parts.settings),
@@ -124,7 +122,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Junk(parts.settings, JunkTools(parts.senders, parts.junk_book, parts.store, parts.resolver)),
         UserFilters(parts.settings, filters),
         GreylistPraise(parts.settings, parts.triplets, parts.clock),
-        TakeReports(parts.settings, parts.directory, parts.receive_report),
+        TakeReports(parts.settings, parts.directory, parts.reports.receive),
         Sign(parts.settings, parts.signing_keys, parts.clock, parts.node_name),
         Dispose(parts.sink, parts.quarantine, parts.receipts, parts.scripts_writer),
     )

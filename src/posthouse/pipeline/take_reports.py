@@ -7,19 +7,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from posthouse.base.errors import MailError
 from posthouse.formats.dmarc_report import BadReport
 from posthouse.formats.report_mail import find
 from posthouse.interfaces.directory import Directory
-from posthouse.model.mail_reports import ReceivedReport
+from posthouse.model.mail_reports import DmarcSeen, ReceivedReport
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Continue, Reason, Verdict
 from posthouse.pipeline.stage import Stage
 from posthouse.pipeline.transaction import Transaction
 
 Receive = Callable[[ReceivedReport], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDesk:
+    """What the path has to do with aggregate reports: ``seen`` hears of mail that other sites are told of, ``receive`` keeps
+    what they tell."""
+
+    seen: Callable[[DmarcSeen], None]
+    receive: Receive
 
 
 class TakeReports(Stage):

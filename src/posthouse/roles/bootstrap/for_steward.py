@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from posthouse.admin.context import Context
 from posthouse.backends.sqlite.configuration import SqliteConfiguration
+from posthouse.backends.sqlite.mail_reports import SqliteReportBook
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
 from posthouse.directory.resolve import RecipientResolver
@@ -65,6 +66,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     node = BusNodeControl(bus, ids, config.name, config.data, live.settings)
     resolver, clear = open_resolver(config, bus), partial(bus.publish, "search-clear", {})
     context = operations_context(files, writers, bus, live, node, stack, clear, resolver)
+    context = replace(context, reports=SqliteReportBook(writers.outgoing))
     onward = await _start_queue(config, context, writers, live, resolver, stack)
     reports = _daily_reports(config, context, writers, live, resolver, onward)
     stack.push_async_callback(reports.write_down)

@@ -40,6 +40,7 @@ from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.receipts import Receipts
+from posthouse.pipeline.take_reports import ReportDesk
 from posthouse.reporting.tallies import encoded
 from posthouse.roles.bootstrap.engines import spam_engines
 from posthouse.roles.bootstrap.listing import open_lists
@@ -160,8 +161,7 @@ async def _parts(
         notices=notices,
         onward=onward.own_mail,
         ids=ids,
-        seen=lambda seen: gate.tell(SEEN_TELL, encoded(seen)),
-        receive_report=receiver(gate.call),
+        reports=ReportDesk(lambda seen: gate.tell(SEEN_TELL, encoded(seen)), receiver(gate.call)),
         engines=spam_engines(live.settings),
         senders=stack.enter_context(closing(SqliteSenders(files.directory))),
         junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),

@@ -18,7 +18,6 @@ from posthouse.backends.sqlite.directory_writer import SqliteDirectoryWriter
 from posthouse.backends.sqlite.junk import SqliteJunk, SqliteJunkWriter
 from posthouse.backends.sqlite.limits import SqliteLimits, SqliteLimitsWriter
 from posthouse.backends.sqlite.local_gate import LocalGate
-from posthouse.backends.sqlite.mail_reports import SqliteReportBook
 from posthouse.backends.sqlite.mailstore import SqliteMailStore
 from posthouse.backends.sqlite.routes import SqliteRoutes, SqliteRoutesWriter
 from posthouse.backends.sqlite.scripts import SqliteScripts
@@ -90,7 +89,6 @@ def operations_context(
         lists=list_desk(open_lists(files, live, resolver, stack), writers.directory),
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
         clear_index=clear_index,
-        reports=SqliteReportBook(writers.outgoing),
         triplets=chosen_triplets(files, writers.triplets, live, bus, stack),
     )
 
