@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
+import redis
 
 from posthouse.backends.known_triplets import KnownTriplets, Peek
 from posthouse.backends.memory.triplets import MemoryTriplets
+from posthouse.backends.postgres.triplets import PostgresTriplets
 from posthouse.backends.sqlite.triplet_writer import CALL, TripletWriter, handler
 from posthouse.backends.sqlite.triplets import RemoteTripletWriter, SqliteTriplets
+from posthouse.backends.valkey.triplets import ValkeyTriplets
 from posthouse.interfaces.triplets import Triplets
 from posthouse.model.triplet import Outcome, Terms, Triplet
+from support.databases import postgres, valkey
 
 
 @asynccontextmanager
@@ -76,9 +83,46 @@ async def gate(folder: Path) -> AsyncIterator[Triplets]:
     writer.close()
 
 
+@asynccontextmanager
+async def shared_postgres(_: Path) -> AsyncIterator[Triplets]:
+    with psycopg.connect(_postgres_url(), autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    triplets = PostgresTriplets(_postgres_url())
+    yield triplets
+    await triplets.close()
+
+
+@asynccontextmanager
+async def shared_valkey(_: Path) -> AsyncIterator[Triplets]:
+    redis.Redis.from_url(_valkey_url()).flushall()
+    triplets = ValkeyTriplets(_valkey_url())
+    yield triplets
+    await triplets.close()
+
+
+@cache
+def _valkey_url() -> str:
+    server = valkey()
+    url = server.__enter__()[1]
+    atexit.register(server.__exit__, None, None, None)
+    return url
+
+
+@cache
+def _postgres_url() -> str:
+    """One server for all tests of a run, ended with it."""
+    server = postgres()
+    url = server.__enter__()[1]
+    atexit.register(server.__exit__, None, None, None)
+    return url
+
+
 BACKENDS: dict[str, Callable[[Path], AbstractAsyncContextManager[Triplets]]] = {
     "memory": memory,
     "sqlite": sqlite,
     "known": known,
     "gate": gate,
+    "postgres": shared_postgres,
+    "valkey": shared_valkey,
 }

@@ -69,10 +69,11 @@ class MemoryTriplets:
     def _make_room(self, network: str, terms: Terms) -> None:
         if self._clients[network].waiting >= terms.most_waiting:
             here = [entry for entry in self._kept.values() if entry[0].network == network and not entry[1].valid_at]
-            here.sort(key=lambda entry: entry[1].first_at)
+            here.sort(key=lambda entry: (entry[1].first_at, entry[0].sender, entry[0].recipient))
             self._drop(here[: max(terms.most_waiting // 10, 1)])
         if len(self._kept) >= terms.most:
-            self._drop(sorted(self._kept.values(), key=lambda entry: entry[2])[: max(terms.most // 100, 1)])
+            by_end = sorted(self._kept.values(), key=lambda entry: (entry[2], entry[0].network, entry[0].sender))
+            self._drop(by_end[: max(terms.most // 100, 1)])
 
     def _drop(self, entries: Sequence[tuple[Triplet, Standing, float]]) -> None:
         for triplet, standing, _ in entries:

@@ -215,10 +215,10 @@ class TripletTables:
         if waiting >= terms.most_waiting:
             few = max(terms.most_waiting // 10, 1)
             self._db.execute(_PUT_CLIENT, (network, waiting, *self._client(network)[1:]))
-            self._drop("network = ? AND valid_at = 0 ORDER BY first_at LIMIT ?", (network, few))
+            self._drop("network = ? AND valid_at = 0 ORDER BY first_at, sender, recipient LIMIT ?", (network, few))
             waiting = self._client(network)[0]
         if self._total >= terms.most:
-            self._drop("TRUE ORDER BY expires_at LIMIT ?", (max(terms.most // 100, 1),))
+            self._drop("TRUE ORDER BY expires_at, network, sender, recipient LIMIT ?", (max(terms.most // 100, 1),))
             waiting = self._client(network)[0]
         return waiting
 

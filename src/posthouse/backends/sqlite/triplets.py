@@ -22,6 +22,7 @@ from posthouse.backends.sqlite.triplet_rows import (
     standing_of,
 )  # fmt: skip
 from posthouse.backends.sqlite.triplet_writer import CALL
+from posthouse.backends.storable import storable, stored
 from posthouse.base.errors import Permanent
 from posthouse.model.triplet import (
     Kept,
@@ -91,10 +92,10 @@ class SqliteTriplets:
         self._opened: apsw.Connection | None = None
 
     async def decide(self, asked: Sequence[Triplet], at: float, terms: Terms) -> Sequence[Outcome]:
-        return await self._writer.decide([_stored(each) for each in asked], at, terms)
+        return await self._writer.decide([stored(each) for each in asked], at, terms)
 
     async def use(self, uses: Sequence[Use], terms: Terms) -> None:
-        await self._writer.use([Use(_stored(each.triplet), each.outcome, each.count, each.at) for each in uses], terms)
+        await self._writer.use([Use(stored(each.triplet), each.outcome, each.count, each.at) for each in uses], terms)
 
     def peek(self, triplet: Triplet) -> Standing | None:
         """What is kept of a triplet at this moment. Raises Temporary."""
@@ -157,17 +158,6 @@ class SqliteTriplets:
         if self._opened is None:
             self._opened = open_reader(self._path, MIGRATIONS)
         return self._opened
-
-
-def storable(text: str) -> str:
-    """``text`` as it is kept: strangers' text may hold what is not UTF-8."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-
-
-def _stored(triplet: Triplet) -> Triplet:
-    if triplet.sender.isascii() and triplet.recipient.isascii():
-        return triplet
-    return Triplet(triplet.network, storable(triplet.sender), storable(triplet.recipient), storable(triplet.domain))
 
 
 def _conditions(query: TripletQuery) -> tuple[str, list[str]]:

@@ -111,5 +111,15 @@ async def _close(triplets: Triplets) -> None:
 
 
 def _shared(url: str) -> Triplets:
-    """Raises Temporary: none is there yet."""
-    raise Temporary("Local trouble, try again later", cause=f"no such database yet: {without_passwords(url)}")
+    """Loads a driver only for those who need it. Raises Temporary when it is not installed."""
+    extra = "postgres" if url.startswith("postgres") else "redis"
+    try:
+        if extra == "postgres":
+            from posthouse.backends.postgres.triplets import PostgresTriplets
+
+            return PostgresTriplets(url)
+        from posthouse.backends.valkey.triplets import ValkeyTriplets
+
+        return ValkeyTriplets(url)
+    except ImportError as error:
+        raise Temporary("Local trouble, try again later", cause=f"install posthouse[{extra}]: {error}") from error

@@ -1,0 +1,1 @@
+"""Backends on PostgreSQL, for what several nodes share. The driver is the extra ``postgres``."""

@@ -1,0 +1,70 @@
+"""Several gateways with one triplet database on a real server: a retry through another counts; a dead server lets mail in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import pytest
+
+from support.databases import Server, postgres, valkey
+from support.greylisted import Attempt, greylisting
+from support.node import Node, running, until
+from support.zone import Zone
+
+WAIT = "450 4.7.1 mailbox temporarily unavailable"
+Shared = Callable[[], AbstractContextManager[tuple[Server, str]]]
+
+
+class Gateways:
+    """Two nodes and the server that they share."""
+
+    def __init__(self, first: Node, second: Node, server: Server) -> None:
+        self.first = first.ports["smtp"]
+        self.second = second.ports["smtp"]
+        self.nodes = first, second
+        self.server = server
+
+
+@pytest.fixture(scope="module", params=[postgres, valkey], ids=["postgres", "valkey"])
+def gateways(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateways]:
+    with ExitStack() as stack:
+        server, url = stack.enter_context(request.param())
+        zone = stack.enter_context(Zone())
+        folder: Path = tmp_path_factory.mktemp("gateways")
+        nodes = [
+            stack.enter_context(running(folder / name, services=("smtp",), workers=1, name=name, extra=zone.toml))
+            for name in ("mx1.example.test", "mx2.example.test")
+        ]
+        for node in nodes:
+            greylisting(node, latest_s="60s", auto_allow="0", database=url)
+            until(lambda node=node: Attempt("probe@elsewhere.test").at(node.ports["smtp"]) == WAIT)
+        yield Gateways(nodes[0], nodes[1], server)
+
+
+@pytest.mark.spec("GRY-3")
+def test_a_retry_through_another_gateway_counts_and_a_dead_database_lets_mail_in(gateways: Gateways) -> None:
+    one = Attempt("one@elsewhere.test")
+    assert one.at(gateways.first) == WAIT
+    assert until(lambda: (reply := one.at(gateways.second)) != WAIT and reply).startswith("250")
+    assert one.at(gateways.first).startswith("250"), "valid for both"
+
+    gateways.server.kill()
+    other = Attempt("other@elsewhere.test")
+    for node, port in zip(gateways.nodes, (gateways.first, gateways.second), strict=True):
+        assert other.at(port).startswith("250")
+        until(lambda node=node: "fail-open" in str(node.json("mail", "trace", "--sender", "other@elsewhere.test")))
+    gateways.server.start()
+    until(lambda: Attempt("third@elsewhere.test").at(gateways.second) == WAIT, timeout_s=30)
+
+
+def test_statistics_are_those_of_all_gateways(gateways: Gateways) -> None:
+    sent = [Attempt(f"counted{number}@elsewhere.test", address="198.18.20.1") for number in range(6)]
+    until(lambda: Attempt("again@elsewhere.test").at(gateways.first) == WAIT, timeout_s=30)
+    for number, attempt in enumerate(sent):
+        assert attempt.at((gateways.first, gateways.second)[number % 2]) == WAIT
+    for node in gateways.nodes:
+        rows = node.json("greylist", "stats", "198.18.20.0/24", "--network")
+        assert rows[-1]["delayed"] == 6
+        assert len(node.json("greylist", "triplets", "--sender", "counted*")) == 6
