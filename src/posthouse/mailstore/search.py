@@ -32,9 +32,9 @@ _ENVELOPE_FIELDS = frozenset({"subject", "from", "to", "cc", "bcc"})
 _ADDRESS_SYNTAX = frozenset('"<>(),:;\\@')
 
 
-async def search(key: SearchKey, scope: Scope) -> Sequence[int]:
-    """Indexes (message number minus one) of the messages that match, ascending."""
-    return await _select(key, range(len(scope.view)), scope)
+async def search(key: SearchKey, scope: Scope, among: Sequence[int] | None = None) -> Sequence[int]:
+    """Indexes (message number minus one) of the messages that match, ascending; ``among``: only these are asked about."""
+    return await _select(key, range(len(scope.view)) if among is None else among, scope)
 
 
 async def _select(key: SearchKey, candidates: Sequence[int], scope: Scope) -> Sequence[int]:

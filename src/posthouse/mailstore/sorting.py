@@ -59,6 +59,18 @@ async def in_order(
     return order
 
 
+async def values(
+    store: MailReader, mailbox_id: int, uids: Sequence[int], criteria: Sequence[SortKey]
+) -> dict[int, tuple[Value, ...]]:
+    """What each message is compared by, in the order of the criteria; those that are gone are left out."""
+    found: dict[int, tuple[Value, ...]] = {}
+    for start in range(0, len(uids), BATCH):
+        for facts in await store.facts(mailbox_id, sorted(uids[start : start + BATCH])):
+            found[facts.uid] = tuple(_VALUES[key.field](facts) for key in criteria)
+        await asyncio.sleep(0)
+    return found
+
+
 def sent_at(facts: MessageFacts) -> float:
     """The Date field's moment; INTERNALDATE if there is none (RFC 5256 §2.2)."""
     text = envelope.sent_text(facts.envelope)

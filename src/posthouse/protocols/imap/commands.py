@@ -306,7 +306,8 @@ class Store(Command):
 
 @dataclass(frozen=True, slots=True)
 class SearchReturn:
-    """RETURN options (RFC 4731, RFC 5182, RFC 6203, RFC 9394). ``RETURN ()`` means ``all``."""
+    """RETURN options (RFC 4731, RFC 5182, RFC 5267, RFC 6203, RFC 9394). ``RETURN ()`` means ``all``; ``update``: what changes
+    later is told as it happens."""
 
     min: bool = False
     max: bool = False
@@ -315,6 +316,14 @@ class SearchReturn:
     save: bool = False
     partial: tuple[int, int] | None = None
     relevancy: bool = False
+    update: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelUpdate(Command):
+    """RFC 5267 §4.3.5: the tags of searches that asked for updates."""
+
+    tags: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)

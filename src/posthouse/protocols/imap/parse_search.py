@@ -1,7 +1,7 @@
 """SEARCH's arguments: return options, character set, and the tree of keys, bounded in depth and size.
 
-RFC 9051 §6.4.4; RFC 4731 (ESEARCH), RFC 5032 (WITHIN), RFC 5182 (SAVE), RFC 6203 (FUZZY), RFC 7162 (MODSEQ), RFC 8474,
-RFC 8514, RFC 9394.
+RFC 9051 §6.4.4; RFC 4731 (ESEARCH), RFC 5032 (WITHIN), RFC 5182 (SAVE), RFC 5267 (contexts), RFC 6203 (FUZZY), RFC 7162
+(MODSEQ), RFC 8474, RFC 8514, RFC 9394.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from posthouse.protocols.imap import dates
-from posthouse.protocols.imap.commands import Command, Search, SearchReturn
+from posthouse.protocols.imap.commands import CancelUpdate, Command, Search, SearchReturn
 from posthouse.protocols.imap.parse_fetch import partial_range
 from posthouse.protocols.imap.scanner import MAX_NUMBER64, Malformed, Scanner
 from posthouse.protocols.imap.search_keys import (
@@ -33,6 +33,7 @@ from posthouse.protocols.imap.search_keys import (
 
 MAX_DEPTH = 100
 MAX_KEYS = 2000
+MAX_TAGS = 100
 CHARSETS: Mapping[str, str] = {
     "US-ASCII": "utf-8",
     "ASCII": "utf-8",
@@ -238,7 +239,7 @@ def search_returns(scanner: Scanner) -> SearchReturn:
         if name == b"PARTIAL":
             scanner.space()
             partial = partial_range(scanner)
-        elif name in (b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE", b"RELEVANCY"):
+        elif name in (b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE", b"RELEVANCY", b"UPDATE", b"CONTEXT"):
             wanted.add(name)
         else:
             raise Malformed("Unknown SEARCH return option")
@@ -255,8 +256,19 @@ def search_returns(scanner: Scanner) -> SearchReturn:
         save=b"SAVE" in wanted,
         partial=partial,
         relevancy=b"RELEVANCY" in wanted,
+        update=b"UPDATE" in wanted,
     )
 
 
-SEARCH_PARSERS: Mapping[bytes, Callable[[Scanner], Command]] = {b"SEARCH": search}
+def cancel_update(scanner: Scanner) -> CancelUpdate:
+    tags: list[bytes] = []
+    while not tags or not scanner.at_end():
+        scanner.space()
+        tags.append(scanner.astring())
+        if len(tags) > MAX_TAGS:
+            raise Malformed("Too many tags")
+    return CancelUpdate(scanner.tag, tuple(tags))
+
+
+SEARCH_PARSERS: Mapping[bytes, Callable[[Scanner], Command]] = {b"SEARCH": search, b"CANCELUPDATE": cancel_update}
 UID_SEARCH_PARSERS: Mapping[bytes, Callable[[Scanner], Command]] = {b"SEARCH": lambda scanner: search(scanner, uid=True)}

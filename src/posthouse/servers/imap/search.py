@@ -1,5 +1,5 @@
 """SEARCH and UID SEARCH: the old response, ESEARCH, and the saved result (RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 6203,
-RFC 9394)."""
+RFC 9394); ``contexts`` has those that go on."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from posthouse.protocols.imap import responses, sequence
 from posthouse.protocols.imap.commands import Search, SearchReturn
 from posthouse.protocols.imap.search_keys import And, UidKey
 from posthouse.protocols.imap.sequence import STAR, SequenceSet
+from posthouse.servers.imap import contexts
 from posthouse.servers.imap.message_limit import newest
 from posthouse.servers.imap.numbers import refuse_numbers
 from posthouse.servers.imap.routes import Done
+from posthouse.servers.imap.scopes import scope_of
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 async def search(session: ImapSession, command: Search) -> Done:
     """SEARCH."""
     refuse_numbers(session, command.key, uid=command.uid)
+    contexts.admit(session, command)
     mailbox = session.mailbox()
     if command.has_mod_seq:
         session.condstore = True
@@ -38,6 +41,7 @@ async def search(session: ImapSession, command: Search) -> Done:
     if command.returns is None and not session.rev2:
         session.write(responses.search_line(numbers, highest(view, found) if command.has_mod_seq else None))
         return "SEARCH completed", limited
+    await contexts.begin(session, command, view, found, "Not all messages were looked at" if limited else "")
     returns = command.returns or SearchReturn(all=True)
     if returns.save:
         session.saved = tuple(view.uids[at] for at in kept(returns, found))
@@ -49,21 +53,6 @@ async def search(session: ImapSession, command: Search) -> Done:
             shown.append(("MODSEQ", highest(view, kept(returns, found))))
         session.write(responses.esearch_line(command.tag, shown, uid=command.uid))
     return "SEARCH completed", limited
-
-
-def scope_of(session: ImapSession, view: MailboxView) -> Scope:
-    """What the selected mailbox's searches run over, as of ``view``."""
-    mailbox, services = session.mailbox(), session.services
-    return Scope(
-        store=services.store,
-        mailbox_id=mailbox.mailbox_id,
-        view=view,
-        keywords=mailbox.keywords,
-        now=services.clock.now(),
-        saved=frozenset(session.saved),
-        index=services.text_index,
-        progress=session.progress,
-    )
 
 
 def results(returns: SearchReturn, numbers: Sequence[int]) -> list[tuple[str, bytes | int]]:

@@ -25,7 +25,7 @@ from posthouse.protocols.imap.commands import Command
 from posthouse.protocols.imap.core import ImapCore, Limits
 from posthouse.protocols.imap.events import BadCommand, Line, NeedContinuation
 from posthouse.servers.connection import Connection
-from posthouse.servers.imap import capabilities, changes
+from posthouse.servers.imap import capabilities, changes, contexts
 from posthouse.servers.imap.notices import Notices
 from posthouse.servers.imap.notify import Watch
 from posthouse.servers.imap.others import check_access, still_readable
@@ -71,6 +71,7 @@ class ImapSession:
         "compressed",
         "condstore",
         "connection",
+        "contexts",
         "core",
         "failures",
         "notify",
@@ -94,6 +95,7 @@ class ImapSession:
         self.peer = peer_of(connection, services.clock.now())
         self.selected: SelectedMailbox | None = None
         self.saved: tuple[int, ...] = ()
+        self.contexts: dict[bytes, contexts.Context] = {}
         self.notify: Watch | None = None
         self.condstore = self.qresync = self.rev2 = self.utf8 = self.uid_only = self.compressed = False
         self._routes = routes
@@ -158,6 +160,7 @@ class ImapSession:
             return False
         self.shared.notices.unwatch(self.selected.mailbox_id, self)
         self.selected, self.saved = None, ()
+        self.contexts.clear()
         return True
 
     def touched(self) -> None:
@@ -177,7 +180,11 @@ class ImapSession:
         if update.deleted:
             self.deselect()
             raise Goodbye("The selected mailbox was deleted")
+        if self.contexts:
+            contexts.tell_expunged(self, update)
         await changes.tell(self, update)
+        if self.contexts:
+            await contexts.tell_changes(self)
         if update.exists is not None and self.notify is not None:
             await self.notify.fetch_new(self, known)
 
@@ -342,7 +349,7 @@ class ImapSession:
             name = type(command).__name__
             _log.error("command failed unexpectedly", command=name, account=self.peer.account, error=repr(error), exc_info=True)
             status, text, code = "NO", "Internal error", b"SERVERBUG"
-        if self.selected is not None and route.after and (self._teller.dirty or not route.before):
+        if self.selected is not None and route.after and (self._teller.dirty or self.contexts or not route.before):
             await self._catch_up_after(command)
         self.write(responses.tagged(command.tag, status, text, code))
         if status == "BAD":

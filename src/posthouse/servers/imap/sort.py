@@ -12,8 +12,10 @@ from posthouse.mailstore.thread_data import letters
 from posthouse.mailstore.threads import NOBODY, Node
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.sort_commands import Sort, Thread
+from posthouse.servers.imap import contexts
 from posthouse.servers.imap.numbers import refuse_numbers
-from posthouse.servers.imap.search import highest, kept, relevancies, results, scope_of
+from posthouse.servers.imap.scopes import scope_of
+from posthouse.servers.imap.search import highest, kept, relevancies, results
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
@@ -24,6 +26,7 @@ _IN_THREAD_FROM = 500
 async def sort(session: ImapSession, command: Sort) -> str:
     """SORT: the numbers in order, or what RETURN asks for of them."""
     refuse_numbers(session, command.key, uid=command.uid)
+    contexts.admit(session, command)
     mailbox = session.mailbox()
     if command.has_mod_seq:
         session.condstore = True
@@ -40,6 +43,7 @@ async def sort(session: ImapSession, command: Sort) -> str:
         ending = b" (MODSEQ %d)" % highest(view, order) if command.has_mod_seq and order else b""
         session.write(b"* SORT%b%b\r\n" % (b"".join([b" %d" % number for number in numbers]), ending))
         return "SORT completed"
+    await contexts.begin(session, command, view, order, "")
     if returns.save:
         session.saved = tuple(sorted(view.uids[at] for at in kept(returns, order)))
     shown = results(returns, numbers)
