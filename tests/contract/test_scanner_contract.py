@@ -52,7 +52,7 @@ def mail(*parts: bytes, plain: bool = False) -> ScannedMail:
 
 
 def part(section: str, octets: bytes, *, plain: bool = False) -> ScannedPart:
-    return ScannedPart(section, f"{section}.bin", "application/octet-stream", plain, lambda: octets)
+    return ScannedPart(section, f"{section}.bin", "application/octet-stream", plain, len(octets), lambda: octets)
 
 
 async def test_clean_mail_is_clean(scanner: Scanner) -> None:
@@ -80,7 +80,7 @@ async def test_an_infection_is_told_once_by_its_part(scanner: Scanner) -> None:
 
 
 async def test_names_and_types_of_strangers_do_no_harm(scanner: Scanner) -> None:
-    hostile = ScannedPart("1", "a\r\nX-Evil: 1\x00\u202e.exe" * 50, "text/\r\nplain; q", False, lambda: EICAR)
+    hostile = ScannedPart("1", "a\r\nX-Evil: 1\x00\u202e.exe" * 50, "text/\r\nplain; q", False, len(EICAR), lambda: EICAR)
     report = await scanner.scan(ScannedMail(b"Subject: x\r\n\r\n", (hostile,)))
     assert [each.section for each in report.infections] == ["1"]
 

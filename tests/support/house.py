@@ -18,6 +18,7 @@ from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.backends.memory.reject_list import MemoryRejectList
 from posthouse.backends.memory.resolver import MemoryResolver
 from posthouse.backends.memory.routes import MemoryRoutes
+from posthouse.backends.memory.scanner import MemoryScanner
 from posthouse.backends.memory.scripts import MemoryScripts
 from posthouse.backends.memory.senders import MemorySenders
 from posthouse.backends.memory.signing_keys import MemorySigningKeys
@@ -28,6 +29,7 @@ from posthouse.backends.memory.triplets import MemoryTriplets
 from posthouse.base.clock import ManualClock
 from posthouse.base.ids import Ids
 from posthouse.base.settings import Value
+from posthouse.content.antivirus.asking import VirusEngines
 from posthouse.directory.allowances import AllowanceBook
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.scorer import Scorer
@@ -41,6 +43,8 @@ from posthouse.model.plan import ToQueue
 from posthouse.model.session import Service, Session
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Reply
+from posthouse.model.virus_engine import VirusEngine
+from posthouse.model.virus_found import VirusFound
 from posthouse.pipeline.driver import Driver, Final
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
@@ -84,6 +88,8 @@ class House:
         self.reject_list = MemoryRejectList()
         self.zones = MemoryBlockListZones()
         self.scripts = MemoryScripts()
+        self.scanners: dict[str, MemoryScanner] = {}
+        self.viruses: list[VirusFound] = []
         self.signing_keys = MemorySigningKeys(self.directory)
         self.recipients = RecipientResolver(self.directory, lambda: self.settings)
         self.onward = Onward(self.recipients, self.routes)
@@ -127,6 +133,8 @@ class House:
             clock=self.clock,
             node_name="mx.example.test",
             signing_keys=self.signing_keys,
+            virus_engines=VirusEngines(self.scanner, self.clock),
+            virus_found=self.viruses.append,
         )
         self.driver = Driver(
             stages(self.parts),
@@ -138,6 +146,12 @@ class House:
             sleep=self._sleep,
             spans=self.spans,
         )
+
+    def scanner(self, engine: VirusEngine) -> MemoryScanner:
+        """The scanner of an engine that the settings name."""
+        if engine.name not in self.scanners:
+            self.scanners[engine.name] = MemoryScanner({}, engine.name)
+        return self.scanners[engine.name]
 
     async def _sleep(self, seconds: float) -> None:
         self.delays.append(seconds)

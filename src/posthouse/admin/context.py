@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from posthouse.admin.junkdesk import JunkDesk
 from posthouse.admin.listdesk import ListDesk
 from posthouse.admin.nodecontrol import NodeControl
+from posthouse.admin.virusdesk import VirusDesk
 from posthouse.base.clock import Clock
 from posthouse.base.errors import Permanent
 from posthouse.base.ids import Ids
@@ -92,6 +93,7 @@ class Context:
     migrations: MigrationJobs | None = None
     checks: CheckDesk | None = None
     reports: ReportBook | None = None
+    viruses: VirusDesk | None = None
 
     def asked_by(self, who: str, role: Role, via: str, domain: str = "") -> Context:
         """The same services for one caller."""

@@ -21,14 +21,15 @@ _MODULES = (
     "domain", "user", "cos", "quota", "alias", "route", "mailbox", "share", "sharedmailbox", "expiry", "undelete", "filter",
     "filtertest", "wordlist", "sender", "junk", "setting", "group", "queue", "mail", "node", "certificate", "check", "dkim",
     "report", "store", "search", "migration", "audit", "help",
-    "greylist",
-    "reject", "dnsbl",
+    "greylist", "reject", "dnsbl", "antivirus", "outbreak",
 )  # fmt: skip
 _SHARED_NOUNS = {
     "mailbox": ("mailbox", "expiry", "migration"),
     "filter": ("filter", "filtertest"),
     "search": ("group", "search"),
     "greylist": ("group", "greylist"),
+    "antivirus": ("group", "antivirus"),
+    "outbreak": ("group", "outbreak"),
 }
 """Nouns whose operations stand in several modules. One operation loads its noun only: a command must start quickly."""
 _ALONE = {"check": "all"}

@@ -36,3 +36,18 @@ GREYLISTED = Counter(
     "posthouse_greylist_decisions", "Recipients that greylisting decided, by outcome.", ["outcome"], registry=REGISTRY
 )
 GREYLIST_DOWN = Gauge("posthouse_greylist_down", "Processes that get no answer from the triplets' database.", registry=REGISTRY)
+VIRUS_SCANS = Counter(
+    "posthouse_virus_scans", "Messages given to virus engines by result.", ["engine", "result"], registry=REGISTRY
+)
+VIRUS_SCAN_SECONDS = Histogram(
+    "posthouse_virus_scan_seconds",
+    "Time of one engine for one message.",
+    ["engine"],
+    buckets=(0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60),
+    registry=REGISTRY,
+)
+PATTERN_AGE = Gauge(
+    "posthouse_virus_pattern_age_seconds", "Age of a virus engine's newest patterns.", ["engine"], registry=REGISTRY
+)
+BOMBS = Counter("posthouse_archive_bombs", "Attachments past the bounds of archives.", ["bound"], registry=REGISTRY)
+OUTBREAK_HELD = Counter("posthouse_outbreak_held", "Messages held by the outbreak check.", ["rule"], registry=REGISTRY)

@@ -15,12 +15,14 @@ Unscanned = Literal["encrypted", "too large"]
 @dataclass(frozen=True, slots=True)
 class ScannedPart:
     """One MIME part without its transfer encoding. ``section`` is IMAP's part number. ``plain``: its octets stand just so in
-    the message: an engine that reads whole messages has seen it there. ``read`` decodes; it may be called again."""
+    the message: an engine that reads whole messages has seen it there. ``read`` decodes the ``encoded_bytes``; it may be called
+    again, and belongs into a thread if they are many."""
 
     section: str
     name: str
     type: str
     plain: bool
+    encoded_bytes: int
     read: Callable[[], bytes]
 
 

@@ -84,7 +84,7 @@ class Authenticate(Stage):
         if not (forged := results.forged(message, (self._spf.authserv_id(), self._node_name))):
             return
         form = transaction.form
-        form.become(*await off_loop(len(form.content), partial(without, form.content, form.summary, forged)))
+        form.put_header(*await off_loop(len(form.content), partial(without, form.content, form.summary, forged)))
 
     def _is_checked(self, session: Session) -> bool:
         return self._settings().mailauth.verify and not is_ours(session)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from posthouse.content import filetypes
+from posthouse.content import attachments, filetypes
+from posthouse.content.attachments import Carried
 from posthouse.content.sieve import MessageView, apply
 from posthouse.content.sieve.actions import Change
 from posthouse.formats.mime import summarise
@@ -28,14 +29,15 @@ Made = TypeVar("Made")
 
 class Form:
     """One content with its index; ``view`` serves every script that looks at it. The first ``tags_written`` of the
-    transaction's tags are in it."""
+    transaction's tags are in it. ``carried`` is what was found in attachments, None until they were looked into."""
 
-    __slots__ = ("_summary", "_view", "content", "tags_written")
+    __slots__ = ("_carried", "_summary", "_view", "content", "tags_written")
 
     def __init__(self, content: bytes = b"", summary: Summary | None = None, tags_written: int = 0) -> None:
         self.content = content
         self._summary = summary
         self._view: MessageView | None = None
+        self._carried: tuple[Carried, ...] | None = None
         self.tags_written = tags_written
 
     @property
@@ -53,11 +55,25 @@ class Form:
     def view(self) -> MessageView:
         """With what has been looked at so far."""
         if self._view is None:
-            self._view = MessageView(self.content, self.summary.root, filetypes.inspect)
+            inspect = filetypes.inspect if self._carried is None else attachments.inspector(self._carried)
+            self._view = MessageView(self.content, self.summary.root, inspect)
         return self._view
+
+    @property
+    def carried(self) -> tuple[Carried, ...] | None:
+        """Of the attachments that are worth looking into."""
+        return self._carried
+
+    def looked_into(self, carried: tuple[Carried, ...]) -> None:
+        """From now on the view tells what is in archives."""
+        self._carried, self._view = carried, None
 
     def become(self, content: bytes, summary: Summary | None) -> None:
         """Another content in its place, for all copies that have this form."""
+        self.content, self._summary, self._view, self._carried = content, summary, None, None
+
+    def put_header(self, content: bytes, summary: Summary) -> None:
+        """The same with another header: what it carries is known already."""
         self.content, self._summary, self._view = content, summary, None
 
 
@@ -107,6 +123,8 @@ class Forms:
         found = self._known.get(summary.digest)
         if found is None:
             found = self._known[summary.digest] = Form(content, summary, form.tags_written)
+            if form.carried is not None and _body(found) == _body(form):
+                found.looked_into(form.carried)
         return found
 
 
@@ -137,6 +155,10 @@ def _joined(before: Destination | None, new: Destination) -> Destination:
     if not isinstance(before, ToMailbox) or not isinstance(new, ToMailbox):
         return before or new
     return replace(before, flags=tuple(dict.fromkeys((*before.flags, *new.flags))))
+
+
+def _body(form: Form) -> memoryview:
+    return memoryview(form.content)[form.summary.header_end :]
 
 
 def _changed(form: Form, changes: Sequence[Change]) -> tuple[bytes, Summary]:

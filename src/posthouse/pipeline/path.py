@@ -1,7 +1,8 @@
 """The path of a message, and the file to read first.
 
     connect -> envelope -> quota -> greylist -> authenticate -> content -> route
-    -> priority filters -> antispam -> domain filters -> junk -> user filters -> reputation -> sign -> dispose
+    -> attachments -> priority filters -> outbreak -> antivirus -> antispam -> domain filters -> junk -> user filters
+    -> reputation -> sign -> dispose
 
 Every stage answers with Verdicts (model/verdict.py); the driver (driver.py) asks them in this order, records what they say
 under the message's trace id, and turns the first final verdict into the SMTP reply while the sender still waits (INB-9).
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from posthouse.base.clock import Clock
 from posthouse.base.ids import Ids
+from posthouse.content.antivirus.asking import VirusEngines
 from posthouse.content.sieve.lookups import Sources
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.blocklists import BlockLists
@@ -35,6 +37,8 @@ from posthouse.interfaces.triplets import Triplets
 from posthouse.mailauth.verify import Verifier
 from posthouse.model.settings import Settings
 from posthouse.pipeline.antispam import Antispam, ForgedScores
+from posthouse.pipeline.antivirus import Antivirus, Tell
+from posthouse.pipeline.attachments import Attachments, LookInto
 from posthouse.pipeline.authenticate import Authenticate
 from posthouse.pipeline.dispose import Dispose
 from posthouse.pipeline.envelope import Envelope
@@ -49,6 +53,7 @@ from posthouse.pipeline.junk import Junk, JunkTools
 from posthouse.pipeline.lists import Lists
 from posthouse.pipeline.names import HostNames, Names
 from posthouse.pipeline.network import Network
+from posthouse.pipeline.outbreak import Outbreak
 from posthouse.pipeline.patience import Patience
 from posthouse.pipeline.quota import Quota
 from posthouse.pipeline.receipts import Receipts
@@ -92,6 +97,8 @@ class Parts:
     junk_book: JunkBook
     triplets: Triplets
     reports: ReportDesk
+    virus_engines: VirusEngines
+    virus_found: Tell
     allowances: Allowances = unlimited
 
 
@@ -102,6 +109,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
     hosts = HostNames(parts.resolver, patience)
     verifier = Verifier(parts.resolver, parts.clock)
     spf = SpfCheck(parts.settings, verifier, parts.clock, parts.node_name)
+    attachments = Attachments(parts.settings, parts.clock.steady)
     return (
         Network(parts.settings, parts.counters),
         Rejects(parts.reject_list, hosts),
@@ -116,7 +124,10 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Inspect(parts.settings),
         ForgedScores(),
         Route(parts.settings),
+        LookInto(attachments),
         PriorityFilters(parts.settings, filters),
+        Outbreak(parts.settings, attachments, parts.counters, parts.clock),
+        Antivirus(parts.settings, parts.virus_engines, attachments, parts.counters, parts.virus_found),
         Antispam(parts.settings, Scoring(parts.engines, parts.clock), parts.node_name),
         DomainFilters(parts.settings, filters),
         Junk(parts.settings, JunkTools(parts.senders, parts.junk_book, parts.store, parts.resolver)),

@@ -50,7 +50,7 @@ async def put_on_top(form: Form, tags: Sequence[tuple[str, str]]) -> None:
     """Puts fields on one form, the last of them on top; the summary comes along."""
     new = b"".join(_tag_field(name, value) for name, value in reversed(tags))
     after = int(form.content.startswith(b"Return-Path:"))
-    form.become(*await off_loop(len(form.content), partial(with_fields, form.content, form.summary, new, after)))
+    form.put_header(*await off_loop(len(form.content), partial(with_fields, form.content, form.summary, new, after)))
 
 
 def _tag_field(name: str, value: str) -> bytes:

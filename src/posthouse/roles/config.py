@@ -47,6 +47,12 @@ class DnsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nameservers: tuple[str, ...] = ()
 
 
+class AntivirusSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``update_command``: program and arguments that fetch virus patterns; none: nothing is run."""
+
+    update_command: tuple[str, ...] = ()
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file as it stands."""
 
@@ -54,6 +60,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: dict[str, str] = {}
     database: DatabaseSection = DatabaseSection()
     dns: DnsSection = DnsSection()
+    antivirus: AntivirusSection = AntivirusSection()
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -78,6 +85,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     listen: dict[str, Address]
     database_url: str
     nameservers: tuple[str, ...]
+    update_command: tuple[str, ...] = ()
 
     @property
     def bus_processes(self) -> int:
@@ -124,6 +132,7 @@ def _checked(file: File, path: Path) -> NodeConfig:
         listen={service: parse_address(text, f"listen.{service}") for service, text in file.listen.items()},
         database_url=file.database.url,
         nameservers=tuple(str(parse_address(text, "dns.nameservers", 53)) for text in file.dns.nameservers),
+        update_command=file.antivirus.update_command,
     )
 
 

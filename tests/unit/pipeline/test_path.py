@@ -16,8 +16,8 @@ def test_the_stages_stand_in_the_order_of_the_path() -> None:
     names = [stage.name for stage in stages(House().parts)]
     peer = ["connect", "reject-list", "names", "helo", "block-lists"]
     first = [*peer, "envelope", "sender", "quota", "greylist", "authenticate", "content", "antispam"]
-    content = ["priority-filters", "antispam", "domain-filters", "junk", "user-filters"]
-    assert names == [*first, "route", *content, "reputation", "sign", "dispose"]
+    checks = ["attachments", "priority-filters", "outbreak", "antivirus", "antispam", "domain-filters", "junk", "user-filters"]
+    assert names == [*first, "route", *checks, "reputation", "sign", "dispose"]
 
 
 async def test_an_accepted_message_lies_in_the_inbox_with_trace_headers() -> None:

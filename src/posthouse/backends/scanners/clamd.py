@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from posthouse.backends.scanners.findings import Findings
+from posthouse.backends.scanners.findings import Findings, decoded
 from posthouse.base.errors import Temporary
 from posthouse.model.scan import WHOLE, EngineFacts, ScannedMail, ScannedPart, ScanReport
 from posthouse.model.virus_engine import VirusEngine
@@ -20,6 +20,8 @@ AT_ONCE = 8
 """Sessions of one process; clamd's MaxThreads is 10 by default, and its queue is short."""
 _PIECE_BYTES = 256 << 10
 _READ_BYTES = 4_096
+_Object = bytes | ScannedPart
+"""What is sent as one stream: the whole message, or a part."""
 PUBLIC = "Virus scanner not available, try again later"
 
 
@@ -39,9 +41,9 @@ class ClamdScanner:
         """As ``Scanner.scan``."""
         findings = Findings()
         async with self._answering():
-            await self._objects(findings, [(WHOLE, lambda: mail.content), *_objects(mail.parts, plain=False)])
+            await self._objects(findings, [mail.content, *_parts(mail, plain=False)])
             if WHOLE in findings.unscanned:
-                await self._objects(findings, _objects(mail.parts, plain=True))
+                await self._objects(findings, _parts(mail, plain=True))
                 findings.seen_in_parts()
         return findings.report()
 
@@ -79,25 +81,24 @@ class ClamdScanner:
             return await asyncio.open_unix_connection(self._engine.path)
         return await asyncio.open_connection(self._engine.host, self._engine.port)
 
-    async def _objects(self, findings: Findings, objects: Sequence[tuple[str, Callable[[], bytes]]]) -> None:
+    async def _objects(self, findings: Findings, objects: Sequence[_Object]) -> None:
         """All of them, in as many sessions as it takes: one that is too large ends its session."""
         left = objects
         while left:
             left = await self._session(findings, left)
 
-    async def _session(
-        self, findings: Findings, objects: Sequence[tuple[str, Callable[[], bytes]]]
-    ) -> Sequence[tuple[str, Callable[[], bytes]]]:
+    async def _session(self, findings: Findings, objects: Sequence[_Object]) -> Sequence[_Object]:
         """Gives the objects that were not answered because the session ended early."""
         reader, writer = await self._connect()
         answers = asyncio.create_task(self._answers(reader, len(objects)))
         try:
             with suppress(ConnectionError):  # the reader knows why
                 writer.write(clamd.BEGIN_SESSION)
-                for number, (_, read) in enumerate(objects, 1):
+                for number, each in enumerate(objects, 1):
                     if answers.done():
                         break
-                    await self._send(writer, read(), lambda: answers.done(), last=number == len(objects))
+                    octets = each if isinstance(each, bytes) else await decoded(each)
+                    await self._send(writer, octets, answers.done, last=number == len(objects))
             replies = await answers
         finally:
             answers.cancel()
@@ -133,17 +134,12 @@ class ClamdScanner:
                     return replies
         return replies
 
-    def _take(
-        self,
-        findings: Findings,
-        objects: Sequence[tuple[str, Callable[[], bytes]]],
-        replies: dict[int, clamd.Reply],
-    ) -> Sequence[tuple[str, Callable[[], bytes]]]:
+    def _take(self, findings: Findings, objects: Sequence[_Object], replies: dict[int, clamd.Reply]) -> Sequence[_Object]:
         left = []
-        for number, (section, read) in enumerate(objects, 1):
-            reply = replies.get(number)
+        for number, each in enumerate(objects, 1):
+            section, reply = WHOLE if isinstance(each, bytes) else each.section, replies.get(number)
             if reply is None:
-                left.append((section, read))
+                left.append(each)
             elif reply.kind == "found":
                 findings.found(section, reply.text)
             elif reply.kind == "too large":
@@ -153,5 +149,5 @@ class ClamdScanner:
         return left
 
 
-def _objects(parts: Sequence[ScannedPart], *, plain: bool) -> list[tuple[str, Callable[[], bytes]]]:
-    return [(part.section, part.read) for part in parts if part.plain == plain]
+def _parts(mail: ScannedMail, *, plain: bool) -> list[ScannedPart]:
+    return [part for part in mail.parts if part.plain == plain]

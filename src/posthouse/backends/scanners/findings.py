@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from posthouse.model.scan import WHOLE, Infection, ScanReport, Unscanned, reported
+import asyncio
+
+from posthouse.model.scan import WHOLE, Infection, ScannedPart, ScanReport, Unscanned, reported
+
+IN_THREAD_BYTES = 256 << 10
+
+
+async def decoded(part: ScannedPart) -> bytes:
+    """Its octets; those of a large part are decoded in a thread."""
+    return await asyncio.to_thread(part.read) if part.encoded_bytes > IN_THREAD_BYTES else part.read()
 
 
 class Findings:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from posthouse.backends.scanners.clamd import PUBLIC
-from posthouse.backends.scanners.findings import Findings
+from posthouse.backends.scanners.findings import Findings, decoded
 from posthouse.base.clock import Clock
 from posthouse.base.errors import Temporary
 from posthouse.model.scan import WHOLE, EngineFacts, ScannedMail, ScanReport
@@ -69,7 +69,7 @@ class IcapScanner:
             options = await self._told()
             await self._object(findings, options, WHOLE, "message.eml", "message/rfc822", mail.content)
             for part in mail.parts:
-                await self._object(findings, options, part.section, part.name, part.type, part.read())
+                await self._object(findings, options, part.section, part.name, part.type, await decoded(part))
         return findings.report()
 
     async def about(self) -> EngineFacts:

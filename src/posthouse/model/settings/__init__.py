@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from posthouse.base.errors import NotFound
 from posthouse.base.settings import Spec, Value, changed, specs
 from posthouse.model.settings.antispam import AntispamSettings
+from posthouse.model.settings.antivirus import AntivirusSettings
+from posthouse.model.settings.archives import ArchivesSettings
 from posthouse.model.settings.auth import AuthSettings
 from posthouse.model.settings.greylist import GreylistSettings
 from posthouse.model.settings.imap import ImapSettings
@@ -14,6 +16,7 @@ from posthouse.model.settings.junk import JunkSettings
 from posthouse.model.settings.lookup import LookupSettings
 from posthouse.model.settings.mailauth import MailauthSettings
 from posthouse.model.settings.monitoring import MonitoringSettings
+from posthouse.model.settings.outbreak import OutbreakSettings
 from posthouse.model.settings.pop import PopSettings
 from posthouse.model.settings.queue import QueueSettings
 from posthouse.model.settings.reports import ReportsSettings
@@ -26,6 +29,8 @@ from posthouse.model.settings.tls import TlsSettings
 
 __all__ = [
     "AntispamSettings",
+    "AntivirusSettings",
+    "ArchivesSettings",
     "AuthSettings",
     "GreylistSettings",
     "ImapSettings",
@@ -33,6 +38,7 @@ __all__ = [
     "LookupSettings",
     "MailauthSettings",
     "MonitoringSettings",
+    "OutbreakSettings",
     "PopSettings",
     "QueueSettings",
     "ReportsSettings",
@@ -68,6 +74,9 @@ class Settings:
     reports: ReportsSettings = field(default_factory=ReportsSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
+    antivirus: AntivirusSettings = field(default_factory=AntivirusSettings)
+    archives: ArchivesSettings = field(default_factory=ArchivesSettings)
+    outbreak: OutbreakSettings = field(default_factory=OutbreakSettings)
 
     def get(self, key: str) -> Value:
         """Raises NotFound for an unknown key."""
@@ -101,6 +110,9 @@ GROUPS: dict[str, type] = {
     "reports": ReportsSettings,
     "tls": TlsSettings,
     "monitoring": MonitoringSettings,
+    "antivirus": AntivirusSettings,
+    "archives": ArchivesSettings,
+    "outbreak": OutbreakSettings,
 }
 CATALOGUE: dict[str, Spec] = {spec.key: spec for name, group in GROUPS.items() for spec in specs(name, group)}
 

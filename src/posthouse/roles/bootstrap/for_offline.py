@@ -15,6 +15,7 @@ from posthouse.backends.sqlite.search_schema import remove_files
 from posthouse.roles.bootstrap.checks import with_checks
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.resolving import open_resolver
+from posthouse.roles.bootstrap.scanning import with_viruses
 from posthouse.roles.bootstrap.writers import open_writers
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
@@ -37,4 +38,5 @@ async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
         clear = partial(remove_files, files.search)
         context = operations_context(files, writers, bus, live, node, stack, clear, open_resolver(config, bus))
         context = replace(context, reports=SqliteReportBook(writers.outgoing))
-        yield await with_migrations(with_checks(context, config), config.data, stack, running=False)
+        context = with_viruses(with_checks(context, config), config, live)
+        yield await with_migrations(context, config.data, stack, running=False)

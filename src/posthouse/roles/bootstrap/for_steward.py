@@ -26,6 +26,7 @@ from posthouse.roles.bootstrap.delivering import https, ways_out
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing import notifier, sender_rewriting
 from posthouse.roles.bootstrap.resolving import open_resolver
+from posthouse.roles.bootstrap.scanning import start_virus_watch, with_viruses
 from posthouse.roles.bootstrap.telling import open_spans
 from posthouse.roles.bootstrap.writers import Writers, open_writers
 from posthouse.roles.config import NodeConfig
@@ -70,7 +71,8 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     onward = await _start_queue(config, context, writers, live, resolver, stack)
     reports = _daily_reports(config, context, writers, live, resolver, onward)
     stack.push_async_callback(reports.write_down)
-    context = with_checks(context, config)
+    context = with_viruses(with_checks(context, config), config, live)
+    start_virus_watch(config, context, live, onward, stack)
     context = await with_migrations(context, config.data, stack, running=True)
     control = ControlServer(context, files.control)
     await control.start()

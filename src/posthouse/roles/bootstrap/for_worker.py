@@ -31,11 +31,13 @@ from posthouse.backends.sqlite.traces import RemoteTraceLog
 from posthouse.backends.sqlite.triplets import RemoteTripletWriter
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
+from posthouse.content.antivirus.asking import VirusEngines
 from posthouse.directory.allowances import AllowanceBook
 from posthouse.directory.authenticate import Authenticator
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.triplets import Triplets
+from posthouse.pipeline.antivirus import Tell
 from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
@@ -46,6 +48,7 @@ from posthouse.roles.bootstrap.engines import spam_engines
 from posthouse.roles.bootstrap.listing import open_lists
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, node_secret, notifier, sender_rewriting
 from posthouse.roles.bootstrap.resolving import open_resolver
+from posthouse.roles.bootstrap.scanning import tell_of_virus, virus_engines
 from posthouse.roles.bootstrap.telling import open_spans
 from posthouse.roles.bootstrap.triplets import chosen_triplets
 from posthouse.roles.config import NodeConfig
@@ -83,7 +86,9 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
     triplets = chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack)
     outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), triplets
-    parts = await _parts(config, live, gate, traces, outside, stack)
+    viruses, tell = virus_engines(live, SystemClock(), bus), partial(tell_of_virus, bus)
+    stack.push_async_callback(viruses.close)
+    parts = await _parts(config, live, gate, traces, outside, viruses, tell, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
     services = Services(
@@ -124,6 +129,8 @@ async def _parts(
     gate: GateClient,
     traces: RemoteTraceLog,
     outside: tuple[BusCounters, DnsResolver, Triplets],
+    viruses: VirusEngines,
+    tell: Tell,
     stack: AsyncExitStack,
 ) -> Parts:
     """What the stages of a worker's path need."""
@@ -166,5 +173,7 @@ async def _parts(
         senders=stack.enter_context(closing(SqliteSenders(files.directory))),
         junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),
         triplets=triplets,
+        virus_engines=viruses,
+        virus_found=tell,
         allowances=may,
     )

@@ -1,0 +1,114 @@
+"""Stage ``outbreak``: holds what may be a new virus before there is a signature (CON-7). Stands before antivirus.
+
+Suspicious is an attachment that could do harm (program, script, macros, an archive with such) when the same one comes in many
+messages from many addresses, or when its sender's address has just sent a virus or sends many such. The only action is
+Hold: after ``outbreak.hold_s`` it goes through the scanners again. Counts are the node's; if they are lost, only time is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from posthouse.base.clock import Clock
+from posthouse.base.metrics import OUTBREAK_HELD
+from posthouse.content.archives.entry import shown
+from posthouse.content.attachments import Carried
+from posthouse.interfaces.counters import Counters
+from posthouse.model.networks import client_key, network_list
+from posthouse.model.session import Session
+from posthouse.model.settings import OutbreakSettings, Settings
+from posthouse.model.verdict import Continue, Hold, Reason, Verdict
+from posthouse.pipeline.attachments import Attachments
+from posthouse.pipeline.stage import Stage
+from posthouse.pipeline.transaction import Transaction
+
+STAGE = "outbreak"
+
+
+def who(session: Session) -> str:
+    """Whose behaviour counts: the account that logged in, else the client's address."""
+    return session.account or client_key(session.client_address)
+
+
+def virus_key(session: Session) -> str:
+    """The counter of viruses that came from there; the antivirus stage counts."""
+    return f"outbreak-virus:{who(session)}"
+
+
+class Outbreak(Stage):
+    name = STAGE
+    is_check = True
+
+    def __init__(self, settings: Callable[[], Settings], attachments: Attachments, counters: Counters, clock: Clock) -> None:
+        self._settings = settings
+        self._attachments = attachments
+        self._counters = counters
+        self._clock = clock
+
+    async def message(self, transaction: Transaction) -> Sequence[Verdict]:
+        chosen = self._settings().outbreak
+        if not chosen.enabled:
+            return ()
+        session = transaction.session
+        risky: dict[bytes, Carried] = {}
+        for form in transaction.forms:
+            for each in await self._attachments.of(form, session.client_address):
+                if each.fingerprints:
+                    risky.setdefault(each.digest, each)
+        if not risky:
+            return ()
+        fresh = [each for each in risky.values() if each.fingerprints[0] not in chosen.allowed]
+        if not fresh:
+            return (Continue(Reason(STAGE, "allowed", "all its risky attachments are known to be harmless")),)
+        reason = self._spreading(chosen, session, fresh) or self._misbehaving(chosen, session, fresh)
+        if reason is None:
+            return ()
+        OUTBREAK_HELD.labels(reason.rule).inc()
+        return (Hold("outbreak", reason, release_at=self._clock.now() + chosen.hold_s),)
+
+    def _spreading(self, chosen: OutbreakSettings, session: Session, risky: Sequence[Carried]) -> Reason | None:
+        """Counts all of them, whatever the first one says."""
+        found = None
+        for each in risky:
+            for fingerprint in each.fingerprints:
+                if fingerprint in chosen.allowed:
+                    continue
+                messages, places = self._seen(fingerprint, session, chosen.window_s)
+                if found is None and messages >= chosen.spread_messages and places >= chosen.spread_networks:
+                    detail = (
+                        f"{_named(each)} with fingerprint {fingerprint} is in {messages} messages from {places} addresses"
+                        f" within {_minutes(chosen.window_s)}"
+                    )
+                    found = Reason(STAGE, "spread", detail)
+        return found
+
+    def _seen(self, fingerprint: str, session: Session, window_s: float) -> tuple[int, int]:
+        """In how many messages, and from how many addresses, this one included."""
+        counters = self._counters
+        places = f"outbreak-places:{fingerprint}"
+        if counters.hit(f"outbreak-from:{fingerprint}:{who(session)}", window_s) == 1:
+            counters.hit(places, window_s)
+        return counters.hit(f"outbreak-print:{fingerprint}", window_s), counters.recent(places, window_s)
+
+    def _misbehaving(self, chosen: OutbreakSettings, session: Session, risky: Sequence[Carried]) -> Reason | None:
+        if session.service == "lmtp" or session.client_address in network_list(chosen.exempt_networks):
+            return None
+        source = who(session)
+        messages = self._counters.hit(f"outbreak-risky:{source}", chosen.window_s)
+        viruses = self._counters.recent(virus_key(session), chosen.window_s)
+        within = f"within {_minutes(chosen.window_s)}"
+        first = f"{_named(risky[0])} with fingerprint {risky[0].fingerprints[0]}"
+        if chosen.client_viruses and viruses >= chosen.client_viruses:
+            return Reason(STAGE, "client-viruses", f"{first} comes from {source}, which sent {viruses} viruses {within}")
+        if chosen.client_messages and messages > chosen.client_messages:
+            detail = f"{first} comes from {source}, which sent {messages} messages with risky attachments {within}"
+            return Reason(STAGE, "client-messages", detail)
+        return None
+
+
+def _named(carried: Carried) -> str:
+    return f"{carried.can_do_harm} {shown(carried.name) or carried.section}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:g} min"
