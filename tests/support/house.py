@@ -45,6 +45,7 @@ from posthouse.model.settings import Settings
 from posthouse.model.verdict import Reply
 from posthouse.model.virus_engine import VirusEngine
 from posthouse.model.virus_found import VirusFound
+from posthouse.pipeline.antivirus import VirusScanning
 from posthouse.pipeline.driver import Driver, Final
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
@@ -133,8 +134,7 @@ class House:
             clock=self.clock,
             node_name="mx.example.test",
             signing_keys=self.signing_keys,
-            virus_engines=VirusEngines(self.scanner, self.clock),
-            virus_found=self.viruses.append,
+            viruses=VirusScanning(VirusEngines(self.scanner, self.clock), self.viruses.append),
         )
         self.driver = Driver(
             stages(self.parts),

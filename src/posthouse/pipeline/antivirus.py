@@ -7,6 +7,7 @@ in the trace with the engine's name. Nothing is configured by default: then only
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import cast
@@ -41,8 +42,16 @@ _DONE: dict[type, str] = {Refuse: "refused", Discard: "dropped", Hold: "held in 
 Tell = Callable[[VirusFound], None]
 
 
+@dataclass(frozen=True, slots=True)
+class VirusScanning:
+    """What the stage needs of the world: who asks the engines, and who is told of each infected message."""
+
+    engines: VirusEngines
+    tell: Tell
+
+
 class Antivirus(Stage):
-    """``tell`` is told of each infected message."""
+    """Judges each form of a message."""
 
     name = STAGE
     is_check = True
@@ -50,16 +59,15 @@ class Antivirus(Stage):
     def __init__(
         self,
         settings: Callable[[], Settings],
-        engines: VirusEngines,
+        scanning: VirusScanning,
         attachments: Attachments,
         counters: Counters,
-        tell: Tell,
     ) -> None:
         self._settings = settings
-        self._engines = engines
+        self._engines = scanning.engines
         self._attachments = attachments
         self._counters = counters
-        self._tell = tell
+        self._tell = scanning.tell
         self._named: tuple[VirusEngine, ...] = ()
 
     async def message(self, transaction: Transaction) -> Sequence[Verdict]:

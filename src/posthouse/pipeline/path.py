@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from posthouse.base.clock import Clock
 from posthouse.base.ids import Ids
-from posthouse.content.antivirus.asking import VirusEngines
 from posthouse.content.sieve.lookups import Sources
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.blocklists import BlockLists
@@ -37,7 +36,7 @@ from posthouse.interfaces.triplets import Triplets
 from posthouse.mailauth.verify import Verifier
 from posthouse.model.settings import Settings
 from posthouse.pipeline.antispam import Antispam, ForgedScores
-from posthouse.pipeline.antivirus import Antivirus, Tell
+from posthouse.pipeline.antivirus import Antivirus, VirusScanning
 from posthouse.pipeline.attachments import Attachments, LookInto
 from posthouse.pipeline.authenticate import Authenticate
 from posthouse.pipeline.dispose import Dispose
@@ -97,8 +96,7 @@ class Parts:
     junk_book: JunkBook
     triplets: Triplets
     reports: ReportDesk
-    virus_engines: VirusEngines
-    virus_found: Tell
+    viruses: VirusScanning
     allowances: Allowances = unlimited
 
 
@@ -127,7 +125,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         LookInto(attachments),
         PriorityFilters(parts.settings, filters),
         Outbreak(parts.settings, attachments, parts.counters, parts.clock),
-        Antivirus(parts.settings, parts.virus_engines, attachments, parts.counters, parts.virus_found),
+        Antivirus(parts.settings, parts.viruses, attachments, parts.counters),
         Antispam(parts.settings, Scoring(parts.engines, parts.clock), parts.node_name),
         DomainFilters(parts.settings, filters),
         Junk(parts.settings, JunkTools(parts.senders, parts.junk_book, parts.store, parts.resolver)),

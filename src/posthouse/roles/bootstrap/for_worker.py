@@ -31,13 +31,12 @@ from posthouse.backends.sqlite.traces import RemoteTraceLog
 from posthouse.backends.sqlite.triplets import RemoteTripletWriter
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
-from posthouse.content.antivirus.asking import VirusEngines
 from posthouse.directory.allowances import AllowanceBook
 from posthouse.directory.authenticate import Authenticator
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.triplets import Triplets
-from posthouse.pipeline.antivirus import Tell
+from posthouse.pipeline.antivirus import VirusScanning
 from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
@@ -48,7 +47,7 @@ from posthouse.roles.bootstrap.engines import spam_engines
 from posthouse.roles.bootstrap.listing import open_lists
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, node_secret, notifier, sender_rewriting
 from posthouse.roles.bootstrap.resolving import open_resolver
-from posthouse.roles.bootstrap.scanning import tell_of_virus, virus_engines
+from posthouse.roles.bootstrap.scanning import virus_scanning
 from posthouse.roles.bootstrap.telling import open_spans
 from posthouse.roles.bootstrap.triplets import chosen_triplets
 from posthouse.roles.config import NodeConfig
@@ -85,10 +84,9 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     stack.push_async_callback(gate.close)
     traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
     triplets = chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack)
-    outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), triplets
-    viruses, tell = virus_engines(live, SystemClock(), bus), partial(tell_of_virus, bus)
-    stack.push_async_callback(viruses.close)
-    parts = await _parts(config, live, gate, traces, outside, viruses, tell, stack)
+    viruses = virus_scanning(live, SystemClock(), bus, stack)
+    outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), triplets, viruses
+    parts = await _parts(config, live, gate, traces, outside, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
     services = Services(
@@ -128,13 +126,11 @@ async def _parts(
     live: Live,
     gate: GateClient,
     traces: RemoteTraceLog,
-    outside: tuple[BusCounters, DnsResolver, Triplets],
-    viruses: VirusEngines,
-    tell: Tell,
+    outside: tuple[BusCounters, DnsResolver, Triplets, VirusScanning],
     stack: AsyncExitStack,
 ) -> Parts:
     """What the stages of a worker's path need."""
-    counters, resolver, triplets = outside
+    counters, resolver, triplets, viruses = outside
     files, clock = Files.under(config.data), SystemClock()
     ids, directory = Ids(clock), stack.enter_context(closing(SqliteDirectory(files.directory)))
     routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
@@ -142,8 +138,7 @@ async def _parts(
     store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store, allowances=may)
     await stack.enter_context(closing(store)).ready()
     sink = mail_sink(gate, files, live, ids, may, store.packer)
-    rewriting = await sender_rewriting(files, directory, live, clock)
-    recipients = RecipientResolver(directory, live.settings, rewriting)
+    recipients = RecipientResolver(directory, live.settings, await sender_rewriting(files, directory, live, clock))
     onward = Onward(recipients, routes)
     notices = notifier(config, clock, live, onward)
     lists = open_lists(files, live, resolver, stack)
@@ -173,7 +168,6 @@ async def _parts(
         senders=stack.enter_context(closing(SqliteSenders(files.directory))),
         junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),
         triplets=triplets,
-        virus_engines=viruses,
-        virus_found=tell,
+        viruses=viruses,
         allowances=may,
     )

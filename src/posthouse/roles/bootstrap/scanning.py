@@ -20,6 +20,7 @@ from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.scanner import Scanner
 from posthouse.model.virus_engine import VirusEngine
 from posthouse.model.virus_found import VirusFound
+from posthouse.pipeline.antivirus import VirusScanning
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.virus_alerts import AlertTools, VirusAlerts
 from posthouse.roles.config import NodeConfig
@@ -44,9 +45,11 @@ def virus_engines(live: Live, clock: Clock, bus: Bus) -> VirusEngines:
     return engines
 
 
-def tell_of_virus(bus: Bus, found: VirusFound) -> None:
-    """Over the bus, at most once: it is news, not mail."""
-    bus.publish(VIRUS_FOUND, asdict(found))
+def virus_scanning(live: Live, clock: Clock, bus: Bus, stack: AsyncExitStack) -> VirusScanning:
+    """What a worker's path needs. The steward hears over the bus, at most once: it is news, not mail."""
+    engines = virus_engines(live, clock, bus)
+    stack.push_async_callback(engines.close)
+    return VirusScanning(engines, lambda found: bus.publish(VIRUS_FOUND, asdict(found)))
 
 
 def with_viruses(context: Context, config: NodeConfig, live: Live) -> Context:
