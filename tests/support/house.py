@@ -50,6 +50,7 @@ from posthouse.pipeline.driver import Driver, Final
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.receipts import Receipts
+from posthouse.pipeline.release import Releases, ReleaseTools
 from posthouse.pipeline.take_reports import ReportDesk
 from posthouse.queue.notices import Notices
 
@@ -145,6 +146,22 @@ class House:
             node_name="mx.example.test",
             sleep=self._sleep,
             spans=self.spans,
+        )
+
+        self.releases = Releases(self.release_tools())
+
+    def release_tools(self) -> ReleaseTools:
+        """With the driver as it is now."""
+        return ReleaseTools(
+            driver=self.driver,
+            quarantine=self.quarantine,
+            notices=self.notices,
+            onward=self.onward.own_mail,
+            traces=self.traces,
+            sink=self.sink,
+            clock=self.clock,
+            ids=self.ids,
+            node_name="mx.example.test",
         )
 
     def scanner(self, engine: VirusEngine) -> MemoryScanner:

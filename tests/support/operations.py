@@ -77,6 +77,7 @@ def make_context() -> Context:
     may = AllowanceBook(limits, Settings).of
     store = MemoryMailStore(clock=clock, allowances=may)
     spool = MemorySpool(clock=clock)
+    sink = MemorySink(store, spool, allowances=may, clock=clock)
     routes = MemoryRoutes()
     scripts = MemoryScripts()
     signing_keys = MemorySigningKeys(directory)
@@ -96,7 +97,8 @@ def make_context() -> Context:
         configuration=MemoryConfiguration(),
         store=store,
         spool=spool,
-        sink=MemorySink(store, spool, allowances=may),
+        quarantine=sink.quarantine,
+        sink=sink,
         traces=MemoryTraceLog(),
         hasher=QuickHasher(),
         bus=MemoryBus(),

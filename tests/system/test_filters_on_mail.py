@@ -93,10 +93,3 @@ def test_filters_of_a_domain_and_of_the_system_made_by_the_command_line_work(nod
     before = count(node, OMAR, "INBOX")
     send(node, "worm", OMAR)
     assert count(node, OMAR, "INBOX") == before + 1
-
-
-def test_actions_that_are_not_carried_out_yet_are_not_taken(node: Node) -> None:
-    for action in ("quarantine bad", "delay 600"):
-        done = node.run("filter", "add", "Later", "--system", "--do", action, check=False)
-        assert done.returncode != 0
-        assert "not available yet" in done.stderr

@@ -24,6 +24,7 @@ from posthouse.interfaces.hasher import Hasher
 from posthouse.interfaces.limits import Allowances, LimitBook, LimitBookWriter
 from posthouse.interfaces.mail_reports import ReportBook
 from posthouse.interfaces.mailstore import MailStore
+from posthouse.interfaces.quarantine import Quarantine
 from posthouse.interfaces.routes import Routes, RoutesWriter
 from posthouse.interfaces.scripts import Scripts, ScriptsWriter
 from posthouse.interfaces.signing_keys import SigningKeys, SigningKeysWriter
@@ -37,6 +38,7 @@ from posthouse.model.account import Account, Role
 
 if TYPE_CHECKING:
     from posthouse.migration.jobs import MigrationJobs
+    from posthouse.pipeline.release import Releases
 
 Checker = Callable[[], Awaitable[Sequence[str]]]
 """Looks through the whole mail store; gives one line for each thing that is wrong, nothing when it is sound."""
@@ -71,6 +73,7 @@ class Context:
     configuration: Configuration
     store: MailStore
     spool: Spool
+    quarantine: Quarantine
     sink: Sink
     traces: TraceLog
     hasher: Hasher
@@ -94,6 +97,7 @@ class Context:
     checks: CheckDesk | None = None
     reports: ReportBook | None = None
     viruses: VirusDesk | None = None
+    releases: Releases | None = None
 
     def asked_by(self, who: str, role: Role, via: str, domain: str = "") -> Context:
         """The same services for one caller."""

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 
 from posthouse.admin.arguments import UsageError
 from posthouse.admin.context import Context, NotAllowed
-from posthouse.base.errors import BadValue, NotFound
+from posthouse.base.errors import NotFound
 from posthouse.content.filters import Document, read, write
 from posthouse.content.sieve import compile_script
-from posthouse.content.sieve.needs import used
 from posthouse.model.account import Account
 from posthouse.model.address import Address
 from posthouse.model.script import SYSTEM, ScriptOwner, StoredScript
 
 DEFAULT_SCRIPT = "filters"
-WITHOUT_EFFECT = frozenset(("quarantine", "delay"))
-"""Commands that stage ``filters`` cannot carry out: a script that uses one would promise what does not happen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +78,6 @@ async def keep(context: Context, who: Owner, name: str, document: Document) -> N
 async def keep_text(context: Context, who: Owner, name: str, text: str) -> None:
     """The same with the script's text."""
     compile_script(text, who.owner.scope)
-    if waiting := sorted(WITHOUT_EFFECT & used(text)):
-        raise BadValue(
-            f"not available yet: {', '.join(waiting)}; the message would be delivered as if the filter were not there"
-        )
     new = await context.scripts.script(who.owner, name) is None
     await context.scripts_writer.put_script(who.owner, name, text, context.clock.now())
     if new:

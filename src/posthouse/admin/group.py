@@ -13,7 +13,7 @@ from posthouse.admin.context import Context
 from posthouse.admin.operation import Operation, operation
 from posthouse.model.settings import GROUPS
 
-WITHOUT_SHORT_FORM = ("junk", "queue", "route", "store")
+WITHOUT_SHORT_FORM = ("junk", "quarantine", "queue", "route", "store")
 
 
 def full_key(group: str, key: str) -> str:

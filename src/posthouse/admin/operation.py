@@ -4,8 +4,9 @@
 gives the shell's and the protocol's syntax, the JSON schema, the help text and the audit entry; the docstring's first
 paragraph is the help, its ``Args:`` lines describe the arguments. The registry runs operations; nothing here does I/O.
 
-Roles: ``role`` names the weakest role that may run it: reader < help-desk < domain-administrator < administrator. A
-domain administrator may run only operations with ``scope="domain"``; these ask ``context.require_domain``.
+Roles: ``role`` names the weakest role that may run it: reader < help-desk < domain-administrator < administrator; and user <
+quarantine-administrator < domain-administrator, where an operation is for everybody's own things. A domain administrator may
+run only operations with ``scope="domain"``; these ask ``context.require_domain``.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ from posthouse.admin.arguments import Argument, Secret, arguments_of, json_schem
 from posthouse.base.settings import without_passwords
 from posthouse.model.account import Role
 
-LeastRole = Literal["reader", "help-desk", "domain-administrator", "administrator"]
+LeastRole = Literal["user", "reader", "help-desk", "quarantine-administrator", "domain-administrator", "administrator"]
 Scope = Literal["node", "domain"]
 Function = Callable[..., Awaitable[object]]
 
 _ALLOWED: dict[Role, tuple[LeastRole, ...]] = {
-    "administrator": ("reader", "help-desk", "domain-administrator", "administrator"),
-    "domain-administrator": ("reader", "help-desk", "domain-administrator"),
-    "help-desk": ("reader", "help-desk"),
-    "reader": ("reader",),
+    "administrator": ("user", "reader", "help-desk", "quarantine-administrator", "domain-administrator", "administrator"),
+    "domain-administrator": ("user", "reader", "help-desk", "quarantine-administrator", "domain-administrator"),
+    "quarantine-administrator": ("user", "quarantine-administrator"),
+    "help-desk": ("user", "reader", "help-desk"),
+    "reader": ("user", "reader"),
+    "user": ("user",),
 }
 
 
@@ -44,6 +47,7 @@ class Operation:
     role: LeastRole
     scope: Scope
     reads: bool
+    audited: bool
     columns: tuple[str, ...] | None = None
 
     @property
@@ -81,9 +85,16 @@ class Operation:
 
 
 def operation(
-    name: str, *, role: LeastRole, scope: Scope = "node", reads: bool = False, columns: tuple[str, ...] | None = None
+    name: str,
+    *,
+    role: LeastRole,
+    scope: Scope = "node",
+    reads: bool = False,
+    audited: bool | None = None,
+    columns: tuple[str, ...] | None = None,
 ) -> Callable[[Function], Operation]:
-    """Makes an ``Operation`` of an async function. ``reads``: changes nothing, so it is not audited."""
+    """Makes an ``Operation`` of an async function. ``reads``: changes nothing, so it is not audited unless ``audited``: where
+    people's mail is looked at."""
     noun, verb = name.split(" ")
 
     def make(function: Function) -> Operation:
@@ -100,6 +111,7 @@ def operation(
             role=role,
             scope=scope,
             reads=reads,
+            audited=not reads if audited is None else audited,
             columns=columns,
         )
 

@@ -19,8 +19,8 @@ from posthouse.interfaces.configuration import AuditEntry
 
 _MODULES = (
     "domain", "user", "cos", "quota", "alias", "route", "mailbox", "share", "sharedmailbox", "expiry", "undelete", "filter",
-    "filtertest", "wordlist", "sender", "junk", "setting", "group", "queue", "mail", "node", "certificate", "check", "dkim",
-    "report", "store", "search", "migration", "audit", "help",
+    "filtertest", "wordlist", "sender", "junk", "setting", "group", "queue", "quarantine", "mail", "node", "certificate",
+    "check", "dkim", "report", "store", "search", "migration", "audit", "help",
     "greylist", "reject", "dnsbl", "antivirus", "outbreak",
 )  # fmt: skip
 _SHARED_NOUNS = {
@@ -125,7 +125,7 @@ def _with_given(found: Operation, values: dict[str, object], given: Mapping[str,
 
 
 async def call(context: Context, found: Operation, values: Mapping[str, object]) -> Done:
-    """Runs one operation with parsed values, by name, and writes it to the audit trail unless it only reads."""
+    """Runs one operation with parsed values, by name, and writes it to the audit trail if it is one for that."""
     if not found.allowed(context.role):
         raise NotAllowed(f"the role {context.role} may not run {found.name!r}")
     lacking = missing(found.arguments, values)
@@ -139,7 +139,7 @@ async def call(context: Context, found: Operation, values: Mapping[str, object])
         outcome = error.public[:_MAX_OUTCOME]
         raise
     finally:
-        if not found.reads:
+        if found.audited:
             await context.configuration.audit(
                 AuditEntry(
                     at=context.clock.now(),

@@ -38,10 +38,15 @@ filter test --user ADDRESS < message tells what would happen and why, test by te
     "tracing": """\
 Every message has a trace id, which is in the reply to its sender and in its Received header. mail trace WORD tells its
 story; WORD is a trace id, a Message-ID or an address. --sender, --recipient, --since narrow the search.""",
+    "quarantine": """\
+Held mail waits in quarantines: of an outbreak check (goes on by itself), of viruses (never released as it is), of filters (one
+a name), and of each user's junk. quarantine list shows it with the reason, quarantine show ID the message; release lets it go
+on through the scanners, delete drops it, reject sends back what a filter holds, inform tells the recipient, or asks the sender
+for a clean copy. Every look, release and deletion is in audit list.""",
     "roles": """\
 An administrator may do everything. A domain administrator sees and changes only what belongs to the domain of their own
-address. Help desk may give users new passwords, and look. A reader may look. Each user has one role: user set ADDRESS
---role ROLE.""",
+address. A quarantine administrator looks after held mail. Help desk may give users new passwords, and look. A reader may
+look. Each user has one role: user set ADDRESS --role ROLE.""",
     "scripts": """\
 posthouse --config node.toml NOUN VERB ... runs one operation and exits with 0, or with 1 (it failed), 2 (wrong syntax) or
 3 (the node cannot be reached) and one line on standard error. --json gives the result as JSON. The administration

@@ -27,6 +27,7 @@ COMMIT_SECONDS = Histogram(
 DAMAGED = Gauge("posthouse_store_damaged", "Stored contents known to be damaged.", registry=REGISTRY)
 DELIVERIES = Counter("posthouse_deliveries", "Outbound delivery attempts by result.", ["result"], registry=REGISTRY)
 QUEUED = Gauge("posthouse_queue_recipients", "Recipients in the outbound queue by state.", ["state"], registry=REGISTRY)
+HELD = Gauge("posthouse_held_messages", "Messages in quarantines by kind.", ["kind"], registry=REGISTRY)
 INDEXED = Counter("posthouse_search_indexed", "Contents added to the full-text index.", registry=REGISTRY)
 INDEX_WAITING = Gauge("posthouse_search_waiting", "Contents that wait for the full-text index, at most.", registry=REGISTRY)
 DOCUMENTS_READ = Counter(

@@ -7,7 +7,7 @@ that it means, so that whatever fails on the path is answered 4xx or 5xx, never 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
 from posthouse.base.clock import Clock
@@ -150,6 +150,22 @@ class Driver:
         self._record(transaction, transaction.outcome, reply)
         return reply
 
+    @property
+    def stages(self) -> Sequence[str]:
+        """The names of those that are asked about a message, in order."""
+        return [stage.name for stage in self._message]
+
+    async def resume(self, transaction: Transaction, names: Collection[str]) -> Verdict | None:
+        """Walks a message that was held on along the stages of these names; gives what ended it, or None when it is carried
+        out. What they say is noted; the record is the caller's."""
+        for stage in self._message:
+            if stage.name not in names or _passed_over(stage, transaction):
+                continue
+            final = await self._ask_about_message(stage, transaction)
+            if final is not None:
+                return final
+        return None
+
     def abandon(self, transaction: Transaction, why: str) -> None:
         """The transaction ended before a message was there: refused recipients only, RSET, a lost connection."""
         transaction.end()
@@ -251,8 +267,8 @@ def _having(stages: Sequence[Stage], hook: str) -> tuple[Stage, ...]:
 
 
 def _passed_over(stage: Stage, transaction: Transaction) -> bool:
-    """Whether a stage has no say any more: the message is held, or a system filter wants no further check."""
-    return (transaction.held and not stage.carries_out) or (transaction.deliver_now and stage.is_check)
+    """Whether a stage has no say any more: all is held or dropped, or a system filter wants no further check."""
+    return (transaction.is_settled and not stage.carries_out) or (transaction.deliver_now and stage.is_check)
 
 
 async def _ask(stage: Stage, answer: Awaitable[Verdict | None]) -> Verdict | None:

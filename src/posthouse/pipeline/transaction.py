@@ -161,6 +161,12 @@ class Transaction:
             if form in by_form
         ]
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing of it is on its way any more: all of it is held or dropped."""
+        over = (ToQuarantine, ToNowhere)
+        return self.held or (bool(self.copies) and all(isinstance(copy.destination, over) for copy in self.copies))
+
     def origin(self) -> Origin:
         """How the message came."""
         session, auth = self.session, self.auth or AuthReport()

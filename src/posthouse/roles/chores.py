@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import get_args
 
 from posthouse.admin.context import Context
 from posthouse.base import log
 from posthouse.base.errors import MailError
-from posthouse.base.metrics import QUEUED
+from posthouse.base.metrics import HELD, QUEUED
 from posthouse.mailstore.expire import expire_all
 from posthouse.mailstore.quota_warnings import QuotaWarnings
 from posthouse.model.settings import Settings
+from posthouse.model.verdict import QuarantineKind
 
 HOUR_S = 3600.0
 DAY_S = 86_400.0
 TRIPLETS_S = 300.0
 MEASURE_S = 15.0
 WARN_S = 5.0
+RELEASE_S = 5.0
 
 _log = log.get("chores")
 
@@ -50,6 +53,9 @@ class Chores:
         self._tasks = [
             asyncio.create_task(self._repeat(HOUR_S, self.expire_traces)),
             asyncio.create_task(self._repeat(MEASURE_S, self.measure_queue)),
+            asyncio.create_task(self._repeat(MEASURE_S, self.measure_quarantine)),
+            asyncio.create_task(self._repeat(RELEASE_S, self.release_held)),
+            asyncio.create_task(self._repeat(HOUR_S, self.expire_held)),
             asyncio.create_task(self._repeat(WARN_S, self.warn_of_quotas)),
             asyncio.create_task(self._repeat(HOUR_S, self.expire_messages)),
             asyncio.create_task(self._repeat(HOUR_S, self.scrub_store)),
@@ -91,6 +97,34 @@ class Chores:
         counts = await self._context.spool.count()
         for state in ("waiting", "held"):
             QUEUED.labels(state).set(counts.get(state, 0))
+
+    async def measure_quarantine(self) -> None:
+        """Sets ``posthouse_held_messages``."""
+        held = dict.fromkeys(get_args(QuarantineKind), 0)
+        for count in await self._context.quarantine.counts():
+            held[count.kind] += count.messages
+        for kind, messages in held.items():
+            HELD.labels(kind).set(messages)
+
+    async def release_held(self) -> None:
+        """Lets go on what an outbreak check or a filter has held for its time (QTN-1)."""
+        if self._context.releases is None:
+            return
+        while count := await self._context.releases.release_due():
+            _log.info("held-mail-released", count=count)
+
+    async def expire_held(self) -> None:
+        """Drops held mail that nobody wanted (QTN-2)."""
+        if self._context.releases is None:
+            return
+        wanted = self._settings().quarantine
+        lifetimes: dict[QuarantineKind, int] = {
+            "junk": wanted.junk_days,
+            "filter": wanted.filter_days,
+            "virus": wanted.virus_days,
+        }
+        if count := await self._context.releases.expire(lifetimes):
+            _log.info("held-mail-expired", count=count)
 
     async def warn_of_quotas(self) -> None:
         """Tells users whose mailbox fills up (STO-5)."""

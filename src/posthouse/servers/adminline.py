@@ -29,7 +29,9 @@ from posthouse.servers.connection import Connection
 from posthouse.servers.control import ControlClient
 from posthouse.servers.services import Services
 
-ADMINISTRATIVE: frozenset[Role] = frozenset({"administrator", "domain-administrator", "help-desk", "reader"})
+ADMINISTRATIVE: frozenset[Role] = frozenset(
+    {"administrator", "domain-administrator", "quarantine-administrator", "help-desk", "reader"}
+)
 LOGIN_TIMEOUT_S = 60.0
 IDLE_TIMEOUT_S = 1800.0
 MAX_SESSIONS = 200

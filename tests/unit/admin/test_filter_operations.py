@@ -112,14 +112,6 @@ async def test_each_level_has_its_own_filters() -> None:
     assert await names(context) == ["mine"]
 
 
-@pytest.mark.parametrize("action", ["quarantine certain", "delay 600"])
-async def test_an_action_that_would_have_no_effect_is_not_taken(action: str) -> None:
-    context = await populated()
-    with pytest.raises(BadValue, match="not available yet"):
-        await run(context, f"filter add x --system --do '{action}'")
-    assert await names(context, "--system") == []
-
-
 @pytest.mark.parametrize("whose", ["", "--system --domain example.test", f"--system {JANE}"])
 async def test_whose_must_be_said_once(whose: str) -> None:
     with pytest.raises(UsageError, match="whose filters"):

@@ -1,8 +1,11 @@
-"""Quarantines on SQLite (``interfaces.quarantine``): reads over a connection of its own, writes by units of ``units_held``."""
+"""Quarantines on SQLite (``interfaces.quarantine``): what is found by index is read at once, lists and counts in a thread.
+
+Writes are units of ``units_held``."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,21 +45,25 @@ class SqliteQuarantine:
         packer: Packer | None = None,
     ) -> None:
         self._gate = gate
-        self._reading = MailReading(path)
+        self._reading, self._searching = MailReading(path), MailReading(path)
+        self._looking = threading.Lock()
         self._blobs = BlobFiles(blob_folder(path))
         self._packer = packer or Packer(path)
         self._lifetime_s = lifetime_s
         self._ids = ids or Ids(SystemClock())
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Closes the connections."""
         self._reading.close()
+        with self._looking:
+            self._searching.close()
 
     # --- reading
 
     async def listing(self, query: HeldQuery) -> Sequence[HeldMessage]:
         conditions, bindings = _conditions(query)
-        return self._messages(" AND ".join(conditions) + " ORDER BY held_id DESC LIMIT ?", (*bindings, query.limit))
+        sql = _SELECT + " AND ".join(conditions) + " ORDER BY held_id DESC LIMIT ?"
+        return [held_message(row) for row in await asyncio.to_thread(self._look, sql, (*bindings, query.limit))]
 
     async def get(self, held_id: int) -> HeldMessage | None:
         found = self._messages("held_id = ?", (held_id,))
@@ -70,7 +77,7 @@ class SqliteQuarantine:
 
     async def counts(self, domain: str = "") -> Sequence[HeldCount]:
         pattern = f"%@{_literal(domain.lower())}" if domain else "%"
-        return [HeldCount(*row) for row in self._reading.all(_COUNTS, (pattern,))]
+        return [HeldCount(*row) for row in await asyncio.to_thread(self._look, _COUNTS, (pattern,))]
 
     async def due(self, now: float, limit: int) -> Sequence[HeldMessage]:
         return self._messages("release_at > 0 AND release_at <= ? ORDER BY release_at, held_id LIMIT ?", (now, limit))
@@ -79,6 +86,11 @@ class SqliteQuarantine:
         rows = self._reading.all("SELECT min(release_at) FROM held WHERE release_at > 0", ())
         found: float | None = rows[0][0]
         return found
+
+    def _look(self, sql: str, bindings: tuple[Any, ...]) -> list[Any]:
+        """What may take long: in a thread, one at a time."""
+        with self._looking:
+            return self._searching.all(sql, bindings)
 
     def _messages(self, condition: str, bindings: tuple[Any, ...]) -> list[HeldMessage]:
         return [held_message(row) for row in self._reading.all(_SELECT + condition, bindings)]

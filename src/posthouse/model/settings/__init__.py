@@ -18,6 +18,7 @@ from posthouse.model.settings.mailauth import MailauthSettings
 from posthouse.model.settings.monitoring import MonitoringSettings
 from posthouse.model.settings.outbreak import OutbreakSettings
 from posthouse.model.settings.pop import PopSettings
+from posthouse.model.settings.quarantine import QuarantineSettings
 from posthouse.model.settings.queue import QueueSettings
 from posthouse.model.settings.reports import ReportsSettings
 from posthouse.model.settings.route import RouteSettings
@@ -40,6 +41,7 @@ __all__ = [
     "MonitoringSettings",
     "OutbreakSettings",
     "PopSettings",
+    "QuarantineSettings",
     "QueueSettings",
     "ReportsSettings",
     "RouteSettings",
@@ -62,6 +64,7 @@ class Settings:
     lookup: LookupSettings = field(default_factory=LookupSettings)
     route: RouteSettings = field(default_factory=RouteSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
+    quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
     imap: ImapSettings = field(default_factory=ImapSettings)
     pop: PopSettings = field(default_factory=PopSettings)
     sieve: SieveSettings = field(default_factory=SieveSettings)
@@ -98,6 +101,7 @@ GROUPS: dict[str, type] = {
     "lookup": LookupSettings,
     "route": RouteSettings,
     "queue": QueueSettings,
+    "quarantine": QuarantineSettings,
     "imap": ImapSettings,
     "pop": PopSettings,
     "sieve": SieveSettings,

@@ -25,6 +25,7 @@ from posthouse.roles.bootstrap.checks import with_checks
 from posthouse.roles.bootstrap.delivering import https, ways_out
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing import notifier, sender_rewriting
+from posthouse.roles.bootstrap.releasing import with_releases
 from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.bootstrap.scanning import start_virus_watch, with_viruses
 from posthouse.roles.bootstrap.telling import open_spans
@@ -73,6 +74,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     stack.push_async_callback(reports.write_down)
     context = with_viruses(with_checks(context, config), config, live)
     start_virus_watch(config, context, live, onward, stack)
+    context = await with_releases(config, context, writers, live, resolver, stack)
     context = await with_migrations(context, config.data, stack, running=True)
     control = ControlServer(context, files.control)
     await control.start()

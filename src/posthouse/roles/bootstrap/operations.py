@@ -34,7 +34,7 @@ from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.resolver import Resolver
 from posthouse.mailstore import envelope
 from posthouse.roles.bootstrap.listing import list_desk, open_lists
-from posthouse.roles.bootstrap.outgoing import mail_sink
+from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink
 from posthouse.roles.bootstrap.triplets import chosen_triplets
 from posthouse.roles.bootstrap.writers import Writers
 from posthouse.roles.data_files import Files
@@ -54,11 +54,10 @@ def operations_context(
     clock = SystemClock()
     ids = Ids(clock)
     gate = LocalGate(writers.mail)
-    limits = stack.enter_context(closing(SqliteLimits(files.directory)))
-    may = AllowanceBook(limits, live.settings).of
+    may = AllowanceBook(limits := stack.enter_context(closing(SqliteLimits(files.directory))), live.settings).of
     store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store, allowances=may)
-    stack.callback(store.close)
     spool = SqliteSpool(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids, packer=store.packer)
+    stack.callback(store.close)
     stack.callback(spool.close)
     traces = stack.enter_context(closing(LocalTraceLog(writers.traces, files.traces)))
     return Context(
@@ -75,6 +74,7 @@ def operations_context(
         configuration=stack.enter_context(closing(SqliteConfiguration(files.directory, writers.directory))),
         store=store,
         spool=spool,
+        quarantine=stack.enter_context(closing(held_mail(gate, files, live, ids, store.packer))),
         sink=mail_sink(gate, files, live, ids, may, store.packer),
         traces=traces,
         hasher=stack.enter_context(closing(Argon2Hasher())),

@@ -1,0 +1,96 @@
+"""What the stages of a message's path are given: the same in a worker, which walks new mail along it, and in the steward, which
+walks on what was held."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass
+
+from posthouse.backends.sqlite.directory import SqliteDirectory
+from posthouse.backends.sqlite.junk import SqliteJunk
+from posthouse.backends.sqlite.limits import SqliteLimits
+from posthouse.backends.sqlite.local_gate import Gate
+from posthouse.backends.sqlite.mailstore import SqliteMailStore
+from posthouse.backends.sqlite.routes import SqliteRoutes
+from posthouse.backends.sqlite.scripts import SqliteScripts
+from posthouse.backends.sqlite.senders import SqliteSenders
+from posthouse.backends.sqlite.signing_keys import SqliteSigningKeys
+from posthouse.base.clock import SystemClock
+from posthouse.base.ids import Ids
+from posthouse.directory.allowances import AllowanceBook
+from posthouse.directory.resolve import RecipientResolver
+from posthouse.interfaces.counters import Counters
+from posthouse.interfaces.resolver import Resolver
+from posthouse.interfaces.scripts import ScriptsWriter
+from posthouse.interfaces.traces import TraceLog
+from posthouse.interfaces.triplets import Triplets
+from posthouse.pipeline.antivirus import VirusScanning
+from posthouse.pipeline.onward import Onward
+from posthouse.pipeline.path import Parts
+from posthouse.pipeline.receipts import Receipts
+from posthouse.pipeline.take_reports import ReportDesk
+from posthouse.roles.bootstrap.engines import spam_engines
+from posthouse.roles.bootstrap.listing import open_lists
+from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, notifier, sender_rewriting
+from posthouse.roles.config import NodeConfig
+from posthouse.roles.data_files import Files
+from posthouse.roles.live import Live
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """By which a process writes, counts and asks."""
+
+    gate: Gate
+    traces: TraceLog
+    scripts_writer: ScriptsWriter
+    counters: Counters
+    resolver: Resolver
+    triplets: Triplets
+    reports: ReportDesk
+    viruses: VirusScanning
+
+
+async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExitStack) -> Parts:
+    """What the stages need, in the process that walks it."""
+    files, clock = Files.under(config.data), SystemClock()
+    ids, directory = Ids(clock), stack.enter_context(closing(SqliteDirectory(files.directory)))
+    routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
+    may = AllowanceBook(stack.enter_context(closing(SqliteLimits(files.directory))), live.settings).of
+    store = SqliteMailStore(ways.gate, files.mail, settings=lambda: live.settings().store, allowances=may)
+    await stack.enter_context(closing(store)).ready()
+    sink = mail_sink(ways.gate, files, live, ids, may, store.packer)
+    rewriting = await sender_rewriting(files, directory, live, clock)
+    recipients = RecipientResolver(directory, live.settings, rewriting)
+    onward = Onward(recipients, routes)
+    notices = notifier(config, clock, live, onward)
+    lists = open_lists(files, live, ways.resolver, stack)
+    return Parts(
+        settings=live.settings,
+        counters=ways.counters,
+        recipients=recipients,
+        routes=routes,
+        resolver=ways.resolver,
+        reject_list=lists.rejected,
+        block_lists=lists.block_lists,
+        sink=sink,
+        quarantine=stack.enter_context(closing(held_mail(ways.gate, files, live, ids, store.packer))),
+        receipts=Receipts(notices, sink, ways.traces),
+        clock=clock,
+        node_name=config.name,
+        signing_keys=stack.enter_context(closing(SqliteSigningKeys(files.directory))),
+        store=store,
+        directory=directory,
+        scripts=stack.enter_context(closing(SqliteScripts(files.directory))),
+        scripts_writer=ways.scripts_writer,
+        notices=notices,
+        onward=onward.own_mail,
+        ids=ids,
+        reports=ways.reports,
+        engines=spam_engines(live.settings),
+        senders=stack.enter_context(closing(SqliteSenders(files.directory))),
+        junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),
+        triplets=ways.triplets,
+        viruses=ways.viruses,
+        allowances=may,
+    )

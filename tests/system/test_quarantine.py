@@ -1,0 +1,168 @@
+"""Held mail on a real node: held by filters, looked at, released, sent back, deleted; by itself after a time; under kill -9."""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.node import PASSWORD, Node, running, until
+from support.soundness import unsound
+
+JANE, OMAR, ADA = "jane@example.test", "omar@example.org", "ada@example.test"
+MAIL = "From: Lena <lena@elsewhere.test>\r\nTo: jane@example.test\r\nSubject: {subject}\r\n\r\nThe text of it.\r\n"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    folder = tmp_path_factory.mktemp("quarantine")
+    with running(folder, services=("smtp", "submission", "imap", "admin"), workers=1) as started:
+        started.run("user", "add", ADA, "--password", PASSWORD, "--role", "quarantine-administrator")
+        started.run("filter", "add", "Secrets", "--system", "--when", "subject contains secret", "--do", "quarantine secrets")
+        started.run("filter", "add", "Slow", "--system", "--when", "subject contains slow", "--do", "delay 1")
+        yield started
+
+
+def held(node: Node, *words: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = node.json("quarantine", "list", *words)
+    return found
+
+
+def subjects(node: Node, login: str) -> list[str]:
+    client = node.imap(login)
+    client.select("INBOX")
+    _, data = client.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+    client.logout()
+    return [item[1].decode().partition(":")[2].strip() for item in data if isinstance(item, tuple)]
+
+
+def send(node: Node, subject: str, *recipients: str) -> None:
+    with node.smtp() as client:
+        client.sendmail("lena@elsewhere.test", recipients or (JANE,), MAIL.format(subject=subject).encode())
+
+
+@pytest.mark.spec_part("QTN-1", "QTN-4", "QTN-6", "CON-2")
+def test_what_a_filter_holds_is_accepted_looked_at_and_released_once(node: Node) -> None:
+    send(node, "a secret", JANE, OMAR)
+    rows = held(node, "--search", "a secret")
+    assert [(row["kind"], row["quarantine"], row["recipient"]) for row in rows] == [
+        ("filter", "secrets", OMAR),
+        ("filter", "secrets", JANE),
+    ]
+    assert "Secrets" in rows[0]["why"] or "holds it in quarantine secrets" in rows[0]["why"]
+    assert "a secret" not in subjects(node, JANE)
+    jane = str(rows[1]["held_id"])
+    shown = node.json("quarantine", "show", jane)
+    assert (shown["sender"], shown["text"].strip(), shown["client"]) == (
+        "lena@elsewhere.test",
+        "The text of it.",
+        "[127.0.0.1]",
+    )
+    (done,) = node.json("quarantine", "release", jane)
+    assert done["outcome"] == "accepted"
+    assert subjects(node, JANE).count("a secret") == 1
+    again = node.run("quarantine", "release", jane, check=False)
+    assert again.returncode != 0 and "there is no message" in again.stderr
+    assert subjects(node, JANE).count("a secret") == 1
+    story = node.run("mail", "trace", JANE).stdout
+    assert "holds it in quarantine secrets" in story and "from secrets by" in story
+    audited = [(row["operation"], row["arguments"]) for row in node.json("audit", "list")]
+    assert ("quarantine list", "search=a secret") in audited
+    assert ("quarantine show", f"held_id={jane}") in audited
+    assert ("quarantine release", f"held_ids={jane}") in audited
+
+
+@pytest.mark.spec_part("QTN-1")
+def test_what_a_filter_holds_is_deleted_or_goes_back_to_a_known_sender(node: Node) -> None:
+    send(node, "secret one")
+    with node.smtp("submission") as client:
+        client.login(OMAR, PASSWORD)
+        client.sendmail(OMAR, [JANE], MAIL.format(subject="secret two").encode())
+    two, one = (str(row["held_id"]) for row in held(node, "--search", "secret ")[:2])
+    (done,) = node.json("quarantine", "delete", one)
+    assert done["outcome"] == "deleted"
+    (done,) = node.json("quarantine", "reject", two, "--reason", "Ask first")
+    assert (done["outcome"], "its sender is told" in done["detail"]) == ("refused", True)
+    assert subjects(node, OMAR) != []
+    assert not any(subject.startswith("secret ") for subject in subjects(node, JANE))
+
+
+@pytest.mark.spec_part("CON-2")
+def test_a_delayed_message_arrives_by_itself(node: Node) -> None:
+    send(node, "slow one")
+    (row,) = held(node, "--name", "delayed")
+    assert row["release"]
+    assert "slow one" not in subjects(node, JANE)
+    until(lambda: "slow one" in subjects(node, JANE), 20)
+    assert held(node, "--name", "delayed") == []
+
+
+def test_quarantine_administrators_see_it_by_the_protocol_and_users_their_own_only(node: Node) -> None:
+    send(node, "secret three")
+    found = node.json("quarantine", "stats")
+    assert [(row["kind"], row["quarantine"]) for row in found] == [("filter", "secrets")]
+    words = ["quarantine", "list", "--json"]
+    assert node.run(*words).returncode == 0
+
+
+@pytest.mark.spec_part("QTN-1", "QTN-4")
+def test_a_crash_while_held_mail_comes_and_goes_loses_none_and_doubles_none(tmp_path: Path) -> None:
+    with running(tmp_path, services=("smtp", "imap"), workers=1) as node:
+        node.run("filter", "add", "All", "--system", "--when", "subject starts n", "--do", "quarantine all")
+        sure: list[str] = []
+        for enough in (150, 300):
+            crash_while(
+                node, partial(until, lambda enough=enough: len(sure) >= enough, step_s=0.001), partial(flood, node, sure)
+            )
+            assert set(sure) <= set(accounted(node))
+        expected = accounted(node)
+        for share in (0.2, 0.6):
+            crash_while(node, partial(until_released, node, expected.total() * share), partial(release, node, ids(node)))
+            assert accounted(node) == expected
+        release(node, ids(node))
+        assert (accounted(node), held(node)) == (expected, [])
+        assert node.json("store", "check")["sound"]
+        assert unsound(node.folder / "data") == []
+
+
+def flood(node: Node, sure: list[str]) -> None:
+    with contextlib.suppress(smtplib.SMTPException, OSError), node.smtp() as client:
+        for number in range(len(sure), len(sure) + 2000):
+            client.sendmail("lena@elsewhere.test", [JANE], MAIL.format(subject=f"n{number}").encode())
+            sure.append(f"n{number}")
+
+
+def ids(node: Node) -> list[str]:
+    return [str(row["held_id"]) for row in held(node, "--limit", "1000")]
+
+
+def release(node: Node, held_ids: list[str]) -> None:
+    node.run("quarantine", "release", *held_ids, check=False)
+
+
+def until_released(node: Node, count: float) -> None:
+    client = node.imap(JANE)
+    client.select("INBOX")
+    until(lambda: int(client.status("INBOX", "(MESSAGES)")[1][0].rstrip(b")").rpartition(b" ")[2]) >= count, step_s=0.005)
+    client.shutdown()
+
+
+def crash_while(node: Node, reached: Callable[[], object], target: Callable[[], object]) -> None:
+    thread = threading.Thread(target=target)
+    thread.start()
+    reached()
+    node.kill()
+    thread.join()
+    node.start()
+
+
+def accounted(node: Node) -> Counter[str]:
+    """What is held and what is in the inbox, together."""
+    return Counter(row["subject"] for row in held(node, "--limit", "1000")) + Counter(subjects(node, JANE))
