@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from posthouse.content.training import Trainer
 from posthouse.interfaces.junk import JunkBook, JunkBookWriter
+from posthouse.interfaces.mail_source import MailPlaces
 from posthouse.interfaces.senders import SenderLists, SenderListsWriter
+from posthouse.model.spam import ScoredMail, SpamReport
+
+
+@dataclass(frozen=True, slots=True)
+class SpamEngines:
+    """``reports`` asks every engine about a message, which counts for nothing; ``known`` tells what one has learnt."""
+
+    trainer: Trainer
+    places: MailPlaces
+    reports: Callable[[ScoredMail], Awaitable[Sequence[SpamReport]]]
+    known: Callable[[str], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class JunkDesk:
-    """Lists of senders (CON-12), and what was said about spam (CON-11, CON-13)."""
+    """Lists of senders (CON-12), what was said about spam (CON-11, CON-13), and the engines; None where there are none."""
 
     senders: SenderLists
     senders_writer: SenderListsWriter
     book: JunkBook
     book_writer: JunkBookWriter
+    engines: SpamEngines | None = None

@@ -22,6 +22,7 @@ _MODULES = (
     "filtertest", "wordlist", "sender", "junk", "setting", "group", "queue", "quarantine", "mail", "node", "certificate",
     "check", "dkim", "report", "store", "search", "migration", "audit", "help",
     "greylist", "reject", "dnsbl", "antivirus", "outbreak",
+    "antispam",
 )  # fmt: skip
 _SHARED_NOUNS = {
     "mailbox": ("mailbox", "expiry", "migration"),
@@ -30,6 +31,7 @@ _SHARED_NOUNS = {
     "greylist": ("group", "greylist"),
     "antivirus": ("group", "antivirus"),
     "outbreak": ("group", "outbreak"),
+    "antispam": ("group", "antispam"),
 }
 """Nouns whose operations stand in several modules. One operation loads its noun only: a command must start quickly."""
 _ALONE = {"check": "all"}

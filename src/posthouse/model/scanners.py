@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from posthouse.model.address import normal_domain
 
 BUILT_IN = ("embedded", "bulk", "pyzor")
-PORTS = {"spamd": 783, "rspamd": 11333, "dcc": 0}
-_ON_SOCKETS = ("spamd", "dcc")
+PORTS = {"spamd": 783, "rspamd": 11333, "dcc": 0, "pyzor": 0}
+_WITH_PATHS = ("spamd", "dcc", "pyzor")
 
 
 @dataclass(frozen=True, slots=True)
 class ScannerPlace:
-    """``kind`` is the engine's; then either ``host`` and ``port``, or ``path`` of a Unix socket, or none of them."""
+    """``kind`` is the engine's; then either ``host`` and ``port``, or ``path`` of a Unix socket (of a folder with
+    configuration for Pyzor), or none of them."""
 
     kind: str
     host: str = ""
@@ -37,8 +38,8 @@ class ScannerPlace:
         if kind not in PORTS:
             raise ValueError("no such engine")
         if rest.startswith("/"):
-            if kind not in _ON_SOCKETS or len(rest) > 100 or "\0" in rest:
-                raise ValueError("not the path of a Unix socket")
+            if kind not in _WITH_PATHS or len(rest) > 100 or "\0" in rest:
+                raise ValueError("not a path for it")
             return cls(kind, path=rest)
         host, port = _host_and_port(rest)
         number = int(port) if port else PORTS[kind]

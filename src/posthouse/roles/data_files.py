@@ -20,6 +20,7 @@ class Files:
     mail: Path
     search: Path
     outgoing: Path
+    bulk: Path
     gate: Path
     control: Path
     locks: Path
@@ -35,6 +36,7 @@ class Files:
             mail=data / "mail.db",
             search=data / "search.db",
             outgoing=data / "outgoing.db",
+            bulk=data / "bulk.db",
             gate=_short(run) / "gate.sock",
             control=run / "control.sock",
             locks=run / "locks",

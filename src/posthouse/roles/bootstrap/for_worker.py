@@ -13,6 +13,7 @@ from posthouse.backends.bus import SocketBus
 from posthouse.backends.counters import BusCounters
 from posthouse.backends.locks import FileLocks
 from posthouse.backends.passwords import Argon2Hasher
+from posthouse.backends.sqlite.bulk import TELL as BULK_TELL
 from posthouse.backends.sqlite.configuration import SqliteConfigurationReader
 from posthouse.backends.sqlite.gate_client import GateClient
 from posthouse.backends.sqlite.mail_reports import SEEN_TELL, receiver
@@ -67,11 +68,10 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     stack.push_async_callback(gate.close)
     traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
     triplets = chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack)
-    triplets = chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack)
     desk = ReportDesk(lambda seen: gate.tell(SEEN_TELL, encoded(seen)), receiver(gate.call))
     outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), triplets, desk
     viruses = virus_scanning(live, SystemClock(), bus, stack)
-    ways = Ways(gate, traces, RemoteScriptsWriter(gate.call), *outside, viruses)
+    ways = Ways(gate, traces, RemoteScriptsWriter(gate.call), *outside, viruses, partial(gate.tell, BULK_TELL))
     parts = await path_parts(config, live, ways, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)

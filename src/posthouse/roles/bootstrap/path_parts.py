@@ -3,8 +3,11 @@ walks on what was held."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from posthouse.backends.sqlite.directory import SqliteDirectory
 from posthouse.backends.sqlite.junk import SqliteJunk
@@ -29,12 +32,16 @@ from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.take_reports import ReportDesk
-from posthouse.roles.bootstrap.engines import spam_engines
+from posthouse.roles.bootstrap.engines import built_in_engine, spam_engines
 from posthouse.roles.bootstrap.listing import open_lists
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, notifier, sender_rewriting
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
+
+
+def _untold(_what: object) -> None:
+    """What has been counted when it came is not counted again when it is released."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,8 @@ class Ways:
     triplets: Triplets
     reports: ReportDesk
     viruses: VirusScanning
+    tell_bulk: Callable[[Any], None] = _untold
+    """Takes what was seen of bulk mail on its way to who counts it."""
 
 
 async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExitStack) -> Parts:
@@ -87,7 +96,7 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
         onward=onward.own_mail,
         ids=ids,
         reports=ways.reports,
-        engines=spam_engines(live.settings),
+        engines=spam_engines(live.settings, partial(built_in_engine, files, ways.tell_bulk, live, stack)),
         senders=stack.enter_context(closing(SqliteSenders(files.directory))),
         junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),
         triplets=ways.triplets,

@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from posthouse.backends import notices
+from posthouse.backends.sqlite.bulk import TELL as BULK_TELL
+from posthouse.backends.sqlite.bulk_writer import BulkWriter
 from posthouse.backends.sqlite.database import DatabaseThread
 from posthouse.backends.sqlite.directory_writer import open_directory_file
 from posthouse.backends.sqlite.gate import GateServer
@@ -34,6 +36,7 @@ class Writers:
     directory: DatabaseThread
     traces: TraceWriter
     triplets: TripletWriter
+    bulk: BulkWriter
     mail: MailWriterThread
     outgoing: DatabaseThread
     tallies: Tallies
@@ -52,6 +55,8 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
     stack.callback(outgoing.close)
     reports = SqliteReportBook(outgoing)
     tallies = Tallies(reports, SystemClock())
+    bulk = BulkWriter(files.bulk)
+    stack.callback(bulk.close)
     loop = asyncio.get_running_loop()
 
     def committed(what: notices.Committed) -> None:
@@ -65,8 +70,9 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
             TRIPLETS_CALL: triplets_handler(triplets),
             REPORT_CALL: report_handler(reports),
         }
-        server = GateServer(files.gate, mail, calls=calls, tells={"trace": traces.write, SEEN_TELL: tallies.dmarc_encoded})
+        tells = {"trace": traces.write, SEEN_TELL: tallies.dmarc_encoded, BULK_TELL: bulk.told}
+        server = GateServer(files.gate, mail, calls=calls, tells=tells)
         await server.start()
         stack.push_async_callback(server.stop)  # after the writing thread, so that its last answers still leave
     stack.callback(mail.stop)
-    return Writers(directory, traces, triplets, mail, outgoing, tallies)
+    return Writers(directory, traces, triplets, bulk, mail, outgoing, tallies)

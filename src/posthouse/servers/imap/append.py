@@ -13,6 +13,7 @@ from posthouse.model.mailbox import NewMessage
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Append, AppendMessage, Replace
 from posthouse.protocols.imap.sequence import STAR
+from posthouse.servers.imap import teaching
 from posthouse.servers.imap.message_limit import refuse_more
 from posthouse.servers.imap.numbers import NUMBERS_ARE_OFF
 from posthouse.servers.imap.others import fitted, require
@@ -31,6 +32,7 @@ async def append(session: ImapSession, command: Append) -> Done:
     place = await target(session, command.mailbox)
     messages = [fitted(place, await _new_message(session, one)) for one in command.messages]
     uid_validity, uids = await session.services.store.append(place.mailbox_id, messages)
+    teaching.appended(session, place, messages, uids)
     if session.selected is not None and session.selected.mailbox_id == place.mailbox_id:
         session.touched()
     return "APPEND completed", responses.append_uid(uid_validity, uids)
@@ -54,6 +56,7 @@ async def replace(session: ImapSession, command: Replace) -> str:
     message = fitted(place, await _new_message(session, command.message))
     uid_validity, uid = await session.services.store.replace(mailbox.mailbox_id, view.uids[at], place.mailbox_id, message)
     session.write(responses.untagged("OK", "Replacement is there", responses.append_uid(uid_validity, [uid])))
+    teaching.appended(session, place, [message], [uid])
     session.touched()
     return "REPLACE completed"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from posthouse.mailstore.view import MailboxView
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Copy, Expunge, Move
+from posthouse.servers.imap import teaching
 from posthouse.servers.imap.message_limit import newest, refuse_more
 from posthouse.servers.imap.numbers import chosen
 from posthouse.servers.imap.others import copy_messages, require
@@ -49,6 +50,7 @@ async def copy(session: ImapSession, command: Copy) -> Done:
     copied = await copy_messages(session, uids, box)
     if not copied.source_uids:
         return "COPY completed; there was nothing to copy"
+    teaching.copied(session, box, copied.target_uids)
     return "COPY completed", responses.copy_uid(copied.uid_validity, copied.source_uids, copied.target_uids)
 
 
@@ -64,6 +66,7 @@ async def move(session: ImapSession, command: Move) -> Done:
     box = await target(session, command.mailbox)
     copied = await copy_messages(session, uids, box, move=True)
     if copied.source_uids:
+        teaching.copied(session, box, copied.target_uids)
         code = responses.copy_uid(copied.uid_validity, copied.source_uids, copied.target_uids)
         session.write(responses.untagged("OK", "Moved", code))
     return "MOVE completed", limited

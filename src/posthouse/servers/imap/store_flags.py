@@ -8,6 +8,7 @@ from posthouse.model.mailbox import SYSTEM_FLAGS
 from posthouse.model.message_rows import MessageRows
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Store
+from posthouse.servers.imap import teaching
 from posthouse.servers.imap.changes import numbers_of, tell_flags, tell_keywords
 from posthouse.servers.imap.fetch import told
 from posthouse.servers.imap.fetch_lines import Column, lines
@@ -40,6 +41,7 @@ async def store(session: ImapSession, command: Store) -> Done:
         tell_keywords(session)
     if not mailbox.applied(result, view):
         told(session, result.rows)
+    teaching.stored(session, result.rows, command.action, command.flags)
     await _answer(session, command, MessageRows.of(result.rows), view.mod_seq)
     gone = mailbox.has_ghosts and any(mailbox.is_ghost(uid) for uid in uids)
     if result.modified:
