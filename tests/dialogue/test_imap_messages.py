@@ -146,8 +146,8 @@ async def test_store_answers_and_silence(world: World) -> None:
     await world.play(
         """
         C: a1 STORE 1 +FLAGS (\\Seen $Work)
-        S: * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Work)
-        S: * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Work \\*)] ...
+        S: * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Work $Forwarded $MDNSent $Junk $NotJunk $Phishing)
+        S: * OK [PERMANENTFLAGS (\\Answered ... \\Draft $Work $Forwarded ... $Junk $NotJunk $Phishing \\*)] ...
         S: * 1 FETCH (UID 1 FLAGS (\\Seen $Work))
         S: a1 OK ...
         C: a2 STORE 1:2 -FLAGS.SILENT (\\Seen)

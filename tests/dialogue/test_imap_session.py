@@ -34,8 +34,8 @@ async def test_a_session_goes_through_its_states(world: World) -> None:
         C: a5 FETCH 1 FLAGS
         S: a5 BAD No mailbox is selected
         C: a6 SELECT INBOX
-        S: * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)
-        S: * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] ...
+        S: * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded $MDNSent $Junk $NotJunk $Phishing)
+        S: * OK [PERMANENTFLAGS (\\Answered ... \\Draft $Forwarded ... $Junk $NotJunk $Phishing \\*)] ...
         S: * 0 EXISTS
         S: * 0 RECENT
         S: * OK [UIDVALIDITY ...] ...

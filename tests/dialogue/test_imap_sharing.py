@@ -136,7 +136,10 @@ async def test_each_flag_asks_for_its_own_right(jane: Client, omar: Client) -> N
     ]
     await share(jane, "+w")
     done = await omar.do("NOOP")
-    assert any("PERMANENTFLAGS (\\Answered \\Flagged \\Seen \\Draft \\*)" in line for line in done), done
+    assert any(
+        "PERMANENTFLAGS (\\Answered \\Flagged \\Seen \\Draft $Forwarded $MDNSent $Junk $NotJunk $Phishing \\*)" in line
+        for line in done
+    ), done
     await omar.do("STORE 1 +FLAGS (\\Flagged \\Deleted $Work)")
     assert await flags(omar) == ["(\\Flagged \\Seen $Work)", "()", "()"]
     assert (await omar.do("STORE 1 FLAGS (\\Draft)"))[-1].startswith("OK")

@@ -14,6 +14,8 @@ from posthouse.model.mailbox import FIRST_KEYWORD_BIT, MAX_KEYWORDS, SYSTEM_FLAG
 
 SYSTEM_MASK = (1 << FIRST_KEYWORD_BIT) - 1
 _SYSTEM = {name.lower(): bit for bit, name in SYSTEM_FLAGS}
+REGISTERED = ("$Forwarded", "$MDNSent", "$Junk", "$NotJunk", "$Phishing")
+"""Keywords that mail programs agree on (RFC 9051 §2.3.2): they are on offer in every mailbox, whether used yet or not."""
 _KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|}~\[]{1,100}")  # RFC 9051 §9: atom; bounded
 
 
@@ -41,6 +43,13 @@ def flag_bits(names: Iterable[str], keywords: Sequence[str], *, lenient: bool = 
             known.append(name)
         bits |= 1 << (FIRST_KEYWORD_BIT + place)
     return bits, tuple(known)
+
+
+def on_offer(keywords: Sequence[str]) -> tuple[str, ...]:
+    """A mailbox's keywords, and the registered ones that it has room for."""
+    known = {keyword.lower() for keyword in keywords}
+    more = [keyword for keyword in REGISTERED if keyword.lower() not in known]
+    return (*keywords, *more[: MAX_KEYWORDS - len(keywords)])
 
 
 def known_bits(names: Iterable[str], keywords: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from posthouse.mailstore.selected import NOTHING, Update
 from posthouse.mailstore.view import MailboxView
+from posthouse.model.flags import on_offer
 from posthouse.model.message_rows import MessageRows
 from posthouse.protocols.imap import responses
 from posthouse.servers.imap.fetch_lines import Column, lines
@@ -44,7 +45,7 @@ def tell_keywords(session: ImapSession) -> None:
     """FLAGS and PERMANENTFLAGS, at SELECT and when the mailbox has more keywords (RFC 9051 §7.1, §7.3.5)."""
     mailbox = session.mailbox()
     keywords = mailbox.keywords
-    session.write(responses.flags_line(keywords))
+    session.write(responses.flags_line(on_offer(keywords)))
     code = b"PERMANENTFLAGS ()"
     if not mailbox.read_only:
         code = permanent_flags(mailbox)

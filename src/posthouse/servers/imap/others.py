@@ -13,7 +13,7 @@ from posthouse.interfaces.mailstore import FlagAction
 from posthouse.mailstore.as_reader import AsReader
 from posthouse.mailstore.selected import SelectedMailbox
 from posthouse.mailstore.views import MailboxViews
-from posthouse.model.flags import flag_names, known_bits
+from posthouse.model.flags import flag_names, known_bits, on_offer
 from posthouse.model.mailbox import MAX_KEYWORDS, SEEN, SYSTEM_FLAGS, Copied, FlagsChanged, MailboxInfo, NewMessage
 from posthouse.model.rights import CopyReaders, Reader, changes_anything, flags_allowed
 from posthouse.protocols.imap import responses
@@ -82,9 +82,11 @@ def require(session: ImapSession, rights: str) -> None:
 def permanent_flags(mailbox: SelectedMailbox) -> bytes:
     """The code PERMANENTFLAGS: what this client may change for good (RFC 4314 §5.1.1)."""
     if not mailbox.reader:
-        return responses.permanent_flags(mailbox.keywords, new_keywords=len(mailbox.keywords) < MAX_KEYWORDS)
+        return responses.permanent_flags(on_offer(mailbox.keywords), new_keywords=len(mailbox.keywords) < MAX_KEYWORDS)
     mask = flags_allowed(mailbox.rights)
     names = list(flag_names(mask, mailbox.keywords))
+    if "w" in mailbox.rights:
+        names += on_offer(mailbox.keywords)[len(mailbox.keywords) :]
     if "w" in mailbox.rights and len(mailbox.keywords) < MAX_KEYWORDS:
         names.append("\\*")
     return b"PERMANENTFLAGS (%b)" % " ".join(names).encode("ascii")
