@@ -240,3 +240,85 @@ async def test_a_command_under_way_is_never_mixed_with_notices(world: World) -> 
 async def test_what_is_asked_for_wrongly_is_refused(world: World, command: str, answer: str) -> None:
     client = await world.login()
     assert (await client.do(command))[-1].startswith(answer)
+
+
+# --- mailboxes of others
+
+
+async def shared(world: World, rights: str = "lrsw") -> tuple[Client, Client]:
+    """Omar, and Jane whose Work he may see."""
+    await world.add_user("omar@example.com")
+    omar, jane = await world.login(user="omar@example.com"), await world.login()
+    await jane.do("CREATE Work/Plans")
+    await jane.do("CREATE Private")
+    if rights:
+        await jane.do(f"SETACL Work omar@example.com {rights}")
+    return omar, jane
+
+
+async def test_changes_of_others_mailboxes_are_told_with_ones_own_unseen(world: World) -> None:
+    omar, jane = await shared(world)
+    await world.play(
+        """
+        C: a1 NOTIFY SET STATUS (SUBTREE "Other Users" (MessageNew MessageExpunge FlagChange))
+        S: * STATUS "Other Users/jane@example.com/Work" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY ... UNSEEN 0)
+        S: a1 OK NOTIFY completed
+        C2: b1 APPEND Private {1+}
+        C2: x
+        S2: b1 OK ...
+        C2: b2 APPEND Work (\\Seen) {1+}
+        C2: x
+        S2: b2 OK ...
+        S: * STATUS "Other Users/jane@example.com/Work" (MESSAGES 1 UIDNEXT 2 UIDVALIDITY ... UNSEEN 1)
+        """,
+        omar,
+        jane,
+    )
+    await jane.do("SELECT Work")
+    await jane.do("STORE 1 +FLAGS (\\Deleted)")
+    assert "MESSAGES 1" in await omar.next_line()
+    await jane.do("EXPUNGE")
+    assert "MESSAGES 0 UIDNEXT 2" in await omar.next_line()
+
+
+async def test_what_is_shared_renamed_and_taken_away_is_told_as_it_happens(world: World) -> None:
+    omar, jane = await shared(world, "")
+    await omar.do('NOTIFY SET (SUBTREE ("Other Users" Shared) (MailboxName MessageNew MessageExpunge))')
+    await jane.do("SETACL Work omar@example.com lr")
+    work = '"Other Users/jane@example.com/Work"'
+    assert await omar.next_line() == f'* LIST (\\HasNoChildren) "/" {work}'
+    await jane.do("APPEND Work {1+}\r\nx")
+    assert (await omar.next_line()).startswith(f"* STATUS {work} (MESSAGES 1 ")
+    await jane.do("RENAME Work Job")
+    assert await omar.next_line() == f'* LIST (\\HasNoChildren) "/" "Other Users/jane@example.com/Job" ("OLDNAME" ({work}))'
+    await jane.do("CREATE Job/New")
+    assert await omar.next_line() == '* LIST (\\HasNoChildren) "/" "Other Users/jane@example.com/Job/New"'
+    await jane.do("DELETEACL Job omar@example.com")
+    assert await omar.next_line() == '* LIST (\\NonExistent) "/" "Other Users/jane@example.com/Job"'
+    await jane.do("APPEND Job {1+}\r\nx")
+    assert await omar.do("NOOP") == ["OK Completed"]
+
+
+async def test_attack_no_count_is_told_of_what_may_only_be_looked_up(world: World) -> None:
+    omar, jane = await shared(world, "l")
+    told = await omar.do('NOTIFY SET STATUS (SUBTREE "Other Users" (MessageNew MessageExpunge))')
+    assert told == ["OK NOTIFY completed"]
+    await jane.do("APPEND Work {1+}\r\nx")
+    assert await omar.do("NOOP") == ["OK Completed"]
+    await jane.do("SETACL Work omar@example.com lr")
+    await jane.do("APPEND Work {1+}\r\nx")
+    assert "MESSAGES 2" in await omar.next_line()
+
+
+async def test_ones_own_filters_do_not_reach_into_others_trees_and_subscriptions_do(world: World) -> None:
+    omar, jane = await shared(world)
+    await omar.do("NOTIFY SET (PERSONAL (MessageNew MessageExpunge))")
+    await jane.do("APPEND Work {1+}\r\nx")
+    assert await omar.do("NOOP") == ["OK Completed"]
+    await omar.do('SUBSCRIBE "Other Users/jane@example.com/Work"')
+    await omar.do("NOTIFY SET (SUBSCRIBED (MessageNew MessageExpunge))")
+    await jane.do("APPEND Work {1+}\r\nx")
+    assert "Work" in await omar.next_line()
+    await omar.do("NOTIFY NONE")
+    await jane.do("APPEND Work {1+}\r\nx")
+    assert await omar.do("NOOP") == ["OK Completed"]

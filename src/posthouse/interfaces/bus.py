@@ -1,6 +1,7 @@
 """Publish and subscribe between the processes of a node. At most once; never the only copy of anything.
 
-Topics: ``mailbox`` (``{"mailbox_id", "account_id", "mod_seq"}`` after a commit), ``directory`` (something changed),
+Topics: ``mailbox`` (``{"mailbox_id", "account_id", "mod_seq"}`` after a commit, ``"names"`` if others may see it),
+``directory`` (something changed),
 ``settings`` (``{"version"}``), ``queue`` (new mail to deliver), ``greylist`` (triplets were deleted), ``connections`` (see
 counters), ``reload`` (settings and certificates anew, and ``{"nameservers"}`` of node.toml), ``worker-gone``
 (``{"process"}``: a process died), ``lost`` (messages to this process were dropped, so what it has cached may be old),

@@ -27,8 +27,11 @@ class Listener:
     def notice(self, mod_seq: int) -> None:
         self.heard.append(mod_seq)
 
-    def account_notice(self, mailbox_id: int) -> None:
+    def account_notice(self, mailbox_id: int, account_id: int) -> None:
         self.accounts.append(mailbox_id)
+
+    def names_notice(self) -> None:
+        self.accounts.append(-1)
 
 
 async def settled(condition: Callable[[], Any]) -> None:
@@ -115,20 +118,20 @@ async def test_notices_go_to_who_watches_mailbox_or_account() -> None:
     notices = Notices(bus, store)
     mailbox, account = Listener(), Listener()
     notices.watch(5, mailbox)
-    notices.watch_account(1, account)
+    notices.watch_accounts([1, 3], account, names=False)
     bus.publish("mailbox", {"mailbox_id": 5, "account_id": 1, "mod_seq": 9})
     bus.publish("mailbox", {"mailbox_id": 6, "account_id": 1, "mod_seq": 2})
     bus.publish("mailbox", {"mailbox_id": 7, "account_id": 2, "mod_seq": 2})
     await settled(lambda: len(account.accounts) == 2)
     bus.publish("lost", {})
-    await settled(lambda: account.accounts == [5, 6, 0])
+    await settled(lambda: account.accounts == [5, 6, 0, 0])
     assert mailbox.heard[:1] == [9]
     notices.unwatch(5, mailbox)
-    notices.unwatch_account(1, account)
+    notices.unwatch_accounts(account)
     notices.unsubscribe()
     bus.publish("mailbox", {"mailbox_id": 5, "account_id": 1, "mod_seq": 10})
     await asyncio.sleep(0)
-    assert mailbox.heard[-1] != 10 and len(account.accounts) == 3
+    assert mailbox.heard[-1] != 10 and len(account.accounts) == 4
 
 
 async def test_old_news_make_no_work(world: World) -> None:

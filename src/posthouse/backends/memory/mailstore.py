@@ -119,7 +119,7 @@ class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
             self._end_sharing(box.mailbox_id)
             del self._boxes[box.mailbox_id]
         made = self._new_box(account_id, name, special_use)
-        self._notify(made)
+        self._notify(made, names=True)
         return self._info(made)
 
     async def delete(self, account_id: int, name: str) -> None:
@@ -167,7 +167,7 @@ class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
         for other in moved:
             other.name = new_name + other.name[len(box.name) :]
         box.name = new_name
-        self._notify(box, *moved)
+        self._notify(box, *moved, names=True)
 
     async def subscribe(self, account_id: int, name: str, *, on: bool) -> None:
         self._live_account(account_id)
@@ -378,8 +378,9 @@ class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
         used = {message.body.body_id for box in self._boxes.values() for message in box.messages.values()}
         self._bodies = {digest: body for digest, body in self._bodies.items() if body.body_id in used}
 
-    def _notify(self, *boxes: Box) -> None:
-        self._on_committed(Committed(tuple(MailboxNotice(box.mailbox_id, box.account_id, box.mod_seq) for box in boxes)))
+    def _notify(self, *boxes: Box, names: bool = False) -> None:
+        told = [MailboxNotice(box.mailbox_id, box.account_id, box.mod_seq, names) for box in boxes]
+        self._on_committed(Committed(tuple(told)))
 
     def _info(self, box: Box) -> MailboxInfo:
         return info_of(box, subscribed=(box.account_id, box.name) in self._subscribed)

@@ -78,7 +78,7 @@ class SharingPart:
             entries[identifier] = new
         else:
             entries.pop(identifier, None)
-        self._notify(self._boxes[mailbox_id])
+        self._notify(self._boxes[mailbox_id], names=True)
 
     async def forget_identifier(self, identifier: str) -> None:
         for entries in self._acls.values():

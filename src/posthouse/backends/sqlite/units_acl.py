@@ -26,7 +26,7 @@ def set_acl(work: Work, arguments: list[Any]) -> None:
         work.execute("INSERT OR REPLACE INTO acl VALUES (?, ?, ?)", (mailbox_id, identifier, new))
     else:
         work.execute("DELETE FROM acl WHERE mailbox_id = ? AND identifier = ?", (mailbox_id, identifier))
-    work.touch(mailbox_id, box[0], box[1])
+    work.touch(mailbox_id, box[0], box[1], names=True)
 
 
 def forget_identifier(work: Work, arguments: list[Any]) -> None:

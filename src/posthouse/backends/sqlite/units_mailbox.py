@@ -56,7 +56,7 @@ def create(work: Work, arguments: list[Any]) -> int:
     if found:
         work.execute("DELETE FROM mailbox WHERE mailbox_id = ?", (found[0],))
     mailbox_id = make(work, account_id, name, special_use)
-    work.touch(mailbox_id, account_id, 1)
+    work.touch(mailbox_id, account_id, 1, names=True)
     return mailbox_id
 
 
@@ -105,7 +105,7 @@ def rename(work: Work, arguments: list[Any]) -> None:
         return
     for mailbox_id, old, mod_seq in [(found[0], name, found[2]), *moved]:
         work.execute("UPDATE mailbox SET name = ? WHERE mailbox_id = ?", (new_name + old[len(name) :], mailbox_id))
-        work.touch(mailbox_id, account_id, mod_seq)
+        work.touch(mailbox_id, account_id, mod_seq, names=True)
 
 
 def subscribe(work: Work, arguments: list[Any]) -> None:

@@ -41,9 +41,9 @@ class Work:
         self.upkeep_due = True
         self.fresh_dead: set[bytes] = set()
 
-    def touch(self, mailbox_id: int, account_id: int, mod_seq: int) -> None:
-        """Notes that a mailbox changed; ``mod_seq`` 0 when it is gone."""
-        self.touched.append(MailboxNotice(mailbox_id, account_id, mod_seq))
+    def touch(self, mailbox_id: int, account_id: int, mod_seq: int, *, names: bool = False) -> None:
+        """Notes that a mailbox changed, as ``MailboxNotice`` says; ``mod_seq`` 0 when it is gone."""
+        self.touched.append(MailboxNotice(mailbox_id, account_id, mod_seq, names))
 
     def one(self, sql: str, bindings: tuple[Any, ...]) -> Row | None:
         """The first row, or None."""

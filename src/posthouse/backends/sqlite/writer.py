@@ -21,7 +21,7 @@ from typing import Any
 
 import apsw
 
-from posthouse.backends.notices import Committed, OnCommitted, ignore
+from posthouse.backends.notices import Committed, OnCommitted, ignore, merged
 from posthouse.backends.sqlite import upkeep
 from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.checkpoints import Checkpoints
@@ -185,8 +185,7 @@ class MailWriterThread:
         UNITS_COUNT.inc(len(group))
         COMMIT_SECONDS.observe(time.perf_counter() - started_at)
         if work.touched or work.queue_grew:
-            latest = {(notice.mailbox_id, notice.account_id): notice for notice in work.touched}
-            self._tell(Committed(tuple(latest.values()), work.queue_grew))
+            self._tell(Committed(merged(work.touched), work.queue_grew))
         for job, (result, failure) in zip(group, results, strict=True):
             job[3](result, failure)
 

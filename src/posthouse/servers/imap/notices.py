@@ -7,6 +7,7 @@ watched mailbox is also looked at by and by, and all of them when the bus says t
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Protocol, TypeVar
 
 from posthouse.base import log
@@ -33,8 +34,12 @@ class Watcher(Protocol):
 class AccountWatcher(Protocol):
     """A session that wants to know of all of an account's mailboxes (NOTIFY)."""
 
-    def account_notice(self, mailbox_id: int) -> None:
+    def account_notice(self, mailbox_id: int, account_id: int) -> None:
         """Something happened to this mailbox (0: to the account's names, or nobody knows). Must return at once."""
+        ...
+
+    def names_notice(self) -> None:
+        """Some mailbox of the node is new, has another name or other rights. Must return at once."""
         ...
 
 
@@ -46,6 +51,8 @@ class Notices:
         self._round_s = round_s
         self._watchers: dict[int, set[Watcher]] = {}
         self._account_watchers: dict[int, set[AccountWatcher]] = {}
+        self._accounts_of: dict[AccountWatcher, Collection[int]] = {}
+        self._names_watchers: set[AccountWatcher] = set()
         self._to_check: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
         self._checking: asyncio.Task[None] | None = None
@@ -59,11 +66,20 @@ class Notices:
     def unwatch(self, mailbox_id: int, watcher: Watcher) -> None:
         _discard(self._watchers, mailbox_id, watcher)
 
-    def watch_account(self, account_id: int, watcher: AccountWatcher) -> None:
-        self._account_watchers.setdefault(account_id, set()).add(watcher)
+    def watch_accounts(self, account_ids: Collection[int], watcher: AccountWatcher, *, names: bool) -> None:
+        """In place of what it watched before. ``names``: also what others may begin to show."""
+        self.unwatch_accounts(watcher)
+        self._accounts_of[watcher] = account_ids
+        for account_id in account_ids:
+            self._account_watchers.setdefault(account_id, set()).add(watcher)
+        if names:
+            self._names_watchers.add(watcher)
 
-    def unwatch_account(self, account_id: int, watcher: AccountWatcher) -> None:
-        _discard(self._account_watchers, account_id, watcher)
+    def unwatch_accounts(self, watcher: AccountWatcher) -> None:
+        """Also if it watches none."""
+        for account_id in self._accounts_of.pop(watcher, ()):
+            _discard(self._account_watchers, account_id, watcher)
+        self._names_watchers.discard(watcher)
 
     def unsubscribe(self) -> None:
         """Leaves the bus."""
@@ -88,16 +104,19 @@ class Notices:
             self._tell(mailbox_id, mod_seq if isinstance(mod_seq, int) else 0)
             if isinstance(account_id, int):
                 for watcher in tuple(self._account_watchers.get(account_id, ())):
-                    watcher.account_notice(mailbox_id)
+                    watcher.account_notice(mailbox_id, account_id)
+        if payload.get("names"):
+            for watcher in tuple(self._names_watchers):
+                watcher.names_notice()
 
     def _tell(self, mailbox_id: int, mod_seq: int) -> None:
         for watcher in tuple(self._watchers.get(mailbox_id, ())):
             watcher.notice(mod_seq)
 
     def _lost(self, _payload: Payload) -> None:
-        for watchers in tuple(self._account_watchers.values()):
+        for account_id, watchers in tuple(self._account_watchers.items()):
             for watcher in tuple(watchers):
-                watcher.account_notice(0)
+                watcher.account_notice(0, account_id)
         self._to_check = []
         self._check_soon(list(self._watchers))
 

@@ -1,21 +1,25 @@
-"""NOTIFY: changes of any of the account's mailboxes, told without being asked (RFC 5465).
+"""NOTIFY: changes of any mailbox that the client may see, told without being asked (RFC 5465).
 
-What the client knows is a snapshot of the account's mailboxes; a notice of the bus names the one that changed, and the
-difference is told as STATUS or LIST. However many changes come, what is pending is at most one entry for each mailbox.
+What the client knows is a snapshot of the account's mailboxes, and of those of others that a group names; a notice of the bus
+names the one that changed, and the difference is told as STATUS or LIST. However many changes come, what is pending is at most
+one entry for each mailbox. Of others' mailboxes as much is told as the rights on them allow at that moment (§5.9).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from posthouse.model.mailbox import INBOX, SEPARATOR, MailboxInfo
+from posthouse.model.namespaces import is_personal
 from posthouse.model.undelete import is_shadow
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import StatusItem
 from posthouse.protocols.imap.parse_notify import MESSAGE_EVENTS, Event, EventGroup, Notify
 from posthouse.protocols.imap.sequence import MAX_NUMBER
 from posthouse.servers.imap.fetch import answer
+from posthouse.servers.imap.places import others_boxes, rights_on
 from posthouse.servers.imap.status import write_status
 
 if TYPE_CHECKING:
@@ -32,47 +36,74 @@ async def notify(session: ImapSession, command: Notify) -> str:
     watch = Watch(command.groups)
     await watch.learn(session)
     if command.status:
-        watch.write_all(session)
+        watch.write_all(session)  # before anything is watched, so that nothing is told twice
     session.set_notify(watch)
     return "NOTIFY completed"
 
 
 class Watch:
-    """What a client asked for, and what it knows. ``selected`` is the group of the selected mailbox, if there is one."""
+    """What a client asked for, and what it knows. ``selected`` is the group of the selected mailbox, if there is one;
+    ``accounts`` are those whose notices matter."""
 
-    __slots__ = ("_boxes", "_groups", "_pending", "_structure", "_subscribed", "selected")
+    __slots__ = ("_boxes", "_groups", "_owned", "_pending", "_structure", "_subscribed", "_unread", "accounts", "selected")
 
     def __init__(self, groups: Sequence[EventGroup]) -> None:
         self.selected = next((group for group in groups if group.filter.startswith("SELECTED")), None)
         self._groups = [group for group in groups if not group.filter.startswith("SELECTED")]
         self._boxes: dict[int, MailboxInfo] = {}
+        self._owned: dict[int, str] = {}
+        self._unread: set[int] = set()
         self._subscribed: frozenset[str] = frozenset()
+        self.accounts: frozenset[int] = frozenset()
         self._pending: set[int] = set()
         self._structure = False
 
     @property
-    def wants_others(self) -> bool:
+    def wants_more(self) -> bool:
         """Whether anything but the selected mailbox matters."""
         return any(group.events for group in self._groups)
+
+    @property
+    def wants_others(self) -> bool:
+        """Whether mailboxes of others may matter."""
+        names = [name for group in self._groups for name in group.names]
+        subscribed = any(group.filter == "SUBSCRIBED" and group.events for group in self._groups)
+        return subscribed or not all(map(is_personal, names))
 
     @property
     def has_news(self) -> bool:
         return self._structure or bool(self._pending)
 
     async def learn(self, session: ImapSession) -> None:
-        """Takes note of the account's mailboxes as they are."""
+        """Takes note of the mailboxes as they are: the account's, and those of others that a group is about."""
         store = session.services.store
         listed = session.services.settings().store.undelete_listed
         found = await store.mailboxes(session.account_id)
         self._boxes = {info.mailbox_id: info for info in found if listed or not is_shadow(info.name)}
+        self._owned, self._unread = {}, set()
         self._subscribed = frozenset(await store.subscriptions(session.account_id))
+        if self.wants_others:
+            await self._learn_others(session)
+        owners = [info.account_id for info in self._boxes.values()]
+        self.accounts = frozenset((session.account_id, *owners))
 
-    def heard(self, mailbox_id: int) -> None:
-        """A notice: of one mailbox, or (0) of names."""
-        if mailbox_id not in self._boxes:
-            self._structure = True
-        else:
+    async def _learn_others(self, session: ImapSession) -> None:
+        for name, (info, rights) in (await others_boxes(session)).items():
+            if not self._events(name):
+                continue
+            unseen = await session.services.store.reader_unseen(info.mailbox_id, session.account_id)
+            self._boxes[info.mailbox_id] = replace(info, unseen=unseen)
+            owned = await session.services.store.mailbox_by_id(info.mailbox_id)
+            self._owned[info.mailbox_id] = owned.name if owned is not None else ""
+            if "r" not in rights:
+                self._unread.add(info.mailbox_id)
+
+    def heard(self, mailbox_id: int, *, own: bool) -> None:
+        """A notice: of one mailbox, or (0) of names. Of others' mailboxes that are not known nothing is told here."""
+        if mailbox_id in self._boxes:
             self._pending.add(mailbox_id)
+        elif own or not mailbox_id:
+            self._structure = True
 
     async def fetch_new(self, session: ImapSession, known_uid_next: int) -> None:
         """What MessageNew's items ask for, of the messages from a UID on in the selected mailbox (RFC 5465 §5.2)."""
@@ -93,6 +124,8 @@ class Watch:
         pending, self._pending = self._pending, set()
         for mailbox_id in sorted(pending):
             fresh, known = await store.mailbox_by_id(mailbox_id), self._boxes.get(mailbox_id)
+            if fresh is not None and known is not None and mailbox_id in self._owned:
+                fresh = await self._as_others(session, fresh, known)
             if fresh is None or known is None or fresh.name != known.name:
                 self._structure = True
                 continue
@@ -103,7 +136,18 @@ class Watch:
             self._structure = False
             await self._tell_structure(session)
 
+    async def _as_others(self, session: ImapSession, fresh: MailboxInfo, known: MailboxInfo) -> MailboxInfo | None:
+        """A mailbox of another's as the client knows it; None if its name or the rights on it are not what they were."""
+        rights = await rights_on(session, fresh.mailbox_id)
+        other_rights = "l" not in rights or ("r" in rights) == (fresh.mailbox_id in self._unread)
+        if fresh.name != self._owned[fresh.mailbox_id] or other_rights:
+            return None
+        unseen = await session.services.store.reader_unseen(fresh.mailbox_id, session.account_id)
+        return replace(fresh, name=known.name, special_use="", unseen=unseen)
+
     def _write_status(self, session: ImapSession, info: MailboxInfo) -> None:
+        if info.mailbox_id in self._unread:
+            return
         if session.selected is None or session.selected.mailbox_id != info.mailbox_id:
             write_status(session, info, (*_STATUS, "HIGHESTMODSEQ") if session.condstore else _STATUS)
 
@@ -111,6 +155,7 @@ class Watch:
         """Names that came, went, or are other ones now, and subscriptions; then the messages of the others."""
         boxes, subscribed = self._boxes, self._subscribed
         await self.learn(session)
+        session.set_notify(self)  # other accounts may matter now
         names = {info.name for info in self._boxes.values()}
         for mailbox_id, old in boxes.items():
             if mailbox_id not in self._boxes and old.name not in names and "MailboxName" in self._events(old.name, subscribed):
@@ -151,7 +196,7 @@ class Watch:
 def _belongs(group: EventGroup, name: str, subscribed: frozenset[str]) -> bool:
     match group.filter:
         case "PERSONAL":
-            return True
+            return is_personal(name)
         case "INBOXES":
             return name == INBOX
         case "SUBSCRIBED":

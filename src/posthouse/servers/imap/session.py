@@ -196,10 +196,10 @@ class ImapSession:
     def set_notify(self, watch: Watch | None) -> None:
         """What is to be told without being asked, from now on (RFC 5465)."""
         if self.notify is not None:
-            self.shared.notices.unwatch_account(self.account_id, self)
+            self.shared.notices.unwatch_accounts(self)
         self.notify = watch
-        if watch is not None and watch.wants_others:
-            self.shared.notices.watch_account(self.account_id, self)
+        if watch is not None and watch.wants_more:
+            self.shared.notices.watch_accounts(watch.accounts, self, names=watch.wants_others)
 
     def progress(self, done: int, of: int) -> None:
         """Tells the client how far a command that takes long has come, from time to time (RFC 9585)."""
@@ -233,10 +233,16 @@ class ImapSession:
         """See ``notices.Watcher``."""
         self._teller.notice(mod_seq)
 
-    def account_notice(self, mailbox_id: int) -> None:
+    def account_notice(self, mailbox_id: int, account_id: int) -> None:
         """See ``notices.AccountWatcher``."""
         if self.notify is not None:
-            self.notify.heard(mailbox_id)
+            self.notify.heard(mailbox_id, own=account_id == self.account_id)
+            self._teller.start()
+
+    def names_notice(self) -> None:
+        """See ``notices.AccountWatcher``."""
+        if self.notify is not None:
+            self.notify.heard(0, own=True)
             self._teller.start()
 
     async def idle_until_line(self) -> bytes:
