@@ -24,6 +24,7 @@ from posthouse.backends.memory.senders import MemorySenders
 from posthouse.backends.memory.signing_keys import MemorySigningKeys
 from posthouse.backends.memory.sink import MemorySink
 from posthouse.backends.memory.spool import MemorySpool
+from posthouse.backends.memory.suppressions import MemorySuppressions
 from posthouse.backends.memory.traces import MemoryTraceLog
 from posthouse.backends.memory.triplets import MemoryTriplets
 from posthouse.base.clock import ManualClock
@@ -106,6 +107,7 @@ class House:
         self.senders = MemorySenders()
         self.junk_book = MemoryJunk(self.directory, self.limits)
         self.reports = MemoryReportBook()
+        self.suppressions = MemorySuppressions()
         self.seen: list[DmarcSeen] = []
         self.engines: list[Scorer] = []
         self.parts = Parts(
@@ -130,6 +132,7 @@ class House:
             senders=self.senders,
             junk_book=self.junk_book,
             triplets=self.triplets,
+            suppressions=self.suppressions,
             reports=ReportDesk(self.seen.append, self.reports.receive),
             allowances=self.allowances,
             clock=self.clock,

@@ -87,6 +87,33 @@ def test_a_tls_report_that_comes_in_is_read_and_shown(node: Node) -> None:
     assert (source["source"], source["messages"], source["results"]) == ("mx.example.test", 3, "certificate-expired")
 
 
+COMPLAINT = (
+    b"From: <fbl@bank.test>\r\nTo: <jane@example.test>\r\nSubject: FW: news\r\nMessage-ID: <%s@bank.test>\r\n"
+    b"MIME-Version: 1.0\r\n"
+    b'Content-Type: multipart/report; report-type=feedback-report; boundary="b"\r\n\r\n'
+    b"--b\r\nContent-Type: text/plain\r\n\r\nThis is a complaint.\r\n"
+    b"--b\r\nContent-Type: message/feedback-report\r\n\r\n"
+    b"Feedback-Type: abuse\r\nUser-Agent: BankFBL/1\r\nVersion: 1\r\nOriginal-Rcpt-To: <%s>\r\nSource-IP: 192.0.2.1\r\n"
+    b"--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: Jane <jane@example.test>\r\nTo: list@example.test\r\nSubject: news\r\n"
+    b"Date: Fri, 20 Nov 2026 10:00:00 +0000\r\nMessage-ID: <n1@example.test>\r\n\r\nNews!\r\n--b--\r\n"
+)
+
+
+@pytest.mark.spec_part("MON-5")
+def test_a_complaint_is_shown_and_lists_send_to_who_complained_no_more(node: Node) -> None:
+    assert send(node, COMPLAINT % (b"c1", b"eve@bank.test"), "fbl@bank.test").startswith(b"250")
+    [row] = node.json("report", "show", "example.test", "--kind", "feedback", "--days", "9999")
+    assert (row["source"], row["results"], row["detail"]) == ("eve@bank.test", "abuse", "<n1@example.test>; news; 192.0.2.1")
+    [row] = node.json("suppression", "list")
+    assert (row["address"], row["why"]) == ("eve@bank.test", "complained (abuse), as bank.test reports")
+
+
+def test_attack_a_complaint_of_who_knows_whom_suppresses_nobody(node: Node) -> None:
+    forged = COMPLAINT.replace(b"fbl@bank.test", b"fbl@nobody.test") % (b"c2", b"victim@bank.test")
+    assert send(node, forged, "fbl@bank.test").startswith(b"250")
+    assert "victim@bank.test" not in [row["address"] for row in node.json("suppression", "list")]
+
+
 def test_attack_a_report_that_cannot_be_read_is_mail_like_any_other(node: Node) -> None:
     trace_id = send_report(node, "dmarc", b"<!DOCTYPE x [<!ENTITY a 'b'>]><feedback>&a;</feedback>")
     assert "not taken as a report" in node.run("mail", "trace", trace_id).stdout

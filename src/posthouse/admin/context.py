@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from posthouse.admin.junkdesk import JunkDesk
 from posthouse.admin.listdesk import ListDesk
 from posthouse.admin.nodecontrol import NodeControl
+from posthouse.admin.suppressiondesk import SuppressionDesk
 from posthouse.admin.virusdesk import VirusDesk
 from posthouse.base.clock import Clock
 from posthouse.base.errors import Permanent
@@ -98,6 +99,7 @@ class Context:
     reports: ReportBook | None = None
     viruses: VirusDesk | None = None
     releases: Releases | None = None
+    suppressions: SuppressionDesk | None = None
 
     def asked_by(self, who: str, role: Role, via: str, domain: str = "") -> Context:
         """The same services for one caller."""

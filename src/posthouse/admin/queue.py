@@ -18,6 +18,7 @@ from posthouse.model.plan import Acceptance, ToMailbox
 from posthouse.model.queued import Outcome, QueuedMessage, QueuedRecipient, State
 from posthouse.model.trace import TraceRecord, TraceStep
 from posthouse.pipeline.onward import Onward
+from posthouse.queue.causes import cause_of
 
 _PAGE = 500
 _TOGETHER = 100
@@ -50,6 +51,7 @@ class RecipientRow:
     next_hop: str
     relay: str
     last_reply: str
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ async def show(context: Context, queue_id: str, *, header: bool = False) -> Queu
                 next_hop=each.next_hop,
                 relay=each.relay,
                 last_reply=each.last_reply,
+                cause=cause_of(each.last_reply) if each.last_reply else "",
             )
             for each in message.recipients
         ),

@@ -20,7 +20,7 @@ from posthouse.interfaces.configuration import AuditEntry
 _MODULES = (
     "domain", "user", "cos", "quota", "alias", "route", "mailbox", "share", "sharedmailbox", "expiry", "undelete", "filter",
     "filtertest", "wordlist", "sender", "junk", "setting", "group", "queue", "quarantine", "mail", "node", "certificate",
-    "check", "dkim", "report", "store", "search", "migration", "audit", "help",
+    "check", "dkim", "report", "suppression", "store", "search", "migration", "audit", "help",
     "greylist", "reject", "dnsbl", "antivirus", "outbreak",
     "antispam",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Aggregate reports of other sites about mail in our domains' names (DMARC) and TLS with our hosts (MON-5)."""
+"""Reports of other sites: mail in our domains' names (DMARC), TLS with our hosts, complaints (MON-5)."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ async def list_(
     context: Context,
     domain: DomainName | None = None,
     *,
-    kind: Literal["dmarc", "tls"] | None = None,
+    kind: Literal["dmarc", "tls", "feedback"] | None = None,
     days: int = 30,
 ) -> Sequence[ReportLine]:
     """Lists the reports that came in, newest first.
 
     Args:
         domain: about this domain; without one, about all.
-        kind: dmarc or tls; without one, both.
+        kind: dmarc, tls or feedback (complaints); without one, all.
         days: of the last so many days.
     """
     wanted = domain or context.listed_domain
@@ -67,13 +67,13 @@ async def list_(
 
 @operation("report show", role="reader", scope="domain", reads=True)
 async def show(
-    context: Context, domain: DomainName, *, kind: Literal["dmarc", "tls"] = "dmarc", days: int = 30
+    context: Context, domain: DomainName, *, kind: Literal["dmarc", "tls", "feedback"] = "dmarc", days: int = 30
 ) -> Sequence[SourceLine]:
     """Sums up what reports say about a domain, a source a line, those with the most failures first.
 
     Args:
         domain: name of the domain.
-        kind: dmarc (who sends in its name) or tls (how TLS with its hosts went).
+        kind: dmarc (who sends in its name), tls (how TLS with its hosts went) or feedback (who complained).
         days: of the last so many days.
     """
     context.require_domain(domain)

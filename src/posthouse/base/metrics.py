@@ -26,6 +26,12 @@ COMMIT_SECONDS = Histogram(
 )
 DAMAGED = Gauge("posthouse_store_damaged", "Stored contents known to be damaged.", registry=REGISTRY)
 DELIVERIES = Counter("posthouse_deliveries", "Outbound delivery attempts by result.", ["result"], registry=REGISTRY)
+REFUSALS = Counter(
+    "posthouse_delivery_refusals",
+    "Deliveries refused or put off by other hosts, by cause.",
+    ["cause", "result"],
+    registry=REGISTRY,
+)
 QUEUED = Gauge("posthouse_queue_recipients", "Recipients in the outbound queue by state.", ["state"], registry=REGISTRY)
 HELD = Gauge("posthouse_held_messages", "Messages in quarantines by kind.", ["kind"], registry=REGISTRY)
 INDEXED = Counter("posthouse_search_indexed", "Contents added to the full-text index.", registry=REGISTRY)

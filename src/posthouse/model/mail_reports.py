@@ -7,7 +7,7 @@ from typing import Literal
 
 from posthouse.model.mail_authentication import Policy
 
-ReportKind = Literal["dmarc", "tls"]
+ReportKind = Literal["dmarc", "tls", "feedback"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class TlsSeen:
 @dataclass(frozen=True, slots=True)
 class ReportRow:
     """One line of a report that came in. For DMARC: ``source`` is the address that sent, ``result`` what was done with the
-    mail, ``detail`` how it was authenticated. For TLS: ``source`` is the mail host, ``result`` success or the failure."""
+    mail, ``detail`` how it was authenticated. For TLS: ``source`` is the mail host, ``result`` success or the failure.
+    For feedback: ``source`` is who complained, ``result`` about what, ``detail`` the message."""
 
     source: str
     count: int

@@ -13,16 +13,18 @@ from dataclasses import dataclass, field, replace
 from posthouse.base import log
 from posthouse.base.clock import Clock
 from posthouse.base.errors import MailError
-from posthouse.base.metrics import DELIVERIES
+from posthouse.base.metrics import DELIVERIES, REFUSALS
 from posthouse.formats.tls_required import says_no
 from posthouse.interfaces.courier import Answer, Courier, Parcel, Target, Unreachable
 from posthouse.interfaces.spans import NoSpans, Spans
 from posthouse.interfaces.spool import Spool
+from posthouse.interfaces.suppressions import SuppressionsWriter
 from posthouse.interfaces.traces import TraceLog
 from posthouse.model.envelope import Sender
 from posthouse.model.queued import QueuedMessage, QueuedRecipient
 from posthouse.model.settings import QueueSettings
 from posthouse.model.trace import Timing, TraceRecord, TraceStep
+from posthouse.queue.causes import cause_of
 from posthouse.queue.lines import Job
 from posthouse.queue.notices import Event, Notices, record_of
 from posthouse.queue.outcomes import judge
@@ -49,6 +51,7 @@ class Tools:
     settings: Callable[[], QueueSettings]
     smart_host: Callable[[], str] = str
     forwarded: Callable[[Sender, str], Awaitable[Sender]] | None = None
+    suppressions: SuppressionsWriter | None = None
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     spans: Spans = field(default_factory=NoSpans)
 
@@ -153,11 +156,34 @@ async def _write_down(
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
     for outcome in outcomes:
         DELIVERIES.labels(_WORDS[outcome.state]).inc()
+        if outcome.state != "done":
+            REFUSALS.labels(cause_of(outcome.reply), _WORDS[outcome.state]).inc()
+    await _note_deaths(tools, events, now)
     told = _told(message, events, now, notice.trace_id if notice else "")
     tools.traces.record(told)
     if notice is not None:
         tools.traces.record(record_of(notice, f"tells about {message.trace_id}"))
     return min((outcome.next_attempt_at for outcome in outcomes if outcome.state == "waiting"), default=None), told
+
+
+async def _note_deaths(tools: Tools, events: Sequence[Event], now: float) -> None:
+    """Members of lists whose hosts say again and again that there is nobody of that name. Failing: it is not counted."""
+    queue = tools.settings()
+    if tools.suppressions is None or not queue.suppress_after:
+        return
+    for event in events:
+        address, outcome = event.recipient.recipient.address.key, event.outcome
+        try:
+            if not event.recipient.original or outcome.state == "waiting":
+                continue
+            if outcome.state == "done":
+                await tools.suppressions.succeeded(address)
+            elif cause_of(outcome.reply) in ("unknown-user", "disabled", "no-domain") and await tools.suppressions.failed(
+                address, outcome.reply, now, times=queue.suppress_after, within_s=queue.suppress_within_s
+            ):
+                _log.info("address-suppressed", address=address, reply=outcome.reply)
+        except MailError as error:
+            _log.warning("failure not counted", address=address, cause=error.cause or error.public)
 
 
 def _told(message: QueuedMessage, events: Sequence[Event], now: float, notice: str) -> TraceRecord:

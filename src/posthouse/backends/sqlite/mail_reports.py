@@ -8,6 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from posthouse.backends.sqlite.database import DatabaseThread
+from posthouse.interfaces.suppressions import SuppressionsWriter
 from posthouse.model.mail_reports import ReceivedReport, ReportKind
 
 REPORT_CALL = "report"
@@ -65,11 +66,18 @@ class SqliteReportBook:
         return len(await self._database.write(lambda db: db.execute(sql, (before,)).fetchall()))
 
 
-def handler(book: SqliteReportBook) -> Callable[[Any], Awaitable[Any]]:
-    """The steward's end of ``receiver``."""
+def handler(book: SqliteReportBook, suppressions: SuppressionsWriter) -> Callable[[Any], Awaitable[Any]]:
+    """The steward's end of ``receiver``. Who has complained, as a site says that proves who it is, gets no more from lists."""
 
     async def handle(payload: Any) -> bool:
-        return await book.receive(_decoder.decode(payload))
+        report = _decoder.decode(payload)
+        new = await book.receive(report)
+        if new and report.kind == "feedback" and report.trusted:
+            for row in report.rows:
+                if row.source and not row.passed:
+                    why = f"complained ({row.result}), as {report.sender} reports"
+                    await suppressions.suppress(row.source, why, report.ends_at)
+        return new
 
     return handle
 

@@ -35,7 +35,20 @@ CREATE TABLE report_received (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX report_received_by_time ON report_received (ends_at);
 """
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
+_VERSION_3 = """
+CREATE TABLE suppression (
+    address TEXT PRIMARY KEY,
+    why TEXT NOT NULL,
+    since REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dead_letter (
+    address TEXT NOT NULL,
+    at REAL NOT NULL
+) STRICT;
+CREATE INDEX dead_letter_by_address ON dead_letter (address, at);
+"""
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 
 
 def open_outgoing_file(path: Path) -> DatabaseThread:

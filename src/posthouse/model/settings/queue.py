@@ -39,4 +39,10 @@ class QueueSettings:
         300.0, "Time for a reply; twice that for the verdict on a message.", unit="s", at_least=1
     )
     allow_loopback: bool = setting(False, "Deliver to MX hosts that resolve to loopback addresses; for tests and demos.")
+    suppress_after: int = setting(
+        3,
+        "Times that a list's member must be unknown to its host until lists send there no more; 0: they always do.",
+        at_least=0,
+    )
+    suppress_within_s: float = setting(2_592_000.0, "The time within which that counts (30 days).", unit="s", at_least=60)
     double_bounce: str = setting("", "Address that bounces of bounces go to; empty: they are dropped and logged.", form=ADDRESS)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 
 from posthouse.admin.context import Context
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.sqlite.configuration import SqliteConfiguration
-from posthouse.backends.sqlite.mail_reports import SqliteReportBook
 from posthouse.backends.sqlite.search_schema import remove_files
 from posthouse.roles.bootstrap.checks import with_checks
 from posthouse.roles.bootstrap.operations import operations_context
+from posthouse.roles.bootstrap.outgoing_desk import with_reports
 from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.bootstrap.scanning import with_viruses
 from posthouse.roles.bootstrap.writers import open_writers
@@ -37,6 +36,6 @@ async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
         node = OfflineNodeControl(config.name, config.data, live.settings)
         clear = partial(remove_files, files.search)
         context = operations_context(files, writers, bus, live, node, stack, clear, open_resolver(config, bus))
-        context = replace(context, reports=SqliteReportBook(writers.outgoing))
+        context = with_reports(context, files, writers, stack)
         context = with_viruses(with_checks(context, config), config, live)
         yield await with_migrations(context, config.data, stack, running=False)

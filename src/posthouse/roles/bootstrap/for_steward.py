@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from posthouse.admin.context import Context
 from posthouse.backends.sqlite.configuration import SqliteConfiguration
-from posthouse.backends.sqlite.mail_reports import SqliteReportBook
+from posthouse.backends.sqlite.suppressions import SqliteSuppressionsWriter
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
 from posthouse.directory.resolve import RecipientResolver
@@ -26,6 +26,7 @@ from posthouse.roles.bootstrap.delivering import https, ways_out
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing import notifier, sender_rewriting
 from posthouse.roles.bootstrap.releasing import with_releases
+from posthouse.roles.bootstrap.outgoing_desk import with_reports
 from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.bootstrap.scanning import start_virus_watch, with_viruses
 from posthouse.roles.bootstrap.telling import open_spans
@@ -68,7 +69,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     node = BusNodeControl(bus, ids, config.name, config.data, live.settings)
     resolver, clear = open_resolver(config, bus), partial(bus.publish, "search-clear", {})
     context = operations_context(files, writers, bus, live, node, stack, clear, resolver)
-    context = replace(context, reports=SqliteReportBook(writers.outgoing))
+    context = with_reports(context, files, writers, stack)
     onward = await _start_queue(config, context, writers, live, resolver, stack)
     reports = _daily_reports(config, context, writers, live, resolver, onward)
     stack.push_async_callback(reports.write_down)
@@ -107,6 +108,7 @@ async def _start_queue(
         clock=context.clock,
         settings=queue,
         forwarded=rewriting.forwarded,
+        suppressions=SqliteSuppressionsWriter(writers.outgoing),
         smart_host=lambda: live.settings().route.smart_host,
     )
     runner = QueueRunner(tools)

@@ -18,6 +18,7 @@ from posthouse.backends.sqlite.outgoing_schema import open_outgoing_file
 from posthouse.backends.sqlite.scripts_writer import CALL as SCRIPTS_CALL
 from posthouse.backends.sqlite.scripts_writer import SqliteScriptsWriter
 from posthouse.backends.sqlite.scripts_writer import handler as scripts_handler
+from posthouse.backends.sqlite.suppressions import SqliteSuppressionsWriter
 from posthouse.backends.sqlite.trace_writer import TraceWriter
 from posthouse.backends.sqlite.triplet_writer import CALL as TRIPLETS_CALL
 from posthouse.backends.sqlite.triplet_writer import TripletWriter
@@ -53,6 +54,7 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
     stack.callback(triplets.close)
     outgoing = open_outgoing_file(files.outgoing)
     stack.callback(outgoing.close)
+    await outgoing.run(lambda _: None)
     reports = SqliteReportBook(outgoing)
     tallies = Tallies(reports, SystemClock())
     bulk = BulkWriter(files.bulk)
@@ -68,7 +70,7 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
         calls = {
             SCRIPTS_CALL: scripts_handler(SqliteScriptsWriter(directory)),
             TRIPLETS_CALL: triplets_handler(triplets),
-            REPORT_CALL: report_handler(reports),
+            REPORT_CALL: report_handler(reports, SqliteSuppressionsWriter(outgoing)),
         }
         tells = {"trace": traces.write, SEEN_TELL: tallies.dmarc_encoded, BULK_TELL: bulk.told}
         server = GateServer(files.gate, mail, calls=calls, tells=tells)
