@@ -32,7 +32,6 @@ from posthouse.interfaces.scripts import Scripts, ScriptsWriter
 from posthouse.interfaces.senders import SenderLists
 from posthouse.interfaces.signing_keys import SigningKeys
 from posthouse.interfaces.sink import Sink
-from posthouse.interfaces.suppressions import Suppressions
 from posthouse.interfaces.triplets import Triplets
 from posthouse.mailauth.verify import Verifier
 from posthouse.model.settings import Settings
@@ -98,7 +97,6 @@ class Parts:
     triplets: Triplets
     reports: ReportDesk
     viruses: VirusScanning
-    suppressions: Suppressions
     allowances: Allowances = unlimited
 
 
@@ -123,7 +121,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Authenticate(parts.settings, verifier, spf, parts.node_name, parts.reports.seen),
         Inspect(parts.settings),
         ForgedScores(),
-        Route(parts.settings, parts.suppressions),
+        Route(parts.settings, parts.reports.suppressions),
         LookInto(attachments),
         PriorityFilters(parts.settings, filters),
         Outbreak(parts.settings, attachments, parts.counters, parts.clock),

@@ -13,6 +13,7 @@ from posthouse.base.errors import MailError
 from posthouse.formats.dmarc_report import BadReport
 from posthouse.formats.report_mail import find
 from posthouse.interfaces.directory import Directory
+from posthouse.interfaces.suppressions import Suppressions
 from posthouse.model.mail_reports import DmarcSeen, ReceivedReport
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Continue, Reason, Verdict
@@ -24,11 +25,12 @@ Receive = Callable[[ReceivedReport], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class ReportDesk:
-    """What the path has to do with aggregate reports: ``seen`` hears of mail that other sites are told of, ``receive`` keeps
-    what they tell."""
+    """What the path has to do with other sites: ``seen`` hears of mail that they are told of, ``receive`` keeps what they
+    tell, ``suppressions`` are the addresses of theirs that lists send no more to."""
 
     seen: Callable[[DmarcSeen], None]
     receive: Receive
+    suppressions: Suppressions
 
 
 class TakeReports(Stage):

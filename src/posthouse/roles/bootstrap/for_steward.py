@@ -25,8 +25,8 @@ from posthouse.roles.bootstrap.checks import with_checks
 from posthouse.roles.bootstrap.delivering import https, ways_out
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing import notifier, sender_rewriting
-from posthouse.roles.bootstrap.releasing import with_releases
 from posthouse.roles.bootstrap.outgoing_desk import with_reports
+from posthouse.roles.bootstrap.releasing import with_releases
 from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.bootstrap.scanning import start_virus_watch, with_viruses
 from posthouse.roles.bootstrap.telling import open_spans

@@ -18,6 +18,7 @@ from posthouse.backends.sqlite.configuration import SqliteConfigurationReader
 from posthouse.backends.sqlite.gate_client import GateClient
 from posthouse.backends.sqlite.mail_reports import SEEN_TELL, receiver
 from posthouse.backends.sqlite.scripts_writer import RemoteScriptsWriter
+from posthouse.backends.sqlite.suppressions import SqliteSuppressions
 from posthouse.backends.sqlite.textindex import SqliteTextIndex
 from posthouse.backends.sqlite.traces import RemoteTraceLog
 from posthouse.backends.sqlite.triplets import RemoteTripletWriter
@@ -68,7 +69,8 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     stack.push_async_callback(gate.close)
     traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
     triplets = chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack)
-    desk = ReportDesk(lambda seen: gate.tell(SEEN_TELL, encoded(seen)), receiver(gate.call))
+    suppressions = stack.enter_context(closing(SqliteSuppressions(files.outgoing)))
+    desk = ReportDesk(lambda seen: gate.tell(SEEN_TELL, encoded(seen)), receiver(gate.call), suppressions)
     outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), triplets, desk
     viruses = virus_scanning(live, SystemClock(), bus, stack)
     ways = Ways(gate, traces, RemoteScriptsWriter(gate.call), *outside, viruses, partial(gate.tell, BULK_TELL))

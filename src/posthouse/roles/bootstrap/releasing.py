@@ -25,7 +25,7 @@ async def with_releases(
     config: NodeConfig, context: Context, writers: Writers, live: Live, resolver: Resolver, stack: AsyncExitStack
 ) -> Context:
     """``context`` with what lets held mail go: a path of the steward's own, along which it walks on."""
-    assert context.triplets is not None, "the steward has triplets"
+    assert context.triplets is not None and context.suppressions is not None, "the steward has them"
     ways = Ways(
         gate=LocalGate(writers.mail),
         traces=context.traces,
@@ -33,7 +33,7 @@ async def with_releases(
         counters=MemoryCounters(context.clock),
         resolver=resolver,
         triplets=context.triplets,
-        reports=ReportDesk(lambda _: None, _not_taken),
+        reports=ReportDesk(lambda _: None, _not_taken, context.suppressions.reader),
         viruses=virus_scanning(live, context.clock, context.bus, stack),
     )
     parts = await path_parts(config, live, ways, stack)
