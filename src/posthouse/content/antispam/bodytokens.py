@@ -1,0 +1,102 @@
+"""What the body of a message says, as tokens: its words, where its links lead, how its parts are put together.
+
+Words count as the reader sees them, in lower case. HTML's tags are not looked at: by them, advertising that people asked for
+is the same as advertising that nobody did.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from posthouse.content.antispam.headertokens import organisation, shape
+from posthouse.content.antispam.texts import PartText, Texts
+from posthouse.formats.mime.parameters import parameter
+from posthouse.formats.text.message import file_name
+
+MAX_WORDS = 6_000
+MAX_WORD = 24
+MAX_LINKS = 100
+SAMPLE_CHARS = 5_000
+
+_WORD = re.compile(r"[^\W_]++(?:['\-.][^\W_]++)*+|[$€£]\d[\d,.]*+|!{2,}|[$€£]++")
+_LINK = re.compile(r"(?:(?:https?|ftp)://|www\.)([^\s\"'<>()/\\?#]{1,100})([/?#][^\s\"'<>]{0,200})?", re.I)
+_MAILTO = re.compile(r"mailto:([^\s\"'<>?]{1,80})", re.I)
+_PATH_WORD = re.compile(r"[A-Za-z0-9_\-]{2,20}")
+_CAPITAL = re.compile(r"[A-Z]")
+_FIGURE = re.compile(r"\d")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def body_tokens(texts: Texts) -> set[str]:
+    """The tokens of all parts."""
+    found: set[str] = set()
+    _parts(texts, found)
+    for text in texts.texts:
+        _links(text, found)
+        quoted = text.source.count("\n>") + text.source.startswith(">")
+        found.add(f"q:{10 * quoted // (text.source.count(chr(10)) + 1)}")
+    shown = texts.shown
+    found.update(["w:" + word[:MAX_WORD] for word in set(_WORD.findall(shown.lower())[:MAX_WORDS])])
+    found.update(_looks(shown))
+    return found
+
+
+def _parts(texts: Texts, found: set[str]) -> None:
+    for part in texts.parts:
+        kind = f"{part.type}/{part.subtype}"
+        found.add("p:" + kind)
+        found.add(f"pe:{kind}/{part.encoding[:20]}")
+        charset = parameter(part.params, "charset")
+        if charset:
+            found.add("cs:" + charset.lower()[:40])
+        if part.disposition:
+            found.add("pd:" + part.disposition[:20])
+        name = file_name(part)
+        if name:
+            found.add("ext:" + name.lower().rpartition(".")[2][:10])
+
+
+def _links(text: PartText, found: set[str]) -> None:
+    source = text.source
+    lower = source.lower()
+    if "://" in lower or "www." in lower:
+        for number, match in enumerate(_LINK.finditer(source)):
+            if number == MAX_LINKS:
+                break
+            found.update(_link(match[1].lower(), match[2] or ""))
+    if "mailto:" in lower:
+        for address in _MAILTO.findall(source)[:MAX_LINKS]:
+            found.add("m:" + address.lower())
+            found.add("md:" + address.lower().rpartition("@")[2])
+
+
+def _link(authority: str, path: str) -> Iterator[str]:
+    user, _, host = authority.rpartition("@")
+    if user:
+        yield "uat"
+    name, _, port = host.partition(":")
+    yield "u:" + name
+    if "." in name:
+        owner = organisation(name)
+        yield "ud:" + owner
+        yield "ut:" + owner.rpartition(".")[2]
+    if name.replace(".", "").isdigit():
+        yield "uip"
+    if port:
+        yield "uport:" + port[:6]
+    yield "us:" + shape(path)
+    for word in _PATH_WORD.findall(path)[:6]:
+        yield "up:" + word.lower()
+
+
+def _looks(shown: str) -> Iterator[str]:
+    """How the text looks from afar."""
+    sample = shown[:SAMPLE_CHARS]
+    size = len(sample) or 1
+    yield f"len:{len(shown).bit_length()}"
+    yield f"up:{20 * len(_CAPITAL.findall(sample)) // size}"
+    yield f"dig:{20 * len(_FIGURE.findall(sample)) // size}"
+    yield f"nonasc:{0 if sample.isascii() else 10 * len(_BEYOND_ASCII.findall(sample)) // size}"
+    yield f"excl:{shown.count('!').bit_length()}"
+    yield f"doll:{shown.count('$').bit_length()}"
