@@ -43,6 +43,16 @@ CREATE TABLE learnt (
     version INTEGER NOT NULL DEFAULT 0,
     weights BLOB NOT NULL DEFAULT x''
 ) STRICT;
+
+CREATE TABLE rule_set (
+    entry INTEGER PRIMARY KEY AUTOINCREMENT,
+    version INTEGER NOT NULL,
+    at REAL NOT NULL,
+    origin TEXT NOT NULL,
+    groups BLOB NOT NULL
+) STRICT;
+CREATE TABLE rules_in_use (entry INTEGER NOT NULL, changes INTEGER NOT NULL, newest INTEGER NOT NULL) STRICT;
+INSERT INTO rules_in_use VALUES (0, 0, 0);
 """
 MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
 CALL = "spam-lessons"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from posthouse.content.antispam.headertokens import organisation, shape
 from posthouse.content.antispam.texts import PartText, Texts
@@ -16,6 +17,7 @@ from posthouse.formats.text.message import file_name
 
 MAX_WORDS = 6_000
 MAX_WORD = 24
+MAX_RUN = 500
 MAX_LINKS = 100
 SAMPLE_CHARS = 5_000
 
@@ -25,6 +27,7 @@ _MAILTO = re.compile(r"mailto:([^\s\"'<>?]{1,80})", re.I)
 _PATH_WORD = re.compile(r"[A-Za-z0-9_\-]{2,20}")
 _CAPITAL = re.compile(r"[A-Z]")
 _FIGURE = re.compile(r"\d")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
@@ -38,6 +41,8 @@ def body_tokens(texts: Texts) -> set[str]:
         found.add(f"q:{10 * quoted // (text.source.count(chr(10)) + 1)}")
     shown = texts.shown
     found.update(["w:" + word[:MAX_WORD] for word in set(_WORD.findall(shown.lower())[:MAX_WORDS])])
+    if not shown.isascii():
+        found.update(_unspaced(shown))
     found.update(_looks(shown))
     return found
 
@@ -88,6 +93,13 @@ def _link(authority: str, path: str) -> Iterator[str]:
     yield "us:" + shape(path)
     for word in _PATH_WORD.findall(path)[:6]:
         yield "up:" + word.lower()
+
+
+def _unspaced(shown: str) -> Iterator[str]:
+    """Pairs of letters, for scripts that put no space between words."""
+    for run in _UNSPACED.findall(shown)[:MAX_WORDS]:
+        for first, second in pairwise(run[:MAX_RUN]):
+            yield f"w2:{first}{second}"
 
 
 def _looks(shown: str) -> Iterator[str]:

@@ -22,8 +22,10 @@ RARE = 3
 """Tokens of fewer messages say nothing about others."""
 FOLDS = 10
 COST = 10.0
+LEAST_THRESHOLD = 0.3
+"""However far from spam all ham seems: mail of a kind that was never learnt comes to about nothing."""
 MAX_EPOCHS = 60
-GOOD_ENOUGH = 0.02
+GOOD_ENOUGH = 0.05
 _RIDGE = 1.0 / (2.0 * COST)
 
 
@@ -65,10 +67,9 @@ def fit(examples: Sequence[Example]) -> Weights:
     return _weights(sides, threshold=_threshold(ham), learnt=(sum(sign > 0 for sign in truth), len(ham)))
 
 
-def fit_beside(site: Weights | None, examples: Sequence[Example], rarity: Callable[[int], float]) -> Weights:
+def fit_beside(examples: Sequence[Example], rarity: Callable[[int], float]) -> Weights:
     """A user's weights, which correct the site's where this user sees things otherwise. Each example has the site's margin, its
-    threshold subtracted, and the site's lengths."""
-    del site
+    threshold subtracted, and the site's lengths; ``rarity`` is the site's too (squared, of a token's number)."""
     truth = [1.0 if example.spam else -1.0 for example in examples]
     sides = []
     already = [example.margin for example in examples]
@@ -127,7 +128,7 @@ def _descend(
     side: _Side, truth: Sequence[float], alphas: list[float], order: list[int], already: Sequence[float] | None = None
 ) -> None:
     """Moves ``side.weight`` and ``alphas`` to where the examples of ``order`` have their best margins."""
-    chance = random.Random(len(order))
+    chance = random.Random(len(order))  # noqa: S311 - an order to go by, the same each time
     weight, rarity, lengths, places = side.weight, side.rarity, side.lengths, side.places
     bias = side.bias
     diagonal = {at: sum([rarity[place] for place in places[at]]) / lengths[at] ** 2 + 1.0 + _RIDGE for at in order}
@@ -184,8 +185,8 @@ def _held_back(side: _Side, truth: Sequence[float], alphas: Sequence[float], fol
 def _threshold(ham: Sequence[float]) -> float:
     """Where spam begins, given held-back margins of ham, the highest first: at most ``HAM_LOST`` of them lie above."""
     if not ham:
-        return 0.0
-    return max(ham[min(int(HAM_LOST * len(ham)), len(ham) - 1)], 0.0)
+        return LEAST_THRESHOLD
+    return max(ham[min(int(HAM_LOST * len(ham)), len(ham) - 1)], LEAST_THRESHOLD)
 
 
 def _weights(sides: Sequence[_Side], *, threshold: float, learnt: tuple[int, int]) -> Weights:

@@ -19,11 +19,11 @@ MAX_HOPS = 10
 MAX_WORDS = 40
 MAX_WORD = 40
 
-_IGNORED = frozenset(
-    "status x-status x-uid x-uidl x-keywords x-mozilla-status x-mozilla-status2 lines content-length authentication-results"
-    " received-spf arc-seal arc-message-signature arc-authentication-results dkim-signature domainkey-signature"
-    " x-virus-scanned x-virus-status".split()
-)
+_IGNORED = frozenset((
+    "status", "x-status", "x-uid", "x-uidl", "x-keywords", "x-mozilla-status", "x-mozilla-status2", "lines", "content-length",
+    "authentication-results", "received-spf", "arc-seal", "arc-message-signature", "arc-authentication-results",
+    "dkim-signature", "domainkey-signature", "x-virus-scanned", "x-virus-status",
+))  # fmt: skip
 _IGNORED_PREFIXES = ("x-spam", "x-junkmail", "x-bogosity", "x-posthouse", "x-rspamd")
 _ADDRESSES = frozenset(("from", "to", "cc", "reply-to", "sender", "return-path"))
 _MIME = frozenset(("content-type", "content-disposition"))

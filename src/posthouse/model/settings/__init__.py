@@ -22,6 +22,7 @@ from posthouse.model.settings.quarantine import QuarantineSettings
 from posthouse.model.settings.queue import QueueSettings
 from posthouse.model.settings.reports import ReportsSettings
 from posthouse.model.settings.route import RouteSettings
+from posthouse.model.settings.scorer import ScorerSettings
 from posthouse.model.settings.search import SearchSettings
 from posthouse.model.settings.sieve import SieveSettings
 from posthouse.model.settings.smtp import SmtpSettings
@@ -45,6 +46,7 @@ __all__ = [
     "QueueSettings",
     "ReportsSettings",
     "RouteSettings",
+    "ScorerSettings",
     "SearchSettings",
     "Settings",
     "SieveSettings",
@@ -71,6 +73,7 @@ class Settings:
     greylist: GreylistSettings = field(default_factory=GreylistSettings)
     mailauth: MailauthSettings = field(default_factory=MailauthSettings)
     antispam: AntispamSettings = field(default_factory=AntispamSettings)
+    scorer: ScorerSettings = field(default_factory=ScorerSettings)
     junk: JunkSettings = field(default_factory=JunkSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
@@ -108,6 +111,7 @@ GROUPS: dict[str, type] = {
     "greylist": GreylistSettings,
     "mailauth": MailauthSettings,
     "antispam": AntispamSettings,
+    "scorer": ScorerSettings,
     "junk": JunkSettings,
     "store": StoreSettings,
     "search": SearchSettings,
