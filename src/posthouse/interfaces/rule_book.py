@@ -48,8 +48,8 @@ class RuleBookWriter(RuleBook, Protocol):
         ...
 
     async def roll_back(self) -> StoredRules | None:
-        """Puts in use what was in use before; gives it, None for what comes with the program. Raises NotFound when that is in use
-        already."""
+        """Puts in use what was in use before; gives it, None for what comes with the program. Raises NotFound when that is in
+        use already."""
         ...
 
     async def history(self) -> Sequence[RulesRow]:

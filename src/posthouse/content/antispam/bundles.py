@@ -7,8 +7,8 @@
     0a1b…  default.toml
     2c3d…  samples/spam-1.eml
 
-its lines after the second being what ``sha256sum`` prints. ``manifest.sig`` is the Ed25519 signature (RFC 8032) of its octets in
-base64. Nothing of a bundle is looked at before its signature holds.
+its lines after the second being what ``sha256sum`` prints. ``manifest.sig`` is the Ed25519 signature (RFC 8032) of its octets
+in base64. Nothing of a bundle is looked at before its signature holds.
 """
 
 from __future__ import annotations

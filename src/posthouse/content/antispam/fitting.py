@@ -127,11 +127,12 @@ def _margin(side: _Side, at: int) -> float:
 def _descend(
     side: _Side, truth: Sequence[float], alphas: list[float], order: list[int], already: Sequence[float] | None = None
 ) -> None:
-    """Moves ``side.weight`` and ``alphas`` to where the examples of ``order`` have their best margins."""
+    """Moves ``side.weight`` and ``alphas`` to where the examples of ``order`` have their best margins, ``already`` counted in.
+    Beside what is already said there is no bias: one lesson must not move all mail."""
     chance = random.Random(len(order))  # noqa: S311 - an order to go by, the same each time
     weight, rarity, lengths, places = side.weight, side.rarity, side.lengths, side.places
-    bias = side.bias
-    diagonal = {at: sum([rarity[place] for place in places[at]]) / lengths[at] ** 2 + 1.0 + _RIDGE for at in order}
+    bias, free = side.bias, 1.0 if already is None else 0.0
+    diagonal = {at: sum([rarity[place] for place in places[at]]) / lengths[at] ** 2 + free + _RIDGE for at in order}
     active = list(order)
     for _ in range(MAX_EPOCHS):
         chance.shuffle(active)
@@ -152,7 +153,7 @@ def _descend(
             changed = max(alpha - gradient / diagonal[at], 0.0)
             alphas[at] = changed
             step = (changed - alpha) * sign
-            bias += step
+            bias += free * step
             step /= length
             for place in here:
                 weight[place] += step * rarity[place]

@@ -1,6 +1,7 @@
 """Rules are tried before they are used: they must be read whole, and judge sample messages as everybody would (CON-10).
 
-Samples come with the program, and with a bundle of rules: names that begin with ``spam`` are spam by rules alone, others are not.
+Samples come with the program, and with a bundle of rules: those whose names begin with ``spam`` are spam by rules alone, and
+no others.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ class RuleUpdates:
         return await self.update()
 
     async def update(self) -> Update:
-        """Takes newer rules over if there are any. Raises Temporary; Permanent for a bundle that is not good, BadValue where the
-        settings do not say whence and by whom."""
+        """Takes newer rules over if there are any. Raises Temporary; Permanent for a bundle that is not good; BadValue where
+        the settings do not say whence and by whom."""
         settings = self._settings()
         if not settings.update_from or not settings.update_key:
             raise BadValue("scorer.update_from and scorer.update_key say where rules come from and who signs them")

@@ -21,7 +21,7 @@ from posthouse.content.antispam.tokens import MessageTokens
 MAX_TOKENS = 100_000
 """In one set of weights: some 10 MB in each process."""
 _MAGIC = b"PHW1"
-_HEAD = struct.Struct("<4sIIIffffff")
+_HEAD = struct.Struct("<4sIIIddddd")
 _PER_TOKEN = 12
 
 
@@ -128,7 +128,7 @@ class Weights:
         """To be kept and sent; ``parse`` reads them."""
         head = _HEAD.pack(
             _MAGIC, len(self._index), self.spam, self.ham, self.threshold,
-            self.header.unknown, self.header.bias, self.body.unknown, self.body.bias, 0.0,
+            self.header.unknown, self.header.bias, self.body.unknown, self.body.bias,
         )  # fmt: skip
         body = b"".join((_little(array("I", self._index)), _little(self._weight), _little(self._rarity)))
         return b"".join((head, body, crc32(head + body).to_bytes(4, "little")))
