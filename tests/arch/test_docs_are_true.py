@@ -123,8 +123,13 @@ def test_every_setting_of_an_administrators_page_is_found_by_the_pattern() -> No
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_key_of_node_toml_that_a_page_names_exists(page: Path) -> None:
-    sections = {"node": config.NodeSection, "database": config.DatabaseSection, "dns": config.DnsSection}
-    for section, name in re.findall(r"`(node|database|dns)\.([a-z_]+)`", text_of(page)):
+    sections = {
+        "node": config.NodeSection,
+        "database": config.DatabaseSection,
+        "dns": config.DnsSection,
+        "commands": config.CommandsSection,
+    }
+    for section, name in re.findall(r"`(node|database|dns|commands)\.([a-z_]+)`", text_of(page)):
         assert name == "toml" or name in sections[section].__struct_fields__, f"{section}.{name}"
 
 

@@ -42,7 +42,7 @@ def icap(clamd: Clamd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CIc
 @pytest.fixture(scope="module")
 def running_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     folder = tmp_path_factory.mktemp("antivirus")
-    command = '[antivirus]\nupdate_command = ["sh", "-c", "echo patterns are up to date"]\n'
+    command = '[commands]\nvirus_patterns = ["sh", "-c", "echo patterns are up to date"]\n'
     with running(folder, services=("smtp", "imap"), extra=command) as node:
         node.run("setting", "set", "antivirus.remember_s", "0")
         node.run("setting", "set", "outbreak.enabled", "off")

@@ -47,10 +47,11 @@ class DnsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nameservers: tuple[str, ...] = ()
 
 
-class AntivirusSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``update_command``: program and arguments that fetch virus patterns; none: nothing is run."""
+class CommandsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Programs of this machine that the node runs, with their arguments; none: nothing is run. They stand here and not among
+    the settings, so that who may change settings from afar cannot thereby run programs."""
 
-    update_command: tuple[str, ...] = ()
+    virus_patterns: tuple[str, ...] = ()
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +61,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: dict[str, str] = {}
     database: DatabaseSection = DatabaseSection()
     dns: DnsSection = DnsSection()
-    antivirus: AntivirusSection = AntivirusSection()
+    commands: CommandsSection = CommandsSection()
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -85,7 +86,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     listen: dict[str, Address]
     database_url: str
     nameservers: tuple[str, ...]
-    update_command: tuple[str, ...] = ()
+    virus_patterns_command: tuple[str, ...] = ()
 
     @property
     def bus_processes(self) -> int:
@@ -132,7 +133,7 @@ def _checked(file: File, path: Path) -> NodeConfig:
         listen={service: parse_address(text, f"listen.{service}") for service, text in file.listen.items()},
         database_url=file.database.url,
         nameservers=tuple(str(parse_address(text, "dns.nameservers", 53)) for text in file.dns.nameservers),
-        update_command=file.antivirus.update_command,
+        virus_patterns_command=file.commands.virus_patterns,
     )
 
 

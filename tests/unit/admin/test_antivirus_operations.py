@@ -60,7 +60,7 @@ async def test_update_runs_the_command_and_tells_the_workers() -> None:
 
 async def test_update_without_a_command_says_where_to_name_one() -> None:
     context, _ = await with_desk()
-    with pytest.raises(Permanent, match=r"\[antivirus\] update_command"):
+    with pytest.raises(Permanent, match=r"\[commands\] virus_patterns"):
         await run(context, ["antivirus", "update"])
 
 

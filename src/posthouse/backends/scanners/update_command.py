@@ -33,7 +33,7 @@ class CommandUpdates:
     async def update(self) -> str:
         """As ``PatternUpdates.update``."""
         if not self._command:
-            raise Permanent("node.toml names no command that updates patterns: [antivirus] update_command")
+            raise Permanent("node.toml names no command that fetches patterns: [commands] virus_patterns")
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run())
         return await asyncio.shield(self._running)

@@ -56,7 +56,7 @@ def with_viruses(context: Context, config: NodeConfig, live: Live) -> Context:
     """With what operations on virus scanning work with."""
     engines = virus_engines(live, context.clock, context.bus)
     watch = PatternWatch(engines, lambda: live.settings().antivirus, context.clock)
-    return replace(context, viruses=VirusDesk(engines, watch, CommandUpdates(config.update_command)))
+    return replace(context, viruses=VirusDesk(engines, watch, CommandUpdates(config.virus_patterns_command)))
 
 
 def start_virus_watch(config: NodeConfig, context: Context, live: Live, onward: Onward, stack: AsyncExitStack) -> None:
