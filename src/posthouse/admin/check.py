@@ -147,7 +147,7 @@ async def _host_name(context: Context) -> str:
 
 def _host_port(text: str) -> tuple[str, int]:
     try:
-        hop = NextHop.parse(text)
+        hop = NextHop.parse_with_login(text)
     except ValueError:
         raise BadValue(f"hosts: {text!r} is not host or host:port") from None
     return hop.host, hop.port or SMTP_PORT

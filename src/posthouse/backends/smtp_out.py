@@ -9,6 +9,7 @@ be tried; what failed after that is a temporary answer, since nobody knows wheth
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import ssl
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -18,9 +19,11 @@ from typing import Literal
 from posthouse.backends.certificates_shown import NotProven, chain_of, failure_of, prove
 from posthouse.backends.smtp_link import Link, Times, TlsBroken, connect
 from posthouse.interfaces.courier import Answer, Parcel, Target, Unreachable
+from posthouse.model.route import Login
 from posthouse.model.settings import QueueSettings
 from posthouse.model.tls_policy import NO_POLICY, TlsFailure, TlsResult
-from posthouse.protocols.smtp.client import ClientCore, TransactionDone
+from posthouse.protocols.sasl import choose_client
+from posthouse.protocols.smtp.client import Authenticated, ClientCore, Refused, TransactionDone
 from posthouse.protocols.smtp.replies import ServerReply
 from posthouse.protocols.smtp.transaction import CannotSend, NoRequireTls, Transaction, TransactionResult
 
@@ -57,6 +60,8 @@ class SmtpCourier:
             if answers is not None:
                 return answers
         link = await self._open(target)
+        if target.login is not None:
+            await _log_in(link, target, target.login)
         answers = await self._send(target, link, parcel, fresh=True)
         assert answers is not None, "a fresh connection always gives answers or raises"
         return answers
@@ -214,6 +219,24 @@ class SmtpCourier:
         link.sent += 1
         self._keep(target, link)
         return _answers(result, parcel, link.core, target, "no answer")
+
+
+async def _log_in(link: Link, target: Target, login: Login) -> None:
+    """Over TLS, or on this machine. Raises Unreachable."""
+    safe = link.tls is not None or ipaddress.ip_address(target.address).is_loopback
+    machine = choose_client(link.core.mechanisms, login.user, login.password) if safe else None
+    if machine is None:
+        link.goodbye()
+        raise Unreachable("a login is made over TLS only" if not safe else "no way to log in is offered that we know")
+    try:
+        link.core.authenticate(machine)
+        event = await link.event()
+    except BaseException:
+        link.abort()
+        raise
+    if not isinstance(event, Authenticated):
+        link.goodbye()
+        raise Unreachable(f"the login was refused: {event.reply if isinstance(event, Refused) else event}")
 
 
 def _answers(result: TransactionResult, parcel: Parcel, core: ClientCore, target: Target, lost: str) -> Sequence[Answer]:

@@ -8,15 +8,15 @@ from typing import Literal, Protocol
 
 from posthouse.base.errors import Temporary
 from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.route import Login, TlsChoice
 from posthouse.model.route import Protocol as HopProtocol
-from posthouse.model.route import TlsChoice
 from posthouse.model.tls_policy import NO_POLICY, TlsPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One address of one host. ``tls`` is never "" here; ``policy`` is the proof that the host owes beyond it. Connections to
-    equal targets may be used again."""
+    """One address of one host. ``tls`` is never "" here; ``policy`` is the proof that the host owes beyond it;
+    ``login`` is ours there. Connections to equal targets may be used again."""
 
     host: str
     address: str
@@ -24,6 +24,7 @@ class Target:
     protocol: HopProtocol = "smtp"
     tls: TlsChoice = "opportunistic"
     policy: TlsPolicy = NO_POLICY
+    login: Login | None = None
 
 
 @dataclass(frozen=True, slots=True)

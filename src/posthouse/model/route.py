@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast
+from urllib.parse import unquote
 
 Protocol = Literal["smtp", "lmtp"]
 TlsChoice = Literal["", "opportunistic", "required", "off"]
@@ -13,16 +14,27 @@ _HOP = re.compile(
     r"(?:(?P<protocol>smtp|lmtp)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?"
     r"(?:/(?P<tls>opportunistic|required|off))?"
 )
+_LOGIN = re.compile(r"smtp://(?P<user>[^\s:/@]+):(?P<password>[^\s/@]+)@(?P<hop>.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who we are at a host that asks for it."""
+
+    user: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class NextHop:
-    """One host. ``port`` 0 means the protocol's own; ``tls`` "" means as the queue's setting says."""
+    """One host. ``port`` 0 means the protocol's own; ``tls`` "" means as the queue's setting says. ``login`` is the smart
+    host's alone; ``str`` does not show it."""
 
     host: str
     port: int = 0
     protocol: Protocol = "smtp"
     tls: TlsChoice = ""
+    login: Login | None = None
 
     def __str__(self) -> str:
         scheme = "lmtp://" if self.protocol == "lmtp" else ""
@@ -41,6 +53,18 @@ class NextHop:
             cast(Protocol, match["protocol"] or "smtp"),
             cast(TlsChoice, match["tls"] or ""),
         )
+
+    @classmethod
+    def parse_with_login(cls, text: str) -> NextHop:
+        """As ``parse``, and ``smtp://user:password@host:port``, where ``%40`` and the like stand for what URLs cannot hold.
+        Raises ValueError, without the password."""
+        match = _LOGIN.fullmatch(text.strip())
+        if match is None:
+            return cls.parse(text)
+        login = Login(unquote(match["user"]), unquote(match["password"]))
+        if "\0" in login.user + login.password:
+            raise ValueError("a login has no NUL")
+        return replace(cls.parse(match["hop"]), login=login)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from posthouse.base.errors import Permanent, Temporary
+from posthouse.base.settings import without_passwords
 from posthouse.interfaces.courier import Target
 from posthouse.interfaces.resolver import Mx, Resolver
 from posthouse.model.route import NextHop
@@ -69,7 +70,7 @@ class Targets:
         addresses = [hop.host] if _is_ip(hop.host) else await self._resolver.addresses(hop.host)
         if not addresses:
             raise Temporary(f"The next hop {hop.host} has no address", code=451, enhanced="4.4.4")
-        return [Target(hop.host, address, port, hop.protocol, tls) for address in addresses[:MAX_TARGETS]]
+        return [Target(hop.host, address, port, hop.protocol, tls, login=hop.login) for address in addresses[:MAX_TARGETS]]
 
     def _of_literal(self, domain: str) -> Sequence[Target]:
         """An address in brackets (RFC 5321 §4.1.3)."""
@@ -144,9 +145,11 @@ class Targets:
 def _parsed(next_hop: str) -> NextHop:
     """The smart host is a free text, and may be put right while the message waits."""
     try:
-        return NextHop.parse(next_hop)
+        return NextHop.parse_with_login(next_hop)
     except ValueError as error:
-        raise Temporary(f"The next hop {next_hop!r} is not understood", code=451, enhanced="4.3.5", cause=str(error)) from error
+        raise Temporary(
+            f"The next hop {without_passwords(next_hop)!r} is not understood", code=451, enhanced="4.3.5", cause=str(error)
+        ) from error
 
 
 def _is_ip(text: str) -> bool:

@@ -12,7 +12,9 @@ from posthouse.model.route import NextHop
 NETWORK = Form("a network such as 192.0.2.0/24, 2001:db8::/32 or 192.168.", parse_network)
 DOMAIN = Form("a host or domain name", lambda text: normal_domain(text.strip(".")))
 ADDRESS = Form("an address", Address.parse)
-NEXT_HOP = Form("a next hop", NextHop.parse)
+SMART_HOST = Form(
+    "a next hop, with smtp://user:password@ before it if it asks for a login", NextHop.parse_with_login, secret=True
+)
 
 
 def _domain_policy(text: str) -> str:

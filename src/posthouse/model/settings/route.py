@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from posthouse.base.settings import setting
-from posthouse.model.settings.forms import NEXT_HOP
+from posthouse.model.settings.forms import SMART_HOST
 
 
 @dataclass(frozen=True, slots=True)
 class RouteSettings:
     """Where accepted mail goes (RTE)."""
 
-    smart_host: str = setting("", "host or host:port that all mail for elsewhere is given to (RTE-1).", form=NEXT_HOP)
+    smart_host: str = setting(
+        "",
+        "host or host:port that all mail for elsewhere is given to (RTE-1); smtp://user:password@host:port if it asks for a"
+        " login, which is made over TLS only.",
+        form=SMART_HOST,
+    )
     plus_addressing: str = setting("+", "Delimiter of plus-addressing; empty: none (RTE-4).")
     max_expansion: int = setting(10_000, "Recipients that aliases may grow one message to.", at_least=1)
     max_alias_depth: int = setting(10, "Aliases of aliases followed before it counts as a loop.", at_least=1, at_most=100)
