@@ -9,7 +9,8 @@ import pytest
 
 from posthouse.backends.sqlite.parcels import IN_FILE_BYTES
 from posthouse.base.errors import BadValue, NotFound
-from posthouse.interfaces.mailstore import HEAD_BYTES, MailStore
+from posthouse.interfaces.mailstore import HEAD_BYTES, FactName, MailStore
+from posthouse.model.listed_fields import LISTED
 from posthouse.model.mailbox import DELETED, SEEN, MailboxInfo, MessageRow, MessageSize, NewMessage
 from support.mail_backends import KINDS, MailBackends, letter, mail_backends, new, texts
 
@@ -66,7 +67,43 @@ async def test_heads_are_the_beginnings_of_messages_of_any_size(store: MailStore
 
 async def test_previews_are_those_made_at_acceptance(store: MailStore) -> None:
     mailbox_id = await filled(store, b"Subject: x\r\n\r\nHello \r\n there", b"Subject: y\r\n\r\n")
-    assert list(await store.previews(mailbox_id, [1, 2, 3])) == [(1, "Hello there"), (2, "")]
+    assert list(await store.some_facts(mailbox_id, [1, 2, 3], ["preview"])) == [(1, "Hello there"), (2, "")]
+
+
+async def test_some_facts_are_those_of_facts(store: MailStore) -> None:
+    mailbox_id = await filled(store, letter("a"), letter("b", 500))
+    facts = await store.facts(mailbox_id, [1, 2])
+    names: list[FactName] = ["envelope", "size_bytes", "object_id", "saved_at", "received_at", "body", "bodystructure"]
+    for some in (names, names[1:2], names[3:5], []):
+        found = await store.some_facts(mailbox_id, [2, 1, 7], some)
+        assert [tuple(row) for row in found] == [(one.uid, *[getattr(one, name) for name in some]) for one in facts]
+    assert list(await store.some_facts(mailbox_id, [], names)) == []
+
+
+async def test_listed_fields_stand_as_in_the_message(store: MailStore) -> None:
+    folded = (
+        b"To: a@example.com,\r\n b@example.com\r\nX-Other: 1\r\nSUBJECT:  two  words\r\nfrom: c@example.com\r\n\r\nFrom: body"
+    )
+    twice = b"Subject: a\r\nSubject: b\r\n\r\n"
+    large = folded + b"x" * IN_FILE_BYTES
+    mailbox_id = await filled(store, folded, b"X-Other: 1\r\n\r\ntext", twice, large, b"Subject: no end")
+    found = dict(await store.listed_fields(mailbox_id, [1, 2, 3, 4, 5, 9], ["from", "subject"]))
+    both = b"SUBJECT:  two  words\r\nfrom: c@example.com\r\n\r\n"
+    assert found == {1: both, 2: b"\r\n", 3: None, 4: both, 5: None}
+    assert dict(await store.listed_fields(mailbox_id, [1], ["to"])) == {1: b"To: a@example.com,\r\n b@example.com\r\n\r\n"}
+    assert dict(await store.listed_fields(mailbox_id, [1], ["cc", "lines"])) == {1: b"\r\n"}
+    every = dict(await store.listed_fields(mailbox_id, [1], LISTED))[1]
+    assert every == folded.replace(b"X-Other: 1\r\n", b"").partition(b"From: body")[0]
+
+
+async def test_contents_come_whole_but_for_large_ones(backends: MailBackends) -> None:
+    store = backends.store
+    mailbox_id = await filled(store, letter("a"), letter("b").ljust(IN_FILE_BYTES, b"b"), letter("c", 20_000))
+    facts = await store.facts(mailbox_id, [1, 2, 3])
+    found = {uid: (body_id, octets) for uid, body_id, octets in await store.contents(mailbox_id, [1, 2, 3, 4])}
+    assert [found[one.uid][0] for one in facts] == [one.body_id for one in facts]
+    assert found[1][1] == letter("a") and found[3][1] == letter("c", 20_000)
+    assert found[2][1] in (None, await store.content(facts[1].body_id))
 
 
 async def test_replace_adds_and_removes_as_one_change(backends: MailBackends) -> None:

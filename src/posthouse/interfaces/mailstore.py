@@ -8,8 +8,8 @@ UIDs in arguments that do not exist are ignored. All sequences of rows are in as
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, Protocol
 
 from posthouse.interfaces.sharing import FlagAction, SharingReader, SharingWriter
 from posthouse.interfaces.usage import Annotations, Expiring, UsageBook
@@ -25,8 +25,9 @@ from posthouse.model.mailbox import (
     SpecialUse,
 )
 
-__all__ = ["HEAD_BYTES", "FlagAction", "MailReader", "MailStore", "MailWriter"]
+__all__ = ["HEAD_BYTES", "FactName", "FlagAction", "MailReader", "MailStore", "MailWriter"]
 HEAD_BYTES = 16_384
+FactName = Literal["size_bytes", "received_at", "saved_at", "envelope", "body", "bodystructure", "preview", "object_id"]
 
 
 class MailReader(SharingReader, Protocol):
@@ -69,8 +70,20 @@ class MailReader(SharingReader, Protocol):
         hundred."""
         ...
 
-    async def previews(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, str]]:
-        """(UID, ``Summary.preview``) of the messages that exist. Callers ask in batches of a few hundred."""
+    async def some_facts(self, mailbox_id: int, uids: Sequence[int], names: Sequence[FactName]) -> Sequence[tuple[Any, ...]]:
+        """(UID, the facts of these names) of the messages that exist: those of ``MessageFacts``, and ``Summary.preview``.
+        Callers ask in batches of a few hundred."""
+        ...
+
+    async def listed_fields(
+        self, mailbox_id: int, uids: Sequence[int], names: Collection[str]
+    ) -> Sequence[tuple[int, bytes | None]]:
+        """(UID, header fields) of the messages that exist: those of ``names``, which are of ``model.listed_fields``, as they
+        stand in the message, and a blank line. None: not at hand, look at the message. In batches of a few hundred."""
+        ...
+
+    async def contents(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, int, bytes | None]]:
+        """(UID, body_id, the whole message, or None if it is large) of the messages that exist. In batches of a few."""
         ...
 
     async def url_key(self, account_id: int, mailbox_id: int) -> bytes | None:

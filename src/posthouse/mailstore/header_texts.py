@@ -1,4 +1,5 @@
-"""Header fields of many messages at a time, as lists of messages show them: read from the messages' beginnings, then kept.
+"""Header fields of many messages at a time, as lists of messages show them: as the store has them ready, or read from the
+messages' beginnings, then kept.
 
 A message never changes, so what was asked of it once is kept by mailbox and UID, for all sessions of a process, bounded by
 octets: clients ask for the same fields at every start. Oldest mailboxes go first. It knows nothing of IMAP's text.
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 from posthouse.base.errors import NotFound
 from posthouse.formats.mime import heads, index, sections
 from posthouse.interfaces.mailstore import MailReader
+from posthouse.model.listed_fields import LISTED
 
 MAX_BYTES = 16 << 20
 _OVERHEAD_BYTES = 150
+_LISTED = frozenset(name.encode("ascii") for name in LISTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,12 @@ class HeaderTexts:
 
     async def _read(self, mailbox_id: int, uids: Sequence[int], wanted: Wanted) -> dict[int, bytes]:
         out: dict[int, bytes] = {}
-        for uid, head in await self._store.heads(mailbox_id, uids):
+        if not (wanted.raw or wanted.exclude) and wanted.names <= _LISTED:
+            names = [name.decode("ascii") for name in wanted.names]
+            found = await self._store.listed_fields(mailbox_id, uids, names)
+            out = {uid: octets for uid, octets in found if octets is not None}
+            uids = [uid for uid, octets in found if octets is None] if len(out) < len(found) else ()
+        for uid, head in await self._store.heads(mailbox_id, uids) if uids else ():
             octets = heads.whole_header(head) if wanted.raw else heads.chosen_fields(head, wanted.names, exclude=wanted.exclude)
             if octets is None:
                 octets = await self._from_content(mailbox_id, uid, wanted)

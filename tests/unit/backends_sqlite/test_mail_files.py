@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,8 @@ class Real:
         """Waits until upkeep has nothing left to do."""
         assert self.writer.work
         while self.writer.work.upkeep_due:
-            await self.store.subscribe(1, "INBOX", on=True)
+            with suppress(NotFound):  # the account may be gone
+                await self.store.subscribe(1, "INBOX", on=True)
 
     def age(self) -> None:
         for path in self.files():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from posthouse.backends.memory.mailstore import MemoryMailStore
 from posthouse.interfaces.mailstore import HEAD_BYTES
@@ -13,13 +13,20 @@ SUBJECT = Wanted(frozenset({b"subject"}))
 
 
 class CountingStore(MemoryMailStore):
-    """Counts the messages whose beginnings were asked for."""
+    """Counts the messages whose beginnings, or ready header fields, were asked for."""
 
     asked = 0
 
     async def heads(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, bytes]]:
         self.asked += len(uids)
         return await super().heads(mailbox_id, uids)
+
+    async def listed_fields(
+        self, mailbox_id: int, uids: Sequence[int], names: Collection[str]
+    ) -> Sequence[tuple[int, bytes | None]]:
+        found = await super().listed_fields(mailbox_id, uids, names)
+        self.asked += sum(1 for _, octets in found if octets is not None)
+        return found
 
 
 async def filled(*contents: bytes) -> tuple[CountingStore, int]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from posthouse.backends.memory.boxes import Body, Box, facts_of
 from posthouse.base.errors import NotFound
-from posthouse.interfaces.mailstore import HEAD_BYTES
+from posthouse.interfaces.mailstore import HEAD_BYTES, FactName
+from posthouse.model.listed_fields import LETTERS, LISTED, listed_header
 from posthouse.model.mailbox import MessageFacts, MessageSize
 
 
@@ -38,9 +40,33 @@ class MemoryPieces:
         box = self._box(mailbox_id)
         return [(uid, box.messages[uid].body.content[:HEAD_BYTES]) for uid in box.chosen(uids)]
 
-    async def previews(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, str]]:
+    async def some_facts(self, mailbox_id: int, uids: Sequence[int], names: Sequence[FactName]) -> Sequence[tuple[Any, ...]]:
         box = self._box(mailbox_id)
-        return [(uid, box.messages[uid].body.summary.preview) for uid in box.chosen(uids)]
+        found: list[tuple[Any, ...]] = []
+        for uid in box.chosen(uids):
+            message = box.messages[uid]
+            facts = facts_of(uid, message)
+            found.append(
+                (uid, *[message.body.summary.preview if name == "preview" else getattr(facts, name) for name in names])
+            )
+        return found
+
+    async def listed_fields(
+        self, mailbox_id: int, uids: Sequence[int], names: Collection[str]
+    ) -> Sequence[tuple[int, bytes | None]]:
+        box = self._box(mailbox_id)
+        letters = {LETTERS[LISTED.index(name)] for name in names}
+        found: list[tuple[int, bytes | None]] = []
+        for uid in box.chosen(uids):
+            body = box.messages[uid].body
+            header = listed_header(body.content, body.summary)
+            pieces = [field for letter, field in zip(*header, strict=True) if letter in letters] if header else []
+            found.append((uid, b"".join([*pieces, b"\r\n"]) if header else None))
+        return found
+
+    async def contents(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, int, bytes | None]]:
+        box = self._box(mailbox_id)
+        return [(uid, box.messages[uid].body.body_id, box.messages[uid].body.content) for uid in box.chosen(uids)]
 
     async def url_key(self, account_id: int, mailbox_id: int) -> bytes | None:
         return self._url_keys.get((account_id, mailbox_id))

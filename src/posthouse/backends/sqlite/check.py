@@ -76,6 +76,10 @@ _RULES: tuple[tuple[str, str], ...] = (
         "SELECT body_id FROM content WHERE body_id NOT IN (SELECT body_id FROM body)",
     ),
     (
+        "body {}: a listed header without a body",
+        "SELECT body_id FROM listed_header WHERE body_id NOT IN (SELECT body_id FROM body)",
+    ),
+    (
         "body {}: nothing names it, and nothing will sweep it",
         "SELECT body_id FROM body WHERE body_id NOT IN (SELECT body_id FROM message UNION ALL SELECT body_id FROM queued"
         " UNION ALL SELECT body_id FROM held UNION ALL SELECT body_id FROM loose_body)",

@@ -18,6 +18,7 @@ import apsw
 from posthouse.backends.sqlite.database import mail_errors, open_reader, open_writer
 from posthouse.backends.sqlite.flag_blocks import SCHEMA as FLAG_BLOCKS
 from posthouse.backends.sqlite.held_schema import HELD
+from posthouse.backends.sqlite.ready_made import LISTED_HEADER
 from posthouse.backends.sqlite.sharing_schema import SHARING
 from posthouse.backends.sqlite.usage_schema import MAILBOX_COLUMNS, USAGE
 
@@ -148,7 +149,7 @@ CREATE INDEX queued_recipient_by_message ON queued_recipient (queue_id, recipien
 CREATE INDEX queued_recipient_by_time ON queued_recipient (state, next_attempt_at, recipient_id);
 """
 
-MIGRATIONS: tuple[str, ...] = (_MAILBOXES + _MESSAGES + _QUEUE + USAGE + SHARING, HELD, FLAG_BLOCKS)
+MIGRATIONS: tuple[str, ...] = (_MAILBOXES + _MESSAGES + _QUEUE + USAGE + SHARING, HELD, FLAG_BLOCKS, LISTED_HEADER)
 
 
 def open_mail_writer(path: Path) -> apsw.Connection:

@@ -7,11 +7,12 @@ Implements ``interfaces.mailstore``. Failing: while the steward restarts, writes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from posthouse.backends.sqlite import ready_made
 from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.local_gate import Gate
 from posthouse.backends.sqlite.packing import Packer
@@ -24,7 +25,7 @@ from posthouse.backends.sqlite.work import blob_folder
 from posthouse.base.errors import BadValue, NotFound, Temporary
 from posthouse.formats.mime import Limits, summarise
 from posthouse.interfaces.limits import Allowances, unlimited
-from posthouse.interfaces.mailstore import HEAD_BYTES, FlagAction
+from posthouse.interfaces.mailstore import HEAD_BYTES, FactName, FlagAction
 from posthouse.model.limits import UNLIMITED, Allowance, packed
 from posthouse.model.mailbox import (
     Changes,
@@ -146,8 +147,16 @@ class SqliteMailStore(SharingPart, SqliteUsage):
             out.append((uid, octets))
         return out
 
-    async def previews(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, str]]:
-        return self._reading.previews(mailbox_id, uids)
+    async def some_facts(self, mailbox_id: int, uids: Sequence[int], names: Sequence[FactName]) -> Sequence[tuple[Any, ...]]:
+        return ready_made.some_facts(self._reading.all, mailbox_id, uids, names)
+
+    async def listed_fields(
+        self, mailbox_id: int, uids: Sequence[int], names: Collection[str]
+    ) -> Sequence[tuple[int, bytes | None]]:
+        return ready_made.listed_fields(self._reading.all, mailbox_id, uids, names)
+
+    async def contents(self, mailbox_id: int, uids: Sequence[int]) -> Sequence[tuple[int, int, bytes | None]]:
+        return self._reading.contents(mailbox_id, uids)
 
     async def url_key(self, account_id: int, mailbox_id: int) -> bytes | None:
         return self._reading.url_key(account_id, mailbox_id)

@@ -49,8 +49,8 @@ class Packer:
         compress = self.on()
         large = [(summary.digest, content) for content, summary in contents if summary.size_bytes >= IN_FILE_BYTES]
         for attempt in (1, 2):
-            parcels = [parcel(*self._encoded(content, summary, compress), summary) for content, summary in contents]
-            octets = sum(len(packed[2]) for packed in parcels if packed[2] is not None) + 500 * len(parcels)
+            parcels = [parcel(content, summary, *self._encoded(content, summary, compress)) for content, summary in contents]
+            octets = sum(len(packed[2]) for packed in parcels if packed[2] is not None) + 1000 * len(parcels)
             for digest, content in large:
                 await asyncio.to_thread(self.blobs.write, digest, content, compress=compress)
             try:

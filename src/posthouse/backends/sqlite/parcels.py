@@ -11,6 +11,7 @@ import msgspec
 
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.listed_fields import listed_header
 from posthouse.model.summary import Summary
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -19,10 +20,10 @@ _sender_fields = msgspec.msgpack.Decoder(tuple[tuple[str, str] | None, int, str,
 IN_FILE_BYTES = 128 << 10  # from here on a content stands in a file: see docs/adr
 
 
-def parcel(coding: int, octets: bytes | None, summary: Summary) -> list[Any]:
+def parcel(content: bytes, summary: Summary, coding: int, octets: bytes | None) -> list[Any]:
     """A content for ``units_bodies.keep_body``, encoded as ``coding.py`` says; octets None: it is in its file by then."""
     ready_made = (summary.envelope, summary.body, summary.bodystructure, summary.preview)
-    return [summary.digest, summary.size_bytes, octets, *ready_made, coding]
+    return [summary.digest, summary.size_bytes, octets, listed_header(content, summary), *ready_made, coding]
 
 
 def pack_sender(sender: Sender) -> bytes:

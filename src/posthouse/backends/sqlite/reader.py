@@ -14,6 +14,7 @@ from typing import Any
 
 import apsw
 
+from posthouse.backends.sqlite import ready_made
 from posthouse.backends.sqlite.coding import HEAD_SLACK_BYTES, Damaged, Decoder
 from posthouse.backends.sqlite.database import mail_error
 from posthouse.backends.sqlite.flag_blocks import UID_BITS, all_rows, changed_rows
@@ -44,9 +45,6 @@ _HEADS = (
     "SELECT uid, iif(m.size_bytes > ?, NULL, iif(coding, octets, substr(octets, 1, ?))), in_file, m.body_id, coding"
     " FROM message AS m JOIN body AS b ON b.body_id = m.body_id LEFT JOIN content AS c ON c.body_id = m.body_id"
     " WHERE m.mailbox_id = ? AND {} ORDER BY uid"
-)
-_PREVIEWS = (
-    "SELECT uid, preview FROM message AS m JOIN body AS b ON b.body_id = m.body_id WHERE m.mailbox_id = ? AND {} ORDER BY uid"
 )
 
 
@@ -211,10 +209,13 @@ class MailReading:
         except apsw.Error as error:
             raise mail_error(error) from error
 
-    def previews(self, mailbox_id: int, uids: Sequence[int]) -> list[tuple[int, str]]:
-        """(UID, preview) of the messages that exist."""
-        chosen = Chosen.of(to_ranges(uids))
-        return self.all(_PREVIEWS.format(chosen.condition), (mailbox_id, *chosen.bindings))
+    def contents(self, mailbox_id: int, uids: Sequence[int]) -> list[tuple[int, int, bytes | None]]:
+        """(UID, body_id, octets or None when they stand in a file) of the messages that exist."""
+        found = ready_made.contents(self.all, mailbox_id, uids)
+        return [
+            (uid, body_id, None if octets is None or coding is None else self._decoded(body_id, coding, octets))
+            for uid, body_id, coding, octets in found
+        ]
 
     def url_key(self, account_id: int, mailbox_id: int) -> bytes | None:
         """The secret, if there is one."""
@@ -225,14 +226,16 @@ class MailReading:
         """The octets, or None when they stand in a file."""
         found = self.all("SELECT coding, octets FROM content WHERE body_id = ?", (body_id,))
         if found:
-            try:
-                coding, octets = found[0]
-                return self._decoder.decode(coding, octets, CONTENT_BYTES)
-            except Damaged as error:
-                raise self._told(body_id, error) from error
+            return self._decoded(body_id, *found[0])
         if not self.all("SELECT 1 FROM body WHERE body_id = ? AND in_file", (body_id,)):
             raise NotFound("The message is gone")
         return None
+
+    def _decoded(self, body_id: int, coding: int, octets: bytes) -> bytes:
+        try:
+            return self._decoder.decode(coding, octets, CONTENT_BYTES)
+        except Damaged as error:
+            raise self._told(body_id, error) from error
 
     def dictionary(self, dictionary_id: int) -> bytes:
         """A dictionary's octets; b"" if there is none of that number."""

@@ -130,7 +130,7 @@ class Repair:
             content = await self._in_thread(lambda: self._readable(body_id)) if body_id in wanted else None  # noqa: B023
             if content is not None:
                 wanted.discard(body_id)
-                done += await self._gate.call("repair_body", [body_id, parcel(0, None, summarise(content, Limits()))])
+                done += await self._gate.call("repair_body", [body_id, parcel(content, summarise(content, Limits()), 0, None)])
             else:
                 await self._in_thread(lambda: self._keep(body_id, f"body-{body_id}"))  # noqa: B023
                 done += await self._gate.call("repair_content", [body_id])
@@ -177,7 +177,7 @@ class Repair:
 
     async def _replace(self, body_id: int, lost: Lost, why: str) -> list[str]:
         content = compose(lost)
-        packed = parcel(0, content, summarise(content, Limits()))
+        packed = parcel(content, summarise(content, Limits()), 0, content)
         done: list[str] = []
         more = True
         while more:

@@ -1,7 +1,7 @@
 """Bodies in units of work: a content is kept once, however many mailboxes and queue entries name it (STO-7).
 
-A parcel is a content as it crosses the gate: ``[digest, size_bytes, octets or None when in a file, envelope, body,
-bodystructure, preview, coding]``; see ``parcels.py``.
+A parcel is a content as it crosses the gate: ``[digest, size_bytes, octets or None when in a file, listed header or
+None, envelope, body, bodystructure, preview, coding]``; see ``parcels.py``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from posthouse.backends.sqlite.coding import FIRST_DICTIONARY
+from posthouse.backends.sqlite.ready_made import keep_listed
 from posthouse.backends.sqlite.work import Work
 from posthouse.base.errors import Temporary
 
@@ -21,7 +22,7 @@ def keep_body(work: Work, parcel: list[Any]) -> int:
 
     Raises Temporary if its file is not there, or its dictionary; the sender of the unit writes or encodes it anew.
     """
-    digest, size_bytes, octets, *ready_made, coding = parcel
+    digest, size_bytes, octets, listed, *ready_made, coding = parcel
     row = work.one("SELECT body_id FROM body WHERE digest = ?", (digest,))
     if row is not None:
         return int(row[0])
@@ -34,6 +35,8 @@ def keep_body(work: Work, parcel: list[Any]) -> int:
         (digest, size_bytes, octets is None, *ready_made),
     )
     body_id = work.connection.last_insert_rowid()
+    if listed is not None:
+        keep_listed(work.execute, body_id, listed)
     if octets is not None:
         work.execute("INSERT INTO content VALUES (?, ?, ?)", (body_id, coding, octets))
     return body_id

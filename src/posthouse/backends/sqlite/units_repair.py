@@ -92,6 +92,10 @@ def repair_rows(work: Work, _arguments: list[Any]) -> list[str]:
             "recipients in the queue without a message",
             "DELETE FROM queued_recipient WHERE queue_id NOT IN (SELECT queue_id FROM queued)",
         ),
+        (
+            "listed headers without a body",
+            "DELETE FROM listed_header WHERE body_id NOT IN (SELECT body_id FROM body)",
+        ),
         ("blocks of flags of mailboxes that are not there", f"DELETE {flag_check.STRAY_BLOCKS}"),
         ("rights on mailboxes that are not there", "DELETE FROM acl WHERE mailbox_id NOT IN (SELECT mailbox_id FROM mailbox)"),
         (
@@ -132,7 +136,7 @@ def repair_in_file(work: Work, arguments: list[Any]) -> list[str]:
 
 def repair_body(work: Work, arguments: list[Any]) -> list[str]:
     """``[body_id, parcel]``: the row of a body that is missing, made anew from its content."""
-    body_id, (digest, size_bytes, _, *ready_made, _) = arguments
+    body_id, (digest, size_bytes, _, _, *ready_made, _) = arguments
     if work.one("SELECT 1 FROM body WHERE body_id = ? OR digest = ?", (body_id, digest)):
         return []
     work.execute("INSERT INTO body VALUES (?, ?, ?, 0, ?, ?, ?, ?)", (body_id, digest, size_bytes, *ready_made))

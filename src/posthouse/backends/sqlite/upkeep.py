@@ -75,6 +75,7 @@ def _clear_loose(work: Work) -> bool:
         if not work.one(_USED, (body_id,)):
             row = work.one("DELETE FROM body WHERE body_id = ? RETURNING digest, in_file", (body_id,))
             work.execute("DELETE FROM content WHERE body_id = ?", (body_id,))
+            work.execute("DELETE FROM listed_header WHERE body_id = ?", (body_id,))
             if row and row[1]:
                 work.execute("INSERT OR IGNORE INTO dead_file VALUES (?)", (row[0],))
                 work.fresh_dead.add(row[0])

@@ -57,11 +57,11 @@ async def tell_flags(session: ImapSession, view: MailboxView, rows: MessageRows)
     texts = flag_texts(session.mailbox().keywords)
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        columns: list[Column] = [(b"FLAGS %b", list(map(texts.__getitem__, batch.flags)))]
+        columns: list[Column] = [(b"FLAGS %b", [list(map(texts.__getitem__, batch.flags))])]
         if not session.uid_only:
-            columns.insert(0, (b"UID %d", batch.uids))
+            columns.insert(0, (b"UID %d", [batch.uids]))
         if session.condstore:
-            columns.append((b"MODSEQ (%d)", batch.mod_seqs))
+            columns.append((b"MODSEQ (%d)", [batch.mod_seqs]))
         session.write(lines(session.fetch_word, numbers_of(session, view, batch.uids), columns))
         if start + _BATCH < len(rows):
             await session.drain()

@@ -15,7 +15,7 @@ from posthouse.model.mailbox import SEEN, MessageRow
 from posthouse.protocols.imap.commands import Fetch, FetchModifiers
 from posthouse.protocols.imap.fetch_items import Attribute, BodySection, FetchItem, Preview
 from posthouse.servers.imap import fetch_body, resync
-from posthouse.servers.imap.fetch_columns import attribute_piece, facts_of, is_column, write_columns
+from posthouse.servers.imap.fetch_columns import attribute_piece, facts_of, is_column, some, write_columns
 from posthouse.servers.imap.message_limit import newest
 from posthouse.servers.imap.numbers import chosen
 from posthouse.servers.imap.others import change_flags
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _BATCH = 250
 _OPENED_PER_TURN = 16
+_WHOLE_BATCH = 16
 
 
 async def fetch(session: ImapSession, command: Fetch) -> Done:
@@ -58,7 +59,32 @@ async def answer(session: ImapSession, view: MailboxView, indexes: Sequence[int]
     """Writes FETCH responses for these messages; whether some of them were gone. Raises Disconnected, Refused."""
     if all(map(is_column, items)):
         return await write_columns(session, view, indexes, items)
+    if len(indexes) > 1 and all(is_column(item) or _is_whole(item) for item in items):
+        return await _write_whole(session, view, indexes, items)
     return await _write_opened(session, view, indexes, items)
+
+
+def _is_whole(item: FetchItem) -> bool:
+    """Whether the item is the message as it is: BODY[], RFC822."""
+    return isinstance(item, BodySection) and not (item.text or item.part or item.partial or item.binary or item.size_only)
+
+
+async def _write_whole(session: ImapSession, view: MailboxView, indexes: Sequence[int], items: Sequence[FetchItem]) -> bool:
+    """Whole messages, some at a time; where there is a large one, one by one. Whether some were gone."""
+    missing = False
+    for start in range(0, len(indexes), _WHOLE_BATCH):
+        batch = indexes[start : start + _WHOLE_BATCH]
+        rows = await session.services.store.contents(session.mailbox().mailbox_id, some(view.uids, batch))
+        contents = {uid: octets for uid, _, octets in rows if octets is not None}
+        if len(contents) < len(rows):
+            gone = await _write_opened(session, view, batch, items)
+        elif contents:
+            gone = await write_columns(session, view, batch, items, {item: contents for item in items if _is_whole(item)})
+            await asyncio.sleep(0)
+        else:
+            gone = True
+        missing = missing or gone
+    return missing
 
 
 def _narrowed(view: MailboxView, indexes: Sequence[int], modifiers: FetchModifiers) -> Sequence[int]:

@@ -9,22 +9,25 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from posthouse.interfaces.mailstore import FactName
 from posthouse.mailstore.header_texts import Wanted
 from posthouse.mailstore.view import MailboxView
 from posthouse.model.mailbox import MessageFacts
 from posthouse.protocols.imap import dates
 from posthouse.protocols.imap.fetch_items import Attribute, BodySection, FetchItem, Preview
-from posthouse.protocols.imap.responses import literal, string
-from posthouse.servers.imap.fetch_lines import Values, lines
-from posthouse.servers.imap.flag_texts import FlagTexts, flag_texts
+from posthouse.protocols.imap.responses import string
+from posthouse.servers.imap.fetch_lines import Column, Values, lines, literals
+from posthouse.servers.imap.flag_texts import flag_texts
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
 
+Texts = Mapping[FetchItem, Mapping[int, bytes]]
+
 _VIEW_BATCH = 2000
-_FACTS_BATCH = 250
+_FACTS_BATCH = 500
 VIEW_ITEMS: frozenset[FetchItem] = frozenset({Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ, Attribute.THREADID})
 _TEMPLATES: dict[Attribute, bytes] = {
     Attribute.UID: b"UID %d",
@@ -39,6 +42,16 @@ _TEMPLATES: dict[Attribute, bytes] = {
     Attribute.THREADID: b"THREADID %b",
     Attribute.SAVEDATE: b"SAVEDATE %b",
 }
+_FACTS: dict[Attribute, tuple[FactName, Callable[[Any], int | bytes] | None]] = {
+    Attribute.ENVELOPE: ("envelope", None),
+    Attribute.BODYSTRUCTURE: ("bodystructure", None),
+    Attribute.BODY: ("body", None),
+    Attribute.RFC822_SIZE: ("size_bytes", None),
+    Attribute.INTERNALDATE: ("received_at", dates.render_moment),
+    Attribute.SAVEDATE: ("saved_at", dates.render_moment),
+    Attribute.EMAILID: ("object_id", str.encode),
+}
+_NOTHING: Texts = {}
 
 
 def is_column(item: FetchItem) -> bool:
@@ -48,18 +61,19 @@ def is_column(item: FetchItem) -> bool:
     return True
 
 
-async def write_columns(session: ImapSession, view: MailboxView, indexes: Sequence[int], items: Sequence[FetchItem]) -> bool:
-    """Writes the answers; whether some of the messages were gone. Raises Disconnected."""
-    templates = list(map(_template, items))
+async def write_columns(
+    session: ImapSession, view: MailboxView, indexes: Sequence[int], items: Sequence[FetchItem], given: Texts = _NOTHING
+) -> bool:
+    """Writes the answers; whether some of the messages were gone. ``given``: octets by UID that the caller has. Raises
+    Disconnected."""
     size = _VIEW_BATCH if VIEW_ITEMS.issuperset(items) else _FACTS_BATCH
-    texts = flag_texts(session.mailbox().keywords)
     missing = False
     for start in range(0, len(indexes), size):
         batch = indexes[start : start + size]
-        columns, left = await _columns(session, view, batch, items, texts)
+        columns, left = await _columns(session, view, batch, items, given)
         missing = missing or len(left) < len(batch)
-        numbers = [view.uids[at] for at in left] if session.uid_only else [at + 1 for at in left]
-        session.write(lines(session.fetch_word, numbers, list(zip(templates, columns, strict=True))))
+        numbers = some(view.uids, left) if session.uid_only else [at + 1 for at in left]
+        session.write(lines(session.fetch_word, numbers, columns))
         await session.drain()
         if start + size < len(indexes):
             await asyncio.sleep(0)
@@ -70,88 +84,75 @@ async def facts_of(
     session: ImapSession, view: MailboxView, indexes: Sequence[int]
 ) -> tuple[Sequence[MessageFacts], Sequence[int]]:
     """Facts of the messages that still exist, and their indexes."""
-    facts = await session.services.store.facts(session.mailbox().mailbox_id, [view.uids[at] for at in indexes])
+    facts = await session.services.store.facts(session.mailbox().mailbox_id, some(view.uids, indexes))
     if len(facts) == len(indexes):
         return facts, indexes
     return facts, [view.index(one.uid) for one in facts]
 
 
 async def _columns(
-    session: ImapSession, view: MailboxView, batch: Sequence[int], items: Sequence[FetchItem], texts: FlagTexts
-) -> tuple[list[Values], Sequence[int]]:
+    session: ImapSession, view: MailboxView, batch: Sequence[int], items: Sequence[FetchItem], given: Texts
+) -> tuple[list[Column], Sequence[int]]:
     """The columns, and the indexes of the messages that they are of: those that still exist."""
-    if VIEW_ITEMS.issuperset(items):
-        return [_view_column(item, view, batch, texts) for item in items], batch
-    uids = [view.uids[at] for at in batch]
-    found = {item: await _by_uid(session, item, uids) for item in items if not isinstance(item, Attribute)}
-    facts: Sequence[MessageFacts] = ()
-    if any(isinstance(item, Attribute) and item not in VIEW_ITEMS for item in items):
-        facts, batch = await facts_of(session, view, batch)
-    if not all(uid in values for values in found.values() for uid in uids):
-        batch = [at for at in batch if all(view.uids[at] in values for values in found.values())]
-        left = {view.uids[at] for at in batch}
-        facts = [one for one in facts if one.uid in left]
-    columns: list[Values] = []
+    uids = some(view.uids, batch)
+    texts = {item: given.get(item) or await _headers(session, item, uids) for item in items if isinstance(item, BodySection)}
+    names = [name for name in map(_fact_name, items) if name]
+    rows: Sequence[tuple[Any, ...]] = ()
+    if names:
+        rows = await session.services.store.some_facts(session.mailbox().mailbox_id, uids, names)
+    if (names and len(rows) < len(uids)) or any(not octets.keys() >= set(uids) for octets in texts.values()):
+        alive = {row[0] for row in rows} if names else set(uids)
+        alive = alive.intersection(*[octets.keys() for octets in texts.values()])
+        rows = [row for row in rows if row[0] in alive]
+        batch = [at for at in batch if view.uids[at] in alive]
+        uids = some(view.uids, batch)
+    facts = dict(zip(names, [list(column) for column in zip(*rows, strict=True)][1:], strict=False))
+    columns: list[Column] = []
     for item in items:
-        if not isinstance(item, Attribute):
-            values = found[item]
-            columns.append([values[view.uids[at]] for at in batch])
+        if isinstance(item, BodySection):
+            columns.append(literals(item.label, list(map(texts[item].__getitem__, uids))))
+        elif isinstance(item, Preview):
+            columns.append((b"PREVIEW %b", [[string(preview.encode("utf-8")) for preview in facts.get("preview", ())]]))
         elif item in VIEW_ITEMS:
-            columns.append(_view_column(item, view, batch, texts))
+            columns.append((_TEMPLATES[item], [_view_values(session, item, view, batch)]))
         else:
-            columns.append(_facts_column(item, facts))
+            name, render = _FACTS[item]
+            values = facts.get(name, [])
+            columns.append((_TEMPLATES[item], [list(map(render, values)) if render else values]))
     return columns, batch
 
 
-async def _by_uid(session: ImapSession, item: BodySection | Preview, uids: Sequence[int]) -> Mapping[int, bytes]:
-    mailbox_id = session.mailbox().mailbox_id
-    if isinstance(item, Preview):
-        previews = await session.services.store.previews(mailbox_id, uids)
-        return {uid: string(preview.encode("utf-8")) for uid, preview in previews}
+async def _headers(session: ImapSession, item: BodySection, uids: Sequence[int]) -> Mapping[int, bytes]:
     names = frozenset(name.lower().encode("latin-1") for name in item.fields)
     wanted = Wanted(names, exclude=item.text == "HEADER.FIELDS.NOT", raw=item.text == "HEADER")
-    texts = await session.shared.headers.of(mailbox_id, uids, wanted)
-    return {uid: literal(texts[uid]) for uid in uids if uid in texts}
+    return await session.shared.headers.of(session.mailbox().mailbox_id, uids, wanted)
 
 
 def attribute_piece(session: ImapSession, view: MailboxView, at: int, item: Attribute, facts: MessageFacts) -> bytes:
     """One item of one message that is answered by itself."""
     if item in VIEW_ITEMS:
-        return _TEMPLATES[item] % _view_column(item, view, (at,), flag_texts(session.mailbox().keywords))[0]
-    return _TEMPLATES[item] % _facts_column(item, (facts,))[0]
+        return _TEMPLATES[item] % _view_values(session, item, view, (at,))[0]
+    name, render = _FACTS[item]
+    value = getattr(facts, name)
+    return _TEMPLATES[item] % (render(value) if render else value)
 
 
-def _template(item: FetchItem) -> bytes:
-    if isinstance(item, Attribute):
-        return _TEMPLATES[item]
-    label = item.label if isinstance(item, BodySection) else b"PREVIEW"
-    return label.replace(b"%", b"%%") + b" %b"
+def _fact_name(item: FetchItem) -> FactName | None:
+    if isinstance(item, Preview):
+        return "preview"
+    return _FACTS[item][0] if isinstance(item, Attribute) and item in _FACTS else None
 
 
-def _view_column(item: FetchItem, view: MailboxView, batch: Sequence[int], texts: FlagTexts) -> Values:
+def _view_values(session: ImapSession, item: FetchItem, view: MailboxView, batch: Sequence[int]) -> Values:
     if item is Attribute.UID:
-        return _some(view.uids, batch)
+        return some(view.uids, batch)
     if item is Attribute.FLAGS:
-        return list(map(texts.__getitem__, _some(view.flags, batch)))
+        return list(map(flag_texts(session.mailbox().keywords).__getitem__, some(view.flags, batch)))
     if item is Attribute.MODSEQ:
-        return _some(view.mod_seqs, batch)
+        return some(view.mod_seqs, batch)
     return [b"NIL"] * len(batch)
 
 
-def _some(column: array[int], batch: Sequence[int]) -> Sequence[int]:
-    return column[batch.start : batch.stop] if isinstance(batch, range) else [column[at] for at in batch]
-
-
-_FACTS: dict[Attribute, Callable[[MessageFacts], int | bytes]] = {
-    Attribute.ENVELOPE: lambda one: one.envelope,
-    Attribute.BODYSTRUCTURE: lambda one: one.bodystructure,
-    Attribute.BODY: lambda one: one.body,
-    Attribute.RFC822_SIZE: lambda one: one.size_bytes,
-    Attribute.INTERNALDATE: lambda one: dates.render_moment(one.received_at),
-    Attribute.SAVEDATE: lambda one: dates.render_moment(one.saved_at),
-    Attribute.EMAILID: lambda one: one.object_id.encode("ascii"),
-}
-
-
-def _facts_column(item: Attribute, facts: Sequence[MessageFacts]) -> Values:
-    return list(map(_FACTS[item], facts))
+def some(column: array[int], indexes: Sequence[int]) -> Sequence[int]:
+    """The values of a view's column at ascending indexes."""
+    return column[indexes.start : indexes.stop] if isinstance(indexes, range) else [column[at] for at in indexes]

@@ -63,7 +63,7 @@ async def _answer(session: ImapSession, command: Store, rows: MessageRows, befor
         await tell_flags(session, view, rows)
         return
     rows = rows.at([at for at, mod_seq in enumerate(rows.mod_seqs) if mod_seq > before])
-    columns: list[Column] = [(b"MODSEQ (%d)", rows.mod_seqs)]
+    columns: list[Column] = [(b"MODSEQ (%d)", [rows.mod_seqs])]
     if not session.uid_only:
-        columns.insert(0, (b"UID %d", rows.uids))
+        columns.insert(0, (b"UID %d", [rows.uids]))
     session.write(lines(session.fetch_word, numbers_of(session, view, rows.uids), columns))
