@@ -56,7 +56,7 @@ async def test_fetch_of_flags_and_facts(world: World) -> None:
         S: * 3 FETCH (UID 3 FLAGS ())
         S: a5 OK ...
         C: a6 FETCH 1 (EMAILID THREADID SAVEDATE)
-        S: * 1 FETCH (EMAILID (M...) THREADID NIL SAVEDATE "...")
+        S: * 1 FETCH (EMAILID (M...) THREADID (T...) SAVEDATE "...")
         S: a6 OK ...
         """,
         client,

@@ -6,10 +6,14 @@ through is said by ``formats.text.parts``; the text of attached documents comes 
 
 from __future__ import annotations
 
+import hashlib
+
 from posthouse.formats import headers
 from posthouse.formats.mime import index
 from posthouse.formats.text import parts
 from posthouse.formats.text.html import visible_text
+from posthouse.mailstore.thread_ids import lone_thread, named_thread
+from posthouse.model.mailbox import email_id
 from posthouse.model.summary import Part
 
 
@@ -46,6 +50,11 @@ class ContentText:
         """All fields ``name`` (lower case) of the top header, a line each."""
         fields = [field for field in self.root.headers if field.name == name]
         return "\n".join([headers.decoded_value(self._content, field, parts.MAX_FIELD_CHARS) for field in fields])
+
+    def thread_id(self) -> str:
+        """Its THREADID."""
+        named = named_thread(self._content[: self.root.body_start])
+        return named or lone_thread(email_id(hashlib.sha256(self._content).digest()))
 
     def whole(self, *, with_header: bool) -> str:
         """All that is looked through, a piece a line."""

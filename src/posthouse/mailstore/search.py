@@ -18,6 +18,7 @@ from posthouse.mailstore import envelope
 from posthouse.mailstore.content_text import ContentText
 from posthouse.mailstore.narrow import narrowed
 from posthouse.mailstore.search_scope import Scope as Scope
+from posthouse.mailstore.thread_ids import is_thread_id
 from posthouse.mailstore.view import MailboxView
 from posthouse.model.flags import known_bits
 from posthouse.model.mailbox import MessageFacts
@@ -40,6 +41,8 @@ async def search(key: SearchKey, scope: Scope, among: Sequence[int] | None = Non
 async def _select(key: SearchKey, candidates: Sequence[int], scope: Scope) -> Sequence[int]:
     if not candidates:
         return candidates
+    if isinstance(key, keys.ObjectIdKey) and key.field == "thread" and not is_thread_id(key.object_id):
+        return ()
     lowest, highest = _tiers(key)
     if highest == _VIEW and not isinstance(key, (keys.And, keys.Or, keys.Not)):
         return _by_view(key, candidates, scope)
@@ -86,11 +89,15 @@ def _tiers(key: SearchKey) -> tuple[int, int]:
         each = [_tiers(one) for one in inner] or [(_VIEW, _VIEW)]
         return min(low for low, _ in each), max(high for _, high in each)
     tier = _VIEW
-    if isinstance(key, keys.TextKey) or (isinstance(key, keys.HeaderKey) and not _in_envelope(key)):
+    if isinstance(key, keys.TextKey) or (isinstance(key, keys.HeaderKey) and not _in_envelope(key)) or _is_thread(key):
         tier = _CONTENT
     elif isinstance(key, (keys.HeaderKey, keys.DateKey, keys.SizeKey, keys.AgeKey, keys.ObjectIdKey)):
         tier = _FACTS
     return tier, tier
+
+
+def _is_thread(key: SearchKey) -> bool:
+    return isinstance(key, keys.ObjectIdKey) and key.field == "thread"
 
 
 def _in_envelope(key: keys.HeaderKey) -> bool:
@@ -196,7 +203,7 @@ def _facts_match(key: SearchKey, facts: MessageFacts, scope: Scope) -> bool:
             age_s = scope.now - facts.received_at
             return age_s >= key.seconds if key.op == "older" else age_s <= key.seconds
         case keys.ObjectIdKey():
-            return key.field == "email" and facts.object_id == key.object_id
+            return facts.object_id == key.object_id
         case keys.HeaderKey():
             return _envelope_matches(key, facts, scope)
     raise TypeError(f"not a search key: {key!r}")
@@ -239,4 +246,6 @@ def _content_matches(key: SearchKey, uid: int, text: ContentText, scope: Scope) 
             if key.fuzzy and key.text:
                 return scope.note(uid, near.score(text.whole(with_header=key.where == "text"), key.text))
             return text.body_has(key.text) or (key.where == "text" and text.header_has(key.text))
+        case keys.ObjectIdKey():
+            return text.thread_id() == key.object_id
     raise TypeError(f"not a search key: {key!r}")

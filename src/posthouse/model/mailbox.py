@@ -133,3 +133,8 @@ class Changes:
     uid_next: int
     rows: Sequence[MessageRow]
     vanished: tuple[int, ...]
+
+
+def email_id(digest: bytes) -> str:
+    """EMAILID of a content by its SHA-256: the same for the same octets (RFC 8474 §5.1)."""
+    return "M" + digest[:12].hex()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from posthouse.model.mailbox import DELETED, SEEN, MailboxInfo, MessageFacts, MessageRow, SpecialUse
+from posthouse.model.mailbox import DELETED, SEEN, MailboxInfo, MessageFacts, MessageRow, SpecialUse, email_id
 from posthouse.model.summary import Summary
 
 
@@ -88,11 +88,6 @@ def facts_of(uid: int, message: Message) -> MessageFacts:
         bodystructure=summary.bodystructure,
         object_id=email_id(summary.digest),
     )
-
-
-def email_id(digest: bytes) -> str:
-    """EMAILID of a content: the same for the same octets (RFC 8474 §5.1)."""
-    return "M" + digest[:12].hex()
 
 
 def info_of(box: Box, *, subscribed: bool) -> MailboxInfo:

@@ -24,7 +24,7 @@ from posthouse.backends.sqlite.uid_sets import Chosen, to_ranges
 from posthouse.base import log
 from posthouse.base.errors import NotFound
 from posthouse.interfaces.mailstore import HEAD_BYTES
-from posthouse.model.mailbox import Changes, MailboxInfo, MessageFacts, MessageSize
+from posthouse.model.mailbox import Changes, MailboxInfo, MessageFacts, MessageSize, email_id
 from posthouse.model.message_rows import NO_ROWS, MessageRows
 
 _INFO = (
@@ -173,7 +173,7 @@ class MailReading:
         chosen = Chosen.of(to_ranges(uids))
         found = self.all(_FACTS.format(chosen.condition), (mailbox_id, *chosen.bindings))
         return [
-            MessageFacts(uid, body_id, size, received, saved, envelope, body, structure, "M" + digest[:12].hex())
+            MessageFacts(uid, body_id, size, received, saved, envelope, body, structure, email_id(digest))
             for uid, body_id, size, received, saved, envelope, body, structure, digest in found
         ]
 

@@ -150,5 +150,5 @@ async def _piece(
 ) -> bytes | None:
     """One item of one message; None if its content is gone."""
     if isinstance(item, Attribute):
-        return attribute_piece(session, view, at, item, message.facts)
+        return await attribute_piece(session, view, at, item, message.facts)
     return await fetch_body.render(item, message)

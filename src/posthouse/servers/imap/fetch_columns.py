@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from posthouse.interfaces.mailstore import FactName
 from posthouse.mailstore.header_texts import Wanted
+from posthouse.mailstore.thread_ids import thread_ids
 from posthouse.mailstore.view import MailboxView
 from posthouse.model.mailbox import MessageFacts
 from posthouse.protocols.imap import dates
@@ -28,7 +29,7 @@ Texts = Mapping[FetchItem, Mapping[int, bytes]]
 
 _VIEW_BATCH = 2000
 _FACTS_BATCH = 500
-VIEW_ITEMS: frozenset[FetchItem] = frozenset({Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ, Attribute.THREADID})
+VIEW_ITEMS: frozenset[FetchItem] = frozenset({Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ})
 _TEMPLATES: dict[Attribute, bytes] = {
     Attribute.UID: b"UID %d",
     Attribute.FLAGS: b"FLAGS %b",
@@ -39,7 +40,7 @@ _TEMPLATES: dict[Attribute, bytes] = {
     Attribute.BODY: b"BODY %b",
     Attribute.BODYSTRUCTURE: b"BODYSTRUCTURE %b",
     Attribute.EMAILID: b"EMAILID (%b)",
-    Attribute.THREADID: b"THREADID %b",
+    Attribute.THREADID: b"THREADID (%b)",
     Attribute.SAVEDATE: b"SAVEDATE %b",
 }
 _FACTS: dict[Attribute, tuple[FactName, Callable[[Any], int | bytes] | None]] = {
@@ -95,7 +96,7 @@ async def _columns(
 ) -> tuple[list[Column], Sequence[int]]:
     """The columns, and the indexes of the messages that they are of: those that still exist."""
     uids = some(view.uids, batch)
-    texts = {item: given.get(item) or await _headers(session, item, uids) for item in items if isinstance(item, BodySection)}
+    texts = {item: given.get(item) or await _read(session, item, uids) for item in items if _is_read(item)}
     names = [name for name in map(_fact_name, items) if name]
     rows: Sequence[tuple[Any, ...]] = ()
     if names:
@@ -111,6 +112,8 @@ async def _columns(
     for item in items:
         if isinstance(item, BodySection):
             columns.append(literals(item.label, list(map(texts[item].__getitem__, uids))))
+        elif item is Attribute.THREADID:
+            columns.append((_TEMPLATES[item], [list(map(texts[item].__getitem__, uids))]))
         elif isinstance(item, Preview):
             columns.append((b"PREVIEW %b", [[string(preview.encode("utf-8")) for preview in facts.get("preview", ())]]))
         elif item in VIEW_ITEMS:
@@ -122,14 +125,28 @@ async def _columns(
     return columns, batch
 
 
-async def _headers(session: ImapSession, item: BodySection, uids: Sequence[int]) -> Mapping[int, bytes]:
+def _is_read(item: FetchItem) -> bool:
+    """Whether the item comes from the messages' headers, not from view or facts."""
+    return isinstance(item, BodySection) or item is Attribute.THREADID
+
+
+async def _read(session: ImapSession, item: FetchItem, uids: Sequence[int]) -> Mapping[int, bytes]:
+    if not isinstance(item, BodySection):
+        store, headers = session.services.store, session.shared.headers
+        found = await thread_ids(store, headers, session.mailbox().mailbox_id, uids)
+        return {uid: one.encode("ascii") for uid, one in found.items()}
     names = frozenset(name.lower().encode("latin-1") for name in item.fields)
     wanted = Wanted(names, exclude=item.text == "HEADER.FIELDS.NOT", raw=item.text == "HEADER")
     return await session.shared.headers.of(session.mailbox().mailbox_id, uids, wanted)
 
 
-def attribute_piece(session: ImapSession, view: MailboxView, at: int, item: Attribute, facts: MessageFacts) -> bytes:
-    """One item of one message that is answered by itself."""
+async def attribute_piece(
+    session: ImapSession, view: MailboxView, at: int, item: Attribute, facts: MessageFacts
+) -> bytes | None:
+    """One item of one message that is answered by itself; None if the message is gone."""
+    if _is_read(item):
+        found = await _read(session, item, [facts.uid])
+        return _TEMPLATES[item] % found[facts.uid] if facts.uid in found else None
     if item in VIEW_ITEMS:
         return _TEMPLATES[item] % _view_values(session, item, view, (at,))[0]
     name, render = _FACTS[item]
@@ -150,7 +167,7 @@ def _view_values(session: ImapSession, item: FetchItem, view: MailboxView, batch
         return list(map(flag_texts(session.mailbox().keywords).__getitem__, some(view.flags, batch)))
     if item is Attribute.MODSEQ:
         return some(view.mod_seqs, batch)
-    return [b"NIL"] * len(batch)
+    raise TypeError(f"not in a view: {item!r}")
 
 
 def some(column: array[int], indexes: Sequence[int]) -> Sequence[int]:
