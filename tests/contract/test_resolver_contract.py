@@ -187,12 +187,51 @@ async def test_one_question_asked_by_many_at_once_goes_out_once() -> None:
 async def test_a_flood_of_questions_is_bounded() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
-        resolver = DnsResolver([f"127.0.0.1:{silent.getsockname()[1]}"], budget_s=0.3)
-        asked = (resolver.txt(f"n{number}.test") for number in range(400))
+        resolver = DnsResolver([f"127.0.0.1:{silent.getsockname()[1]}"], budget_s=0.5)
+        asked = (resolver.txt(f"n{number}.test") for number in range(700))
         results = await asyncio.gather(*asked, return_exceptions=True)
     overload = [result for result in results if isinstance(result, Temporary) and result.cause == "resolver overloaded"]
-    assert len(results) == 400
-    assert len(overload) == 400 - 256
+    assert len(results) == 700
+    assert len(overload) == 700 - 512
+
+
+@pytest.mark.parametrize(
+    ("dead", "others"),
+    [
+        ("h{}.evil.test", "h{}.good.test"),
+        ("h{}.evil.co.test", "h{}.good.co.test"),
+        ("1.{}.2.203.in-addr.arpa", "1.{}.3.203.in-addr.arpa"),
+        ("1.{}.0.8.b.d.0.1.0.0.2.ip6.arpa", "1.{}.0.9.b.d.0.1.0.0.2.ip6.arpa"),
+    ],
+)  # fmt: skip
+async def test_a_dead_zone_does_not_use_up_what_others_need(dead: str, others: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        resolver = DnsResolver([f"127.0.0.1:{silent.getsockname()[1]}"], budget_s=0.3)
+        asked = (
+            resolver.txt(pattern.format(number))
+            for pattern in (dead, others)
+            for number in range(300 if pattern is dead else 50)
+        )
+        results = await asyncio.gather(*asked, return_exceptions=True)
+    overload = [result.cause == "resolver overloaded" for result in results if isinstance(result, Temporary)]
+    assert sum(overload[:300]) == 300 - 128
+    assert sum(overload[300:]) == 0
+
+
+async def test_what_could_not_be_answered_is_not_asked_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Zone() as zone:
+        zone.silence("dead.test")
+        resolver = DnsResolver([zone.address], budget_s=0.1)
+        for _ in range(20):
+            with pytest.raises(Temporary):
+                await resolver.mx("dead.test")
+        assert zone.asked["dead.test"] == 1
+        assert list(await resolver.mx("alive.test")) == []
+        monkeypatch.setattr("posthouse.backends.dns.time.monotonic", lambda: time.time() + 1e6)
+        with pytest.raises(Temporary):
+            await resolver.mx("dead.test")
+        assert zone.asked["dead.test"] == 2
 
 
 async def test_when_all_servers_are_silent_questions_fail_at_once_until_one_is_tried_again(
@@ -225,17 +264,20 @@ async def _until_tried(resolver: DnsResolver) -> str:
         await asyncio.sleep(0.02)
 
 
-async def test_servers_that_answer_again_are_used_again(knot: Knot, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_servers_that_answer_again_are_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posthouse.backends.dns.SILENCE_S", 0.05)
     monkeypatch.setattr("posthouse.backends.dns.SILENCES", 1)
-    resolver = DnsResolver([knot.address], budget_s=0.5)
-    resolver._note_silence()
-    with pytest.raises(Temporary):
-        await resolver.txt("faraway.test")
-    for _ in range(100):
-        try:
-            assert list(await resolver.txt("faraway.test")) == ["v=spf1 -all"]
-            break
-        except Temporary:
-            await asyncio.sleep(0.01)
-    assert len(await resolver.mx("faraway.test")) == 3
+    monkeypatch.setattr("posthouse.backends.dns.FAILURE_KEPT_S", 0.01)
+    with Knot(tmp_path / "knot", RECORDS) as server:
+        server.stop()
+        resolver = DnsResolver([server.address], budget_s=0.2)
+        with pytest.raises(Temporary):
+            await resolver.txt("faraway.test")
+        server.start()
+        for _ in range(300):
+            try:
+                assert list(await resolver.txt("faraway.test")) == ["v=spf1 -all"]
+                break
+            except Temporary:
+                await asyncio.sleep(0.01)
+        assert len(await resolver.mx("faraway.test")) == 3

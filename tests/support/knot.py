@@ -49,6 +49,11 @@ class Knot:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def stubs(self) -> dict[str, int]:
+        """What a resolver in front of it needs."""
+        return dict.fromkeys(ZONES, self.port)
+
+    @property
     def toml(self) -> str:
         """What node.toml needs to ask this server."""
         return f'[dns]\nnameservers = ["{self.address}"]\n'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import Counter
 from types import TracebackType
 
 import dns.flags
@@ -20,6 +21,9 @@ class Zone:
 
     def __init__(self) -> None:
         self._records: dict[tuple[str, str], list[str]] = {}
+        self._silent: set[str] = set()
+        self.asked: Counter[str] = Counter()
+        """How often each name was asked for."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -42,12 +46,23 @@ class Zone:
         self.add(name, "AAAA" if ":" in address else "A", address)
         self.add(dns.reversename.from_address(address).to_text(), "PTR", name + ".")
 
+    def silence(self, name: str) -> None:
+        """Questions about ``name``, and about all below it, are never answered."""
+        self._silent.add(name)
+
+    def _is_silent(self, name: str) -> bool:
+        return any(name == one or name.endswith(f".{one}") for one in self._silent)
+
     def _serve(self) -> None:
         while True:
             query, peer = self._socket.recvfrom(4096)
             if query == b"stop":
                 return
-            self._socket.sendto(self._answer(dns.message.from_wire(query)).to_wire(), peer)
+            message = dns.message.from_wire(query)
+            name = message.question[0].name.to_text().lower().rstrip(".")
+            self.asked[name] += 1
+            if not self._is_silent(name):
+                self._socket.sendto(self._answer(message).to_wire(), peer)
 
     def _answer(self, query: dns.message.Message) -> dns.message.Message:
         answer = dns.message.make_response(query)

@@ -15,6 +15,9 @@ REFUSED = Counter("posthouse_refused_connections", "Connections refused at once.
 MESSAGES = Counter("posthouse_messages", "Mail transactions by how they ended.", ["service", "outcome"], registry=REGISTRY)
 MESSAGE_BYTES = Counter("posthouse_message_bytes", "Octets of accepted messages.", ["service"], registry=REGISTRY)
 LOGINS = Counter("posthouse_logins", "Logins by result.", ["service", "result"], registry=REGISTRY)
+ZONE_ANSWERS = Counter(
+    "posthouse_zone_answers", "Answers of the served block list zone.", ["over", "result"], registry=REGISTRY
+)
 COMMANDS = Counter("posthouse_imap_commands", "IMAP commands.", registry=REGISTRY)
 COMMITS = Counter("posthouse_store_commits", "Group commits of the mail database.", registry=REGISTRY)
 UNITS = Counter("posthouse_store_units", "Units of work in these commits.", registry=REGISTRY)

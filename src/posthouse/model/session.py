@@ -11,8 +11,8 @@ from posthouse.model.networks import is_loopback
 
 Found = TypeVar("Found", covariant=True)
 Service = Literal[
-    "smtp", "lmtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve", "http", "https", "admin",
-    "admins",
+    "smtp", "lmtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve", "dnsbl", "http", "https",
+    "admin", "admins",
 ]  # fmt: skip
 
 

@@ -13,8 +13,8 @@ import msgspec
 
 ROLES = ("all", "gateway", "inbound", "quarantine", "outbound", "store", "directory", "proxy", "console", "reporter")
 SERVICES = (
-    "smtp", "lmtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve", "http", "https", "admin",
-    "admins",
+    "smtp", "lmtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve", "dnsbl", "http", "https",
+    "admin", "admins",
 )  # fmt: skip
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?")
 

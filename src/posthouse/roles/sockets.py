@@ -1,4 +1,7 @@
-"""Opens the listening sockets of a node, once, in the supervisor; all workers accept on them."""
+"""Opens the listening sockets of a node, once, in the supervisor; all workers accept on them.
+
+The block list zone is served over UDP too: its second socket has the name ``dnsbl-udp`` and the same port.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from collections.abc import Mapping
 from posthouse.roles.config import Address, ConfigError
 
 BACKLOG = 1024
+DNSBL, DNSBL_UDP = "dnsbl", "dnsbl-udp"
+MAX_TRIES = 50
 
 
 def open_all(listen: Mapping[str, Address]) -> dict[str, socket.socket]:
@@ -15,7 +20,10 @@ def open_all(listen: Mapping[str, Address]) -> dict[str, socket.socket]:
     opened: dict[str, socket.socket] = {}
     for service, address in listen.items():
         try:
-            opened[service] = _open(address)
+            if service == DNSBL:
+                opened[DNSBL], opened[DNSBL_UDP] = _open_both(address)
+            else:
+                opened[service] = _open(address)
         except OSError as error:
             for sock in opened.values():
                 sock.close()
@@ -39,6 +47,27 @@ def _open(address: Address) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _open_both(address: Address) -> tuple[socket.socket, socket.socket]:
+    """TCP and UDP on the same port; if any port will do, one that is free for both."""
+    for _ in range(MAX_TRIES):
+        tcp = _open(address)
+        udp = socket.socket(tcp.family, socket.SOCK_DGRAM)
+        try:
+            if tcp.family == socket.AF_INET6 and address.host != "::":
+                udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            udp.setblocking(False)
+            udp.bind(tcp.getsockname())
+        except OSError as error:
+            failure = error
+            tcp.close()
+            udp.close()
+            if address.port:
+                break
+            continue
+        return tcp, udp
+    raise failure
 
 
 def bound(sock: socket.socket) -> str:

@@ -21,7 +21,7 @@ from posthouse.roles.config import NodeConfig
 from posthouse.roles.hub import Hub
 from posthouse.roles.processes import Child, spawn
 from posthouse.roles.rereading import reread
-from posthouse.roles.sockets import bound
+from posthouse.roles.sockets import DNSBL_UDP, bound
 
 STEWARD = "steward"
 INDEXER = "indexer"
@@ -56,7 +56,7 @@ class Supervisor:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._config = plan.config
-        self._listeners = [(service, bound(sock)) for service, sock in plan.sockets.items()]
+        self._listeners = [(service, bound(sock)) for service, sock in plan.sockets.items() if service != DNSBL_UDP]
         self._selector = selectors.EpollSelector()
         self._hub = Hub(self._selector, self._heard)
         self._children: dict[str, Child] = {}

@@ -18,7 +18,8 @@ from posthouse.roles import bootstrap
 from posthouse.roles.bootstrap import open_bus
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.processes import EXIT_FAILED
-from posthouse.roles.serving import SERVERS, gate
+from posthouse.roles.serving import SERVERS, datagrams, gate
+from posthouse.roles.sockets import DNSBL_UDP
 from posthouse.servers.listener import Listener, Server
 from posthouse.servers.metrics_share import MetricsShare
 from posthouse.servers.sweeper import Sweeper
@@ -46,6 +47,10 @@ async def _live(config: NodeConfig, sockets: Mapping[str, socket.socket], name: 
     sweeper = Sweeper()
     listeners = []
     for service, sock in sockets.items():
+        if service == DNSBL_UDP:
+            heard, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: datagrams(parts.services), sock=sock)
+            parts.stack.callback(heard.close)
+            continue
         named = cast(Service, service)
         if service in SERVERS:
             server = SERVERS[service](parts.services, named)

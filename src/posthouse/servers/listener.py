@@ -28,6 +28,7 @@ BACKLOG = 1024
 PROXY_TIMEOUT_S = 10.0
 ADMIN_MAX_CONNECTIONS = 100
 HTTP_MAX_CONNECTIONS = 1000
+DNSBL_MAX_CONNECTIONS = 200
 TLS_FROM_START = frozenset({"submissions", "imaps", "pop3s", "https", "admins"})
 COUNTED_BY_ADDRESS = frozenset({"smtp", "submission", "submissions"})
 
@@ -42,6 +43,7 @@ _BUSY = {
     "pop3": _POP_BUSY,
     "managesieve": _SIEVE_BUSY,
     "http": _HTTP_BUSY,
+    "dnsbl": b"",
     "admin": b"* BYE Too many connections\r\n",
 }
 
@@ -211,6 +213,8 @@ def max_connections(service: Service, settings: Settings) -> int:
         return ADMIN_MAX_CONNECTIONS
     if service in ("http", "https"):
         return HTTP_MAX_CONNECTIONS
+    if service == "dnsbl":
+        return DNSBL_MAX_CONNECTIONS
     return settings.smtp.max_connections
 
 

@@ -15,6 +15,7 @@ from posthouse.interfaces.directory import Directory
 from posthouse.interfaces.limits import Allowances, unlimited
 from posthouse.interfaces.locks import Locks
 from posthouse.interfaces.mailstore import MailStore
+from posthouse.interfaces.reject_list import RejectList
 from posthouse.interfaces.scripts import Scripts, ScriptsWriter
 from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.textindex import TextIndex
@@ -50,5 +51,6 @@ class Services:
     control_path: str = ""
     text_index: TextIndex | None = None
     scripts: Scripts | None = None
+    reject_list: RejectList | None = None
     scripts_writer: ScriptsWriter | None = None
     allowances: Allowances = unlimited

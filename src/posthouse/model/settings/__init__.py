@@ -28,6 +28,7 @@ from posthouse.model.settings.sieve import SieveSettings
 from posthouse.model.settings.smtp import SmtpSettings
 from posthouse.model.settings.store import StoreSettings
 from posthouse.model.settings.tls import TlsSettings
+from posthouse.model.settings.zone import ZoneSettings
 
 __all__ = [
     "AntispamSettings",
@@ -53,6 +54,7 @@ __all__ = [
     "SmtpSettings",
     "StoreSettings",
     "TlsSettings",
+    "ZoneSettings",
 ]
 
 
@@ -63,6 +65,7 @@ class Settings:
     version: int = 0
     smtp: SmtpSettings = field(default_factory=SmtpSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
+    zone: ZoneSettings = field(default_factory=ZoneSettings)
     lookup: LookupSettings = field(default_factory=LookupSettings)
     route: RouteSettings = field(default_factory=RouteSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
@@ -101,6 +104,7 @@ class Settings:
 GROUPS: dict[str, type] = {
     "smtp": SmtpSettings,
     "auth": AuthSettings,
+    "zone": ZoneSettings,
     "lookup": LookupSettings,
     "route": RouteSettings,
     "queue": QueueSettings,

@@ -103,6 +103,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         control_path=str(files.control),
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
         scripts=parts.scripts,
+        reject_list=parts.reject_list,
         scripts_writer=parts.scripts_writer,
         allowances=parts.allowances,
     )
