@@ -1,8 +1,8 @@
 """Word lists (CON-4): named lists of words and phrases with weights, thousands of them found in one pass over a text.
 
-Whole words count, in any letter case, each entry once however often it stands there: the text is cut into words, and the
-sets are intersected; phrases are looked for when all their words are there. An entry may end in ``*``. The weight of a text
-is the sum of the weights of the entries found. ``corporate`` and ``objectionable`` are mild starters for editing.
+Whole words count, in any letter case, each entry once however often it stands there: the text is laid out as words with one
+space between them, and walked by one automaton for all words and phrases. An entry may end in ``*``. The weight of a text is
+the sum of the weights of the entries found. ``corporate`` and ``objectionable`` are mild starters for editing.
 
 As text a list is one entry a line, its weight before it (10 if none), ``#`` before a comment:
 
@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from posthouse.base.errors import BadValue
+from posthouse.content.patterns import automaton
 
 MAX_ENTRIES = 50_000
 MAX_ENTRY_CHARS = 200
 DEFAULT_WEIGHT = 10
 MAX_WEIGHT = 10_000
-_FEW = 64
+PIECE_BYTES = 65_536
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _LINE = re.compile(r"(?:(-?\d{1,5})\s+)?(\S.*)")
 
@@ -58,57 +59,50 @@ class Hits:
 class WordList:
     """A list made ready for matching; made once, used for many texts."""
 
-    __slots__ = ("_beginnings", "_lengths", "_phrases", "_words", "entries", "name")
+    __slots__ = ("_automaton", "_ends", "_entries", "_overlap", "entries", "name")
 
     def __init__(self, name: str, entries: Iterable[Entry]) -> None:
         self.name = name
         self.entries: tuple[Entry, ...] = tuple(entries)
-        self._words: dict[bytes, Entry] = {}
-        self._phrases: dict[tuple[bytes, ...], Entry] = {}
-        self._beginnings: dict[bytes, Entry] = {}
+        patterns: dict[tuple[bytes, bool], Entry] = {}
         for entry in self.entries:
-            words = tuple(cut(entry.text.encode("utf-8", "replace")))
-            if len(words) == 1 and entry.text.endswith("*"):
-                self._beginnings[words[0]] = entry
-            elif len(words) == 1:
-                self._words[words[0]] = entry
-            elif words:
-                self._phrases[words] = entry
-        self._lengths = sorted({len(word) for word in self._beginnings})
+            words = cut(entry.text.encode("utf-8", "replace"))
+            if words:
+                patterns[b" " + b" ".join(words), not (len(words) == 1 and entry.text.endswith("*"))] = entry
+        self._entries = list(patterns.values())
+        self._ends = [whole for _, whole in patterns]
+        octets = [pattern for pattern, _ in patterns]
+        self._overlap = max(map(len, octets), default=0) + 1
+        self._automaton = automaton(octets)
 
     def hits(self, octets: bytes) -> Hits:
         """What of it stands in UTF-8 ``octets``."""
-        words = cut(octets)
-        there = frozenset(words)
-        found = [self._words[word] for word in self._words.keys() & there]
-        if self._beginnings:
-            found += self._begun(there)
-        if self._phrases:
-            found += self._spoken(words, there)
-        found.sort(key=lambda entry: (-abs(entry.weight), entry.text))
-        return Hits(sum(entry.weight for entry in found), tuple(entry.text for entry in found))
+        text = _flat(octets)
+        search, ends, found = self._automaton.find_matches_as_indexes, self._ends, set()
+        for start in range(0, len(text), PIECE_BYTES):
+            piece = text[start : start + PIECE_BYTES + self._overlap]
+            for index, _, end in search(piece, overlapping=True):
+                if not ends[index] or piece[end : end + 1] == b" ":
+                    found.add(index)
+        entries = sorted((self._entries[index] for index in found), key=lambda entry: (-abs(entry.weight), entry.text))
+        return Hits(sum(entry.weight for entry in entries), tuple(entry.text for entry in entries))
 
-    def _begun(self, there: frozenset[bytes]) -> list[Entry]:
-        starts = {word[:length] for word in there for length in self._lengths}
-        return [self._beginnings[word] for word in self._beginnings.keys() & starts]
 
-    def _spoken(self, words: list[bytes], there: frozenset[bytes]) -> list[Entry]:
-        likely = [phrase for phrase in self._phrases if phrase[0] in there and there.issuperset(phrase)]
-        if len(likely) <= _FEW:
-            text = b" " + b" ".join(words) + b" " if likely else b""
-            return [self._phrases[phrase] for phrase in likely if b" " + b" ".join(phrase) + b" " in text]
-        found = []
-        for length in {len(phrase) for phrase in likely}:
-            runs = frozenset(zip(*(words[start:] for start in range(length)), strict=False))
-            found += [self._phrases[phrase] for phrase in likely if len(phrase) == length and phrase in runs]
-        return found
+def _flat(octets: bytes) -> bytes:
+    """The words of a text, in lower case, with one space between them and on both sides."""
+    text = b" " + _folded(octets).translate(_WORDS, b"\r") + b" "
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    return text
+
+
+def _folded(octets: bytes) -> bytes:
+    return octets if octets.isascii() else octets.decode("utf-8", "replace").casefold().encode()
 
 
 def cut(octets: bytes) -> list[bytes]:
     """The words of a text, in lower case."""
-    if not octets.isascii():
-        octets = octets.decode("utf-8", "replace").casefold().encode()
-    return octets.translate(_WORDS).split()
+    return _folded(octets).translate(_WORDS).split()
 
 
 def find(name: str, stored: str | None) -> WordList | None:

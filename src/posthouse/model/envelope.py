@@ -33,11 +33,13 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """RCPT TO. ``notify`` empty means that nothing was asked; ``orcpt`` is ``type;address`` decoded from xtext, or ""."""
+    """RCPT TO. ``notify`` empty means that nothing was asked; ``orcpt`` is ``type;address`` decoded from xtext, or "".
+    ``verified_tls``: a filter lets it leave over verified TLS only."""
 
     address: Address
     notify: frozenset[Notify] = frozenset()
     orcpt: str = ""
+    verified_tls: bool = False
 
     def __str__(self) -> str:
         return str(self.address)

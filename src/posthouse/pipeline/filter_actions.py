@@ -55,6 +55,7 @@ class Next:
     hold: actions.Quarantine | None = None
     delay_s: int = 0
     next_hop: str = ""
+    verified_tls: bool = False
     final: bool = False
     filed: bool = False
     redirected: bool = False
@@ -135,6 +136,9 @@ class Actions:
         elif keep.flags and isinstance(destination, ToMailbox):
             flags = tuple(dict.fromkeys((*destination.flags, *keep.flags)))
             copy.destination = replace(destination, flags=flags)
+        if ahead.verified_tls and isinstance(copy.destination, ToQueue):
+            recipient = replace(copy.destination.recipient, verified_tls=True)
+            copy.destination = replace(copy.destination, recipient=recipient)
         if ahead.delay_s:
             reason = Reason(self._stage, run.script, f"{run.whom}: held back for {ahead.delay_s} s")
             copy.hold("filter", reason, name=DELAYED, release_at=run.facts.now + ahead.delay_s)
@@ -235,14 +239,14 @@ class Actions:
         elif isinstance(action, actions.Delay):
             ahead.delay_s = action.seconds
             self._note(run, action)
+        elif isinstance(action, actions.RequireTls):
+            ahead.verified_tls = True
+            self._note(run, action)
         elif isinstance(action, actions.DeliverNow):
             ahead.final = True
             self._note(run, action)
         elif isinstance(action, actions.Discard):
             self._note(run, action)
-        elif not isinstance(action, actions.Quarantine):
-            _log.warning("action-not-available", script=run.script, whom=run.whom, action=told(action))
-            self._tell(run, f"{told(action)} is not available, the message goes on without it")
 
     def _score(self, action: actions.Score, run: Run, copies: Sequence[Copy]) -> None:
         """A system filter's points are the message's; others count for the one copy."""

@@ -47,6 +47,8 @@ def _policy_words(action: actions.Action) -> str:
             return f"{'sets the score to' if action.absolute else 'adds to the score'} {action.points:g}"
         case actions.Quarantine():
             return f"holds it in quarantine {action.name}"
+        case actions.RequireTls():
+            return "lets it leave over verified TLS only"
         case actions.Delay():
             return f"holds it back for {action.seconds} s"
         case actions.DeliverNow():

@@ -20,7 +20,7 @@ from posthouse.interfaces.spans import NoSpans, Spans
 from posthouse.interfaces.spool import Spool
 from posthouse.interfaces.suppressions import SuppressionsWriter
 from posthouse.interfaces.traces import TraceLog
-from posthouse.model.envelope import Sender
+from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.queued import QueuedMessage, QueuedRecipient
 from posthouse.model.settings import QueueSettings
 from posthouse.model.trace import Timing, TraceRecord, TraceStep
@@ -92,7 +92,7 @@ async def _deliver(tools: Tools, job: Job, content: bytes) -> tuple[Sequence[Ans
     """The answers, one a recipient, and the host that gave them ("" if it was none)."""
     recipients = job.message.recipients
     try:
-        strict = job.message.sender.require_tls
+        strict = _is_strict(job.message.sender, [recipient.recipient for recipient in recipients])
         targets = await tools.targets.find(job.domain, job.next_hop, relaxed=not strict and says_no(content))
     except MailError as error:
         return [Answer(error.code, f"{error.code} {error.enhanced} {error.public}")] * len(recipients), ""
@@ -111,6 +111,12 @@ async def _deliver(tools: Tools, job: Job, content: bytes) -> tuple[Sequence[Ans
     return [answers[place] for place in range(len(recipients))], relay
 
 
+def _is_strict(sender: Sender, recipients: Sequence[Recipient]) -> bool:
+    """Whether it may leave over verified TLS only: its sender asked for it (RFC 8689), or a filter. Recipients of one job are
+    alike in this."""
+    return sender.require_tls or any(recipient.verified_tls for recipient in recipients)
+
+
 async def _sender_for(tools: Tools, job: Job, recipient: QueuedRecipient) -> Sender:
     """Mail that an address here sends on to a stranger's host leaves with a sender that this host may use (SRS)."""
     if tools.forwarded is None or not recipient.original or recipient.next_hop:
@@ -127,7 +133,7 @@ async def _hand_over(tools: Tools, targets: Sequence[Target], parcel: Parcel) ->
         except Unreachable as error:
             failures.append(error)
             failure = f"{_name(target)}: {error.cause}"
-    if parcel.sender.require_tls and (last := refusal(failures)):
+    if _is_strict(parcel.sender, parcel.recipients) and (last := refusal(failures)):
         return [Answer(550, last)] * len(parcel.recipients), ""
     if failures and all(error.never for error in failures):
         return [Answer(521, f"521 5.3.2 No host takes mail: {failure}")] * len(parcel.recipients), ""

@@ -118,14 +118,15 @@ class QueueRunner:
 
     def _jobs(self, message: QueuedMessage) -> Sequence[Job]:
         smart_host = self._tools.smart_host()
-        groups: dict[tuple[str, str], list[QueuedRecipient]] = defaultdict(list)
+        groups: dict[tuple[str, str, bool], list[QueuedRecipient]] = defaultdict(list)
         for recipient in message.recipients:
             if recipient.recipient_id not in self._under_way:
                 next_hop = recipient.next_hop or smart_host
-                groups[recipient.recipient.address.domain, next_hop].append(recipient)
+                wanted = recipient.recipient
+                groups[wanted.address.domain, next_hop, wanted.verified_tls].append(recipient)
         return [
             Job(replace(message, recipients=tuple(group[at : at + TRANSACTION_RECIPIENTS])), domain, next_hop)
-            for (domain, next_hop), group in groups.items()
+            for (domain, next_hop, _), group in groups.items()
             for at in range(0, len(group), TRANSACTION_RECIPIENTS)
         ]
 

@@ -336,15 +336,20 @@ async def test_a_system_filter_files_local_copies_and_lets_others_go() -> None:
     assert sorted(places(acceptance)) == [f"{JANE}/All", "x@other.test by mx"]
 
 
-async def test_route_sends_by_another_host_and_what_is_not_available_keeps() -> None:
-    house, jane, omar = await house_of(system=POLICY + 'route "scan.test:2525";')
+async def test_route_sends_by_another_host() -> None:
+    house, _, _ = await house_of(system=POLICY + 'route "scan.test:2525";')
     await sent(house)
     [acceptance] = house.sink.accepted
     assert places(acceptance) == [f"{JANE} by scan.test:2525"]
-    house, jane, omar = await house_of(system=POLICY + "requiretls;")
-    reply = await sent(house)
-    assert (len(await box(house, jane)), await box(house, omar)) == (1, [])
-    assert "is not available" in told(await record(house, reply))[0][2]
+
+
+async def test_requiretls_concerns_copies_that_leave() -> None:
+    house, jane, _ = await house_of(system=POLICY + "requiretls;")
+    await house.directory.put_alias(Address.parse("list@example.test"), [jane.address, Address.parse("x@other.test")])
+    await sent(house, "list@example.test")
+    [acceptance] = house.sink.accepted
+    flags = {str(each.recipient): each.recipient.verified_tls for each in acceptance.destinations}
+    assert (flags, len(await box(house, jane))) == ({"list@example.test": False, "x@other.test": True}, 1)
 
 
 async def test_a_score_is_added() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +63,18 @@ async def test_a_host_that_cannot_be_reached_now_makes_the_message_wait() -> Non
     assert message is not None
     assert message.recipients[0].last_reply.startswith("450 4.4.1")
     assert courier.sent[0][0].tls == "required"
+
+
+async def test_a_filter_may_demand_it_for_one_recipient_without_the_extension() -> None:
+    house = House()
+    strict, plain = replace(far("a@faraway.test"), verified_tls=True), far("b@faraway.test")
+    courier = ScriptedCourier(says(250, "2.0.0 ok"))
+    await enqueue(house, strict, plain)
+    await settle(make(house, courier))
+    met = {str(parcel.recipients[0]): (target.tls, target.policy.enforced) for target, parcel in courier.sent}
+    assert met[str(strict)] == ("required", True)
+    assert met[str(plain)][0] == "opportunistic"
+    assert not any(parcel.sender.require_tls for _, parcel in courier.sent)
 
 
 async def test_a_notice_about_such_a_message_is_protected_too_and_returns_its_header_only() -> None:

@@ -51,10 +51,11 @@ def unpack_sender(packed: bytes) -> Sender:
 def pack_recipient(recipient: Recipient) -> bytes:
     """See ``unpack_recipient``."""
     address = recipient.address
-    return _encode((address.local, address.domain, sorted(recipient.notify), recipient.orcpt))
+    fields = (address.local, address.domain, sorted(recipient.notify), recipient.orcpt)
+    return _encode((*fields, True) if recipient.verified_tls else fields)
 
 
 def unpack_recipient(packed: bytes) -> Recipient:
     """The recipient that ``pack_recipient`` packed."""
-    local, domain, notify, orcpt = _decode(packed)
-    return Recipient(Address(local, domain), frozenset(notify), orcpt)
+    local, domain, notify, orcpt, *more = _decode(packed)
+    return Recipient(Address(local, domain), frozenset(notify), orcpt, verified_tls=bool(more))

@@ -14,7 +14,7 @@ from posthouse.content.sieve.capabilities import Scope, supports
 from posthouse.content.sieve.comparators import ASCII_CASEMAP, BUILT_IN, COMPARATORS, NUMERIC
 from posthouse.content.sieve.conditions import conditional
 from posthouse.content.sieve.errors import ScriptError
-from posthouse.content.sieve.matching import RELATIONS, Manner, Matcher, MatchType, make_matcher
+from posthouse.content.sieve.matching import RELATIONS, BodyExpressions, Manner, Matcher, MatchType, make_matcher
 from posthouse.content.sieve.registry import commands as registered_commands
 from posthouse.content.sieve.registry import tests as registered_tests
 from posthouse.content.sieve.specs import Bound, CommandSpec, Spec, TestSpec, bind
@@ -38,6 +38,7 @@ class Compiler:
         self.shared: set[str] = set()
         self.loops: list[str] = []
         self.traced = traced
+        self.bodies = BodyExpressions()
         self._commands_seen = 0
 
     # What makers of commands and tests use

@@ -202,9 +202,37 @@ class _Matches(_ByText):
         return False
 
 
+class BodyExpressions:
+    """All expressions that a script holds against bodies: where none of them matches, which most mail is, no test need look."""
+
+    def __init__(self) -> None:
+        self._keys: list[str] = []
+        self._any: AnyOf | None = None
+
+    def join(self, matcher: Matcher) -> None:
+        """Takes in the expressions of a test."""
+        if isinstance(matcher, _Regex) and matcher.ignores_case:
+            self._keys += matcher.keys
+            matcher.companions = self
+
+    def absent(self, state: State, body: BodyText) -> bool:
+        """Whether none of them is in ``body``; asked once for each body."""
+        if len(self._keys) <= FEW:
+            return False
+        known = body.without.get(self)
+        if known is None:
+            if self._any is None:
+                self._any = AnyOf(self._keys, ignore_case=True)
+            state.step(1 + len(body.octets) // 1024)
+            known = body.without[self] = not self._any.found_in(body.octets, state)
+        return known
+
+
 class _Regex:
     def __init__(self, manner: Manner, keys: Sequence[str]) -> None:
-        ignore_case = manner.comparator != OCTET
+        self.ignores_case = ignore_case = manner.comparator != OCTET
+        self.keys = keys
+        self.companions: BodyExpressions | None = None
         self._captures = manner.captures
         self._expressions = [Expression(key, ignore_case=ignore_case) for key in keys]
         self._any = AnyOf(keys, ignore_case=ignore_case) if len(keys) > 1 else self._expressions[0]
@@ -213,6 +241,9 @@ class _Regex:
         return self._search(state, ((value, value.encode("utf-8", "replace")) for value in found))
 
     def bodies(self, state: State, found: Sequence[BodyText]) -> bool:
+        companions = self.companions
+        if companions is not None:
+            found = [body for body in found if not companions.absent(state, body)]
         state.step(1 + sum(len(body.octets) for body in found) // 1024)
         return self._search(state, ((body.text, body.octets) for body in found))
 

@@ -21,12 +21,14 @@ MAX_BODY_BYTES = 1 << 20
 
 
 class BodyText:
-    """One text, in the forms in which it is compared; each is made once."""
+    """One text, in the forms in which it is compared; each is made once. ``without`` is what was found not to be in it, by who
+    looked (``matching``)."""
 
-    __slots__ = ("_folded", "_octets", "text")
+    __slots__ = ("_folded", "_octets", "text", "without")
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.without: dict[object, bool] = {}
         self._octets: bytes | None = None
         self._folded: bytes | None = None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from posthouse.base.errors import MailError
 from posthouse.content.sieve.actions import Keep, Result
 from posthouse.content.sieve.errors import RunError
@@ -38,15 +40,18 @@ def failed(problem: str, state: State | None = None) -> Result:
     return Result(actions=(Keep(0, 0, None, implicit=True),), error=problem, trace=trace)
 
 
-async def execute(script: Script, facts: Facts, lookups: Lookups, limits: Limits = DEFAULT_LIMITS) -> Result:
-    """Runs the script, asking ``lookups`` what it needs to know. Does not wait when it asks nothing.
+async def execute(
+    script: Script, facts: Facts, lookups: Lookups, limits: Limits = DEFAULT_LIMITS, *, aside: bool = False
+) -> Result:
+    """Runs the script, asking ``lookups`` what it needs to know; ``aside``: in a thread. Else it does not wait when it asks
+    nothing.
 
     Answers are kept in ``facts.answers``, so that several scripts of one message ask once. When a question cannot be
     answered the result is an error, and the message is kept.
     """
     for _ in range(MAX_QUESTIONS):
         try:
-            return run(script, facts, limits)
+            return await asyncio.to_thread(run, script, facts, limits) if aside else run(script, facts, limits)
         except Unanswered as unanswered:
             question = unanswered.question
         try:

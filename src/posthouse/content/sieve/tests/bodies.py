@@ -12,7 +12,9 @@ from posthouse.content.sieve.text import values
 
 
 def _body(bound: Bound, compiler: Compiler) -> TestOp:
-    matches = compiler.matcher(bound, bound.strings(0)).bodies
+    matcher = compiler.matcher(bound, bound.strings(0))
+    compiler.bodies.join(matcher)
+    matches = matcher.bodies
     wanted = bound.tag_strings("content")
     if wanted is not None:
         types = compiler.texts(wanted)
