@@ -49,6 +49,21 @@ class Clamd:
             self.process = subprocess.Popen(["clamd", "-c", str(self.folder / "clamd.conf")], stdout=log, stderr=log)
         wait_for_port(self.port, lambda: (self.folder / "clamd.log").read_text())
 
+    def learn(self, octets: bytes, name: str) -> None:
+        """Another signature, in force when this returns."""
+        with (self.folder / "db" / "test.ndb").open("a") as file:
+            file.write(f"{name}:0:*:{octets.hex()}\n")
+        log = self.folder / "clamd.log"
+        before = log.read_text().count("correctly reloaded")
+        with socket.create_connection(("127.0.0.1", self.port), 5) as client:
+            client.sendall(b"zRELOAD\0")
+            client.recv(100)
+        for _ in range(200):
+            if log.read_text().count("correctly reloaded") > before:
+                return
+            time.sleep(0.05)
+        raise AssertionError(log.read_text())
+
     def freeze(self) -> None:
         """It still accepts connections (the kernel does), and never answers."""
         assert self.process is not None

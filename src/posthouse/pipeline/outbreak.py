@@ -1,7 +1,7 @@
 """Stage ``outbreak``: holds what may be a new virus before there is a signature (CON-7). Stands before antivirus.
 
 Suspicious is an attachment that could do harm (program, script, macros, an archive with such) when the same one comes in many
-messages from many addresses, or when its sender's address has just sent a virus or sends many such. The only action is
+messages from many places, or when its sender's address has just sent a virus or sends many such. The only action is
 Hold: after ``outbreak.hold_s`` it goes through the scanners again. Counts are the node's; if they are lost, only time is.
 """
 
@@ -35,6 +35,18 @@ def virus_key(session: Session) -> str:
     return f"outbreak-virus:{who(session)}"
 
 
+def place(transaction: Transaction) -> str:
+    """Where a message is from, for counting how far something has spread: the account, the author's domain if DMARC confirms it
+    (large providers send one author's mail from many networks), else the client's network, /24 or /64."""
+    session, auth = transaction.session, transaction.auth
+    if session.account:
+        return session.account
+    if auth is not None and auth.dmarc is not None and auth.dmarc.result == "pass":
+        return auth.dmarc.domain
+    key = client_key(session.client_address)
+    return key.rpartition(".")[0] or key
+
+
 class Outbreak(Stage):
     name = STAGE
     is_check = True
@@ -60,33 +72,33 @@ class Outbreak(Stage):
         fresh = [each for each in risky.values() if each.fingerprints[0] not in chosen.allowed]
         if not fresh:
             return (Continue(Reason(STAGE, "allowed", "all its risky attachments are known to be harmless")),)
-        reason = self._spreading(chosen, session, fresh) or self._misbehaving(chosen, session, fresh)
+        reason = self._spreading(chosen, place(transaction), fresh) or self._misbehaving(chosen, session, fresh)
         if reason is None:
             return ()
         OUTBREAK_HELD.labels(reason.rule).inc()
         return (Hold("outbreak", reason, release_at=self._clock.now() + chosen.hold_s),)
 
-    def _spreading(self, chosen: OutbreakSettings, session: Session, risky: Sequence[Carried]) -> Reason | None:
+    def _spreading(self, chosen: OutbreakSettings, source: str, risky: Sequence[Carried]) -> Reason | None:
         """Counts all of them, whatever the first one says."""
         found = None
         for each in risky:
             for fingerprint in each.fingerprints:
                 if fingerprint in chosen.allowed:
                     continue
-                messages, places = self._seen(fingerprint, session, chosen.window_s)
+                messages, places = self._seen(fingerprint, source, chosen.window_s)
                 if found is None and messages >= chosen.spread_messages and places >= chosen.spread_networks:
                     detail = (
-                        f"{_named(each)} with fingerprint {fingerprint} is in {messages} messages from {places} addresses"
+                        f"{_named(each)} with fingerprint {fingerprint} is in {messages} messages from {places} places"
                         f" within {_minutes(chosen.window_s)}"
                     )
                     found = Reason(STAGE, "spread", detail)
         return found
 
-    def _seen(self, fingerprint: str, session: Session, window_s: float) -> tuple[int, int]:
-        """In how many messages, and from how many addresses, this one included."""
+    def _seen(self, fingerprint: str, source: str, window_s: float) -> tuple[int, int]:
+        """In how many messages, and from how many places, this one included."""
         counters = self._counters
         places = f"outbreak-places:{fingerprint}"
-        if counters.hit(f"outbreak-from:{fingerprint}:{who(session)}", window_s) == 1:
+        if counters.hit(f"outbreak-from:{fingerprint}:{source}", window_s) == 1:
             counters.hit(places, window_s)
         return counters.hit(f"outbreak-print:{fingerprint}", window_s), counters.recent(places, window_s)
 

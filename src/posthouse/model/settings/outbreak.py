@@ -26,7 +26,11 @@ class OutbreakSettings:
     spread_messages: int = setting(
         20, "Messages with the same attachment within that time that count as an outbreak ...", at_least=2
     )
-    spread_networks: int = setting(5, "... if they come from at least so many networks (/24, /64).", at_least=1)
+    spread_networks: int = setting(
+        5,
+        "... if they come from at least so many places: domains that DMARC confirms, accounts, else networks (/24, /64).",
+        at_least=1,
+    )
     client_viruses: int = setting(
         1, "Viruses from one address within that time after which its risky attachments are held; 0: never.", at_least=0
     )
@@ -37,6 +41,6 @@ class OutbreakSettings:
         (), "Addresses whose own behaviour does not count, such as gateways in front of this node.", form=NETWORK
     )
     hold_s: float = setting(
-        28_800.0, "How long it is held until it goes through the scanners again (8 h).", unit="s", at_least=60
+        28_800.0, "How long it is held until it goes through the scanners again (8 h).", unit="s", at_least=1
     )
     allowed: tuple[str, ...] = setting((), "Fingerprints that are known to be harmless.", form=FINGERPRINT)
