@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from posthouse.content import attachments
 from posthouse.content.archives.limits import ArchiveLimits
@@ -15,7 +16,7 @@ from posthouse.content.attachments import Carried, Wanted
 from posthouse.model.networks import client_key
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Verdict
-from posthouse.pipeline.copies import Form
+from posthouse.pipeline.copies import Form, off_loop
 from posthouse.pipeline.stage import Stage
 from posthouse.pipeline.transaction import Transaction
 
@@ -35,7 +36,7 @@ class Attachments:
         """What a form carries; it is looked into once. Waits for threads, and for others of the same client."""
         if form.carried is not None:
             return form.carried
-        wanted = attachments.candidates(form.content, form.summary.root)
+        wanted = await off_loop(len(form.content), partial(attachments.candidates, form.content, form.summary.root))
         if not wanted:
             form.looked_into(())
             return ()

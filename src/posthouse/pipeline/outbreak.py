@@ -62,11 +62,11 @@ class Outbreak(Stage):
         if not chosen.enabled:
             return ()
         session = transaction.session
-        risky: dict[bytes, Carried] = {}
+        risky: dict[str, Carried] = {}
         for form in transaction.forms:
             for each in await self._attachments.of(form, session.client_address):
                 if each.fingerprints:
-                    risky.setdefault(each.digest, each)
+                    risky.setdefault(each.fingerprints[0], each)
         if not risky:
             return ()
         fresh = [each for each in risky.values() if each.fingerprints[0] not in chosen.allowed]

@@ -87,7 +87,12 @@ def kind_of(head: bytes, name: str) -> str:
 
 def opens(kind: str) -> bool:
     """Whether there is more to see in something of this type."""
-    return kind in _FORMATS or kind in streams.COMPRESSED or kind == _OLE or kind in _MAY_END_IN_ZIP
+    return kind in _FORMATS or kind in streams.COMPRESSED or kind == _OLE
+
+
+def may_end_in_zip(kind: str) -> bool:
+    """Whether something of this type may have a ZIP behind its end: programs that unpack themselves, and disguises."""
+    return kind in _MAY_END_IN_ZIP
 
 
 def look_into(octets: bytes, name: str, limits: ArchiveLimits, steady: Callable[[], float]) -> Opened:
@@ -198,7 +203,7 @@ class _Walk:
             head += piece
         whole = chain((head,), pieces)
         kind = kind_of(head[:HEAD_BYTES], name)
-        if opens(kind) or (not kind and name.lower().endswith(".zip")):
+        if opens(kind) or may_end_in_zip(kind) or (not kind and name.lower().endswith(".zip")):
             self._nested(entry, name, kind, whole, depth)
             return
         size, digest = 0, hashlib.sha256() if risks.of(name, kind) else None

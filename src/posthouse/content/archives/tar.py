@@ -17,11 +17,10 @@ def is_header(block: bytes) -> bool:
     """Whether these 512 octets are a header, by their checksum: the oldest form has no other mark."""
     if len(block) < BLOCK_BYTES or not block[0]:
         return False
-    try:
-        declared = int(block[148:156].strip(b" \0") or b"-1", 8)
-    except ValueError:
+    checksum = block[148:156].strip(b" \0")
+    if not checksum.isdigit() or b"8" in checksum or b"9" in checksum:
         return False
-    return declared == sum(block[:148]) + 8 * 32 + sum(block[156:BLOCK_BYTES])
+    return int(checksum, 8) == sum(block[:148]) + 8 * 32 + sum(block[156:BLOCK_BYTES])
 
 
 def entries(source: Source, meter: Meter) -> Iterator[Entry]:
