@@ -15,6 +15,7 @@ from posthouse.backends.memory.junk import MemoryJunk
 from posthouse.backends.memory.limits import MemoryLimits
 from posthouse.backends.memory.mail_reports import MemoryReportBook
 from posthouse.backends.memory.mailstore import MemoryMailStore
+from posthouse.backends.memory.recipient_probe import MemoryProbe
 from posthouse.backends.memory.reject_list import MemoryRejectList
 from posthouse.backends.memory.resolver import MemoryResolver
 from posthouse.backends.memory.routes import MemoryRoutes
@@ -88,6 +89,7 @@ class House:
         self.resolver = MemoryResolver()
         self.resolver.records = {key: tuple(values) for key, values in STRANGER.items()}
         self.routes = MemoryRoutes()
+        self.probe = MemoryProbe()
         self.reject_list = MemoryRejectList()
         self.zones = MemoryBlockListZones()
         self.scripts = MemoryScripts()
@@ -95,7 +97,7 @@ class House:
         self.viruses: list[VirusFound] = []
         self.signing_keys = MemorySigningKeys(self.directory)
         self.recipients = RecipientResolver(self.directory, lambda: self.settings)
-        self.onward = Onward(self.recipients, self.routes)
+        self.onward = Onward(self.recipients, self.routes, lambda: self.settings.route.message_router)
         self.notices = Notices(
             clock=self.clock,
             ids=self.ids,
@@ -116,6 +118,7 @@ class House:
             recipients=self.recipients,
             routes=self.routes,
             resolver=self.resolver,
+            probe=self.probe,
             reject_list=self.reject_list,
             block_lists=DnsBlockLists(self.resolver, self.zones, lambda: self.settings, self.clock),
             sink=self.sink,

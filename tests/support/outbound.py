@@ -41,6 +41,9 @@ class ScriptedCourier:
         finally:
             self.now -= 1
 
+    async def probe(self, target: Target, recipient: Recipient) -> Answer:
+        raise NotImplementedError
+
     async def close(self) -> None:
         return None
 

@@ -261,7 +261,9 @@ async def redirect(context: Context, queue_id: str, address: Address) -> Touched
 async def _instead(context: Context, message: QueuedMessage, address: Address) -> Acceptance:
     """The same message on its way to ``address``, under the same trace id."""
     settings = await context.configuration.load()
-    onward = Onward(RecipientResolver(context.directory, lambda: settings), context.routes)
+    onward = Onward(
+        RecipientResolver(context.directory, lambda: settings), context.routes, lambda: settings.route.message_router
+    )
     destinations = tuple(await onward.own_mail(Recipient(address)))
     if not destinations:
         raise NotFound(f"{address} leads nowhere")

@@ -19,6 +19,7 @@ from typing import Literal
 from posthouse.backends.certificates_shown import NotProven, chain_of, failure_of, prove
 from posthouse.backends.smtp_link import Link, Times, TlsBroken, connect
 from posthouse.interfaces.courier import Answer, Parcel, Target, Unreachable
+from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.route import Login
 from posthouse.model.settings import QueueSettings
 from posthouse.model.tls_policy import NO_POLICY, TlsFailure, TlsResult
@@ -55,14 +56,20 @@ class SmtpCourier:
         self._verifying_context: tuple[str, ssl.SSLContext] | None = None
 
     async def deliver(self, target: Target, parcel: Parcel) -> Sequence[Answer]:
+        return await self._handed(target, parcel, probe=False)
+
+    async def probe(self, target: Target, recipient: Recipient) -> Answer:
+        return (await self._handed(target, Parcel(Sender(None), (recipient,), b""), probe=True))[0]
+
+    async def _handed(self, target: Target, parcel: Parcel, *, probe: bool) -> Sequence[Answer]:
         while (link := self._reused(target)) is not None:
-            answers = await self._send(target, link, parcel, fresh=False)
+            answers = await self._send(target, link, parcel, fresh=False, probe=probe)
             if answers is not None:
                 return answers
         link = await self._open(target)
         if target.login is not None:
             await _log_in(link, target, target.login)
-        answers = await self._send(target, link, parcel, fresh=True)
+        answers = await self._send(target, link, parcel, fresh=True, probe=probe)
         assert answers is not None, "a fresh connection always gives answers or raises"
         return answers
 
@@ -188,10 +195,11 @@ class SmtpCourier:
 
     # A transaction
 
-    async def _send(self, target: Target, link: Link, parcel: Parcel, *, fresh: bool) -> Sequence[Answer] | None:
-        """Answers; None if a connection that was used before turned out dead before the message went out."""
+    async def _send(self, target: Target, link: Link, parcel: Parcel, *, fresh: bool, probe: bool) -> Sequence[Answer] | None:
+        """Answers, to a ``probe`` those to RCPT TO; None if a connection that was used before turned out dead before the
+        message went out."""
         try:
-            link.core.send(Transaction(parcel.sender, parcel.recipients, parcel.content))
+            link.core.send(Transaction(parcel.sender, parcel.recipients, parcel.content), probe=probe)
         except NoRequireTls as error:
             self._keep(target, link)
             raise Unreachable(f"{target.host} has no REQUIRETLS", lacking="5.7.30") from error
@@ -218,6 +226,8 @@ class SmtpCourier:
             return None
         link.sent += 1
         self._keep(target, link)
+        if probe:
+            result = TransactionResult(result.sender_reply, result.recipients, result.recipients)
         return _answers(result, parcel, link.core, target, "no answer")
 
 

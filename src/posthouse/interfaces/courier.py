@@ -68,6 +68,10 @@ class Courier(Protocol):
         host answered, the answers are 4xx: it may come twice, never not at all. Raises Unreachable."""
         ...
 
+    async def probe(self, target: Target, recipient: Recipient) -> Answer:
+        """Whether the host would take mail for the recipient from the null sender; no message is sent. Raises Unreachable."""
+        ...
+
     async def close(self) -> None:
         """Ends idle connections."""
         ...

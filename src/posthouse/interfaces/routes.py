@@ -14,6 +14,14 @@ class Routes(Protocol):
         """The next hop for an address: its own entry first, then its domain's; None if neither is there."""
         ...
 
+    async def rest(self, domain: str) -> NextHop | None:
+        """The next hop for the addresses of a local domain that are not here (the target ``*@domain``)."""
+        ...
+
+    async def names(self, address: Address) -> bool:
+        """Whether the address has an entry of its own."""
+        ...
+
     async def routes(self) -> Sequence[Route]:
         """All, sorted by target."""
         ...

@@ -15,18 +15,20 @@ from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient
 from posthouse.model.networks import within
 from posthouse.model.plan import ToQueue
+from posthouse.model.route import NextHop
 from posthouse.model.session import Session
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Continue, Reason, Refuse, Reply, Verdict
+from posthouse.pipeline.harvest import Harvest
 from posthouse.pipeline.names import HostNames
 from posthouse.pipeline.onward import Onward
+from posthouse.pipeline.recipients import NO_USER, RecipientCheck
 from posthouse.pipeline.stage import Stage
 from posthouse.pipeline.transaction import Transaction
 
 AUTH_REQUIRED = Reply(530, "5.7.0", "Authentication required")
 TLS_REQUIRED = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
 NO_RELAY = Reply(550, "5.7.1", "Relaying denied")
-NO_USER = Reply(550, "5.1.1", "No such user here")
 LOOP = Reply(550, "5.4.6", "Routing loop detected")
 REFUSALS: dict[Why, Reply] = {
     "unknown": NO_USER,
@@ -43,13 +45,20 @@ class Envelope(Stage):
     name = "envelope"
 
     def __init__(
-        self, settings: Callable[[], Settings], recipients: RecipientResolver, routes: Routes, hosts: HostNames
+        self,
+        settings: Callable[[], Settings],
+        recipients: RecipientResolver,
+        routes: Routes,
+        hosts: HostNames,
+        check: RecipientCheck,
+        harvest: Harvest,
     ) -> None:
         self._settings = settings
         self._recipients = recipients
-        self._routes = routes
+        self._onward = Onward(recipients, routes, lambda: settings().route.message_router)
         self._hosts = hosts
-        self._onward = Onward(recipients, routes)
+        self._check = check
+        self._harvest = harvest
 
     async def mail_from(self, transaction: Transaction) -> Verdict | None:
         session = transaction.session
@@ -67,16 +76,26 @@ class Envelope(Stage):
 
     async def rcpt_to(self, transaction: Transaction, recipient: Recipient) -> Verdict | None:
         address = recipient.address
-        if (hop := await self._routes.route(address)) is not None:
-            transaction.resolved[address.key] = (ToQueue(recipient, str(hop)),)
-            return Continue(Reason(self.name, "route", f"{address} is routed to {hop}"))
+        if (hop := await self._onward.hop(address)) is not None:
+            return await self._routed(transaction, recipient, hop)
         resolution = await self._recipients.resolve(address)
         if not resolution.is_local:
             return await self._relay(transaction, recipient)
+        if (rest := await self._onward.rest_of(resolution)) is not None:
+            return await self._routed(transaction, recipient, rest)
         if not resolution.is_deliverable:
-            return self._refuse(resolution.problems[0])
+            return self._refuse(transaction.session, resolution.problems[0])
         transaction.resolved[address.key] = await self._onward.resolved(recipient, resolution)
         return Continue(Reason(self.name, "recipient", _told(resolution)))
+
+    async def _routed(self, transaction: Transaction, recipient: Recipient, hop: NextHop) -> Verdict:
+        """A recipient whose mail another host takes, if it is known to whom it must be (INB-5)."""
+        verdict = await self._check.verdict(recipient.address, hop)
+        if isinstance(verdict, Continue):
+            transaction.resolved[recipient.address.key] = (ToQueue(recipient, str(hop)),)
+        elif verdict.reason.rule == "unknown-recipient":
+            self._harvest.note(transaction.session)
+        return verdict
 
     async def _relay(self, transaction: Transaction, recipient: Recipient) -> Verdict:
         session = transaction.session
@@ -84,7 +103,7 @@ class Envelope(Stage):
         if not why:
             detail = f"{recipient.address.domain} is not ours, and {session.client_address} may not relay"
             return Refuse(NO_RELAY, Reason(self.name, "relay", detail))
-        transaction.resolved[recipient.address.key] = (ToQueue(recipient),)
+        transaction.resolved[recipient.address.key] = (self._onward.elsewhere(recipient),)
         return Continue(Reason(self.name, "relay", f"relayed for {why}"))
 
     async def _relay_right(self, session: Session, address: Address) -> str:
@@ -105,7 +124,9 @@ class Envelope(Stage):
             return f"the listed host {host}"
         return ""
 
-    def _refuse(self, problem: Problem) -> Verdict:
+    def _refuse(self, session: Session, problem: Problem) -> Verdict:
+        if problem.why == "unknown":
+            self._harvest.note(session)
         return Refuse(REFUSALS[problem.why], Reason(self.name, "recipient", f"{problem.address}: {problem.why}"))
 
 

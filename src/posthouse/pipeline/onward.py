@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from posthouse.directory.resolve import RecipientResolver, Resolution
 from posthouse.interfaces.routes import Routes
+from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient
 from posthouse.model.plan import Destination, ToMailbox, ToQueue
+from posthouse.model.route import NextHop
 
 
 class Onward:
-    """Knows the directory and the routing table; decides nothing about who may send."""
+    """Knows the directory, the routing table and the message router; decides nothing about who may send.
 
-    def __init__(self, recipients: RecipientResolver, routes: Routes) -> None:
+    ``router`` is the next host that everything goes to and that routes it (RTE-3), "" for none: then addresses are not taken
+    apart here, and no route of the table counts but in saying what is accepted.
+    """
+
+    def __init__(self, recipients: RecipientResolver, routes: Routes, router: Callable[[], str] = str) -> None:
         self._recipients = recipients
         self._routes = routes
+        self._router = router
+
+    async def hop(self, address: Address) -> NextHop | None:
+        """Where a routed address goes; None if it is not routed."""
+        found = await self._routes.route(address)
+        return found if found is None else self.instead(found)
+
+    def instead(self, hop: NextHop) -> NextHop:
+        """The message router, if there is one, else ``hop``."""
+        router = self._router()
+        return NextHop.parse(router) if router else hop
+
+    async def rest_of(self, resolution: Resolution) -> NextHop | None:
+        """The host of a local domain's users that are not here (a route for ``*@domain``); None for all other addresses."""
+        problems = resolution.problems
+        if resolution.is_deliverable or not problems or any(problem.why != "unknown" for problem in problems):
+            return None
+        found = await self._routes.rest(resolution.address.domain)
+        return found if found is None else self.instead(found)
+
+    def elsewhere(self, recipient: Recipient) -> ToQueue:
+        """To an address that is not ours."""
+        return ToQueue(recipient, self._router())
 
     async def resolved(self, recipient: Recipient, resolution: Resolution) -> tuple[Destination, ...]:
         """Where one address of ours leads, after aliases."""
+        if router := self._router():
+            return (ToQueue(recipient, router),)
         out: list[Destination] = [
             ToMailbox(
                 recipient,
@@ -37,10 +68,12 @@ class Onward:
 
     async def own_mail(self, recipient: Recipient) -> Sequence[Destination]:
         """Where the node's own mail for an address goes; nothing if it leads nowhere."""
-        hop = await self._routes.route(recipient.address)
+        hop = await self.hop(recipient.address)
         if hop is not None:
             return (ToQueue(recipient, str(hop)),)
         resolution = await self._recipients.resolve(recipient.address)
+        if (rest := await self.rest_of(resolution)) is not None:
+            return (ToQueue(recipient, str(rest)),)
         if resolution.is_local:
             return await self.resolved(recipient, resolution)
-        return (ToQueue(recipient),)
+        return (self.elsewhere(recipient),)

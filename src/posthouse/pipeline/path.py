@@ -25,6 +25,7 @@ from posthouse.interfaces.junk import JunkBook
 from posthouse.interfaces.limits import Allowances, unlimited
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.quarantine import Quarantine
+from posthouse.interfaces.recipient_probe import RecipientProbe
 from posthouse.interfaces.reject_list import RejectList
 from posthouse.interfaces.resolver import Resolver
 from posthouse.interfaces.routes import Routes
@@ -47,6 +48,7 @@ from posthouse.pipeline.filters import DomainFilters, FilterTools, PriorityFilte
 from posthouse.pipeline.greeting import Greeting
 from posthouse.pipeline.greylist import Greylist
 from posthouse.pipeline.greylist_praise import GreylistPraise
+from posthouse.pipeline.harvest import Harvest
 from posthouse.pipeline.inspect import Inspect
 from posthouse.pipeline.junk import Junk, JunkTools
 from posthouse.pipeline.lists import Lists
@@ -56,6 +58,7 @@ from posthouse.pipeline.outbreak import Outbreak
 from posthouse.pipeline.patience import Patience
 from posthouse.pipeline.quota import Quota
 from posthouse.pipeline.receipts import Receipts
+from posthouse.pipeline.recipients import RecipientCheck
 from posthouse.pipeline.rejects import Rejects
 from posthouse.pipeline.route import Route
 from posthouse.pipeline.scoring import Engines, Scoring
@@ -78,6 +81,7 @@ class Parts:
     resolver: Resolver
     reject_list: RejectList
     block_lists: BlockLists
+    probe: RecipientProbe
     sink: Sink
     quarantine: Quarantine
     receipts: Receipts
@@ -105,6 +109,8 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
     filters = _filter_tools(parts)
     patience = Patience(parts.settings, parts.clock)
     hosts = HostNames(parts.resolver, patience)
+    harvest = Harvest(parts.settings, parts.counters)
+    check = RecipientCheck(parts.settings, parts.recipients, parts.routes, parts.probe)
     verifier = Verifier(parts.resolver, parts.clock)
     spf = SpfCheck(parts.settings, verifier, parts.clock, parts.node_name)
     attachments = Attachments(parts.settings, parts.clock.steady)
@@ -114,7 +120,8 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Names(parts.settings, hosts),
         Greeting(parts.settings, parts.node_name),
         Lists(parts.block_lists, patience),
-        Envelope(parts.settings, parts.recipients, parts.routes, hosts),
+        Envelope(parts.settings, parts.recipients, parts.routes, hosts, check, harvest),
+        harvest,
         SenderDomain(parts.settings, parts.directory, parts.resolver, patience),
         Quota(parts.allowances, parts.store, parts.clock),
         Greylist(parts.settings, parts.triplets, spf, parts.clock),

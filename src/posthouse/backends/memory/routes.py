@@ -19,6 +19,12 @@ class MemoryRoutes:
     async def route(self, address: Address) -> NextHop | None:
         return self._table.get(address.key) or self._table.get(address.domain)
 
+    async def rest(self, domain: str) -> NextHop | None:
+        return self._table.get(f"*@{domain}")
+
+    async def names(self, address: Address) -> bool:
+        return address.key in self._table
+
     async def routes(self) -> Sequence[Route]:
         return [Route(target, hop) for target, hop in sorted(self._table.items())]
 

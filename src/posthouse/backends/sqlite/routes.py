@@ -30,6 +30,12 @@ class SqliteRoutes:
         table = self._fresh()
         return (table.get(address.key) or table.get(address.domain)) if table else None
 
+    async def rest(self, domain: str) -> NextHop | None:
+        return self._fresh().get(f"*@{domain}")
+
+    async def names(self, address: Address) -> bool:
+        return address.key in self._fresh()
+
     async def routes(self) -> Sequence[Route]:
         return [Route(target, hop) for target, hop in self._fresh().items()]
 

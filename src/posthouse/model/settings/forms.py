@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from posthouse.base.settings import HIDDEN, Form
@@ -12,9 +13,22 @@ from posthouse.model.route import NextHop
 NETWORK = Form("a network such as 192.0.2.0/24, 2001:db8::/32 or 192.168.", parse_network)
 DOMAIN = Form("a host or domain name", lambda text: normal_domain(text.strip(".")))
 ADDRESS = Form("an address", Address.parse)
+NEXT_HOP = Form("a next hop", NextHop.parse)
 SMART_HOST = Form(
     "a next hop, with smtp://user:password@ before it if it asks for a login", NextHop.parse_with_login, secret=True
 )
+
+
+def _one_of(*words: str) -> Callable[[str], object]:
+    def reads(text: str) -> object:
+        if text not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return text
+
+    return reads
+
+
+RECIPIENT_SOURCE = Form("routes, directory or call-forward", _one_of("routes", "directory", "call-forward"))
 
 
 def _domain_policy(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from posthouse.base.settings import setting
-from posthouse.model.settings.forms import SMART_HOST
+from posthouse.model.settings.forms import NEXT_HOP, SMART_HOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,9 @@ class RouteSettings:
         "host or host:port that all mail for elsewhere is given to (RTE-1); smtp://user:password@host:port if it asks for a"
         " login, which is made over TLS only.",
         form=SMART_HOST,
+    )
+    message_router: str = setting(
+        "", "host or host:port that everything accepted is given to, which routes it (RTE-3).", form=NEXT_HOP
     )
     plus_addressing: str = setting("+", "Delimiter of plus-addressing; empty: none (RTE-4).")
     max_expansion: int = setting(10_000, "Recipients that aliases may grow one message to.", at_least=1)

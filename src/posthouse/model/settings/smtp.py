@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from posthouse.base.settings import setting
-from posthouse.model.settings.forms import DOMAIN, NETWORK
+from posthouse.model.settings.forms import DOMAIN, NETWORK, RECIPIENT_SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,25 @@ class SmtpSettings:
         "record", "A greeting that is not the verified name of the client's address (INB-1).", choices=("record", "reject")
     )
     sender_check: bool = setting(True, "Refuse senders whose domain does not exist or takes no mail (INB-4).")
+    recipient_check: tuple[str, ...] = setting(
+        (),
+        "Who must know recipients of routed domains (INB-5): routes, directory, call-forward (their host); empty: nobody.",
+        form=RECIPIENT_SOURCE,
+    )
+    recipient_check_failure: str = setting("defer", "A recipient that cannot be checked.", choices=("defer", "accept"))
+    call_forward_timeout_s: float = setting(10.0, "How long a call-forward waits for the next host.", unit="s", at_least=0.1)
+    call_forward_keep_s: float = setting(7200.0, "How long a known recipient is not asked about again.", unit="s", at_least=0)
+    call_forward_keep_unknown_s: float = setting(
+        300.0, "How long an unknown recipient is not asked about again.", unit="s", at_least=0
+    )
+    harvest_free: int = setting(
+        5, "Unknown recipients that a client may name before its commands are delayed (INB-5).", at_least=0
+    )
+    harvest_delay_s: float = setting(
+        1.0, "Delay after the first unknown recipient too many; it doubles with each; 0: none.", unit="s", at_least=0
+    )
+    harvest_delay_max_s: float = setting(30.0, "Longest delay for trying out addresses.", unit="s", at_least=0, at_most=120)
+    harvest_memory_s: float = setting(600.0, "How long unknown recipients are held against a client.", unit="s", at_least=1)
     proxy_networks: tuple[str, ...] = setting(
         (), "Balancers that speak the PROXY protocol (DEP-6).", effect="new sessions", form=NETWORK
     )

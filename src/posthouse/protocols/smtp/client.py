@@ -126,8 +126,9 @@ class ClientCore:
             octets += b" " + (base64.b64encode(initial) or b"=")
         self._begin(_Command(_Step.AUTH, octets + b"\r\n"))
 
-    def send(self, transaction: Transaction) -> None:
-        """Ends in ``TransactionDone``. Raises CannotSend when this server cannot be given the message at all."""
+    def send(self, transaction: Transaction, *, probe: bool = False) -> None:
+        """Ends in ``TransactionDone``; a ``probe`` when the recipients are answered: no message is sent.
+        Raises CannotSend when this server cannot be given the message at all."""
         if not self.idle:
             raise LocalProtocolError("the connection is not idle")
         prepared = prepare(transaction, self.extensions, self._policy)
@@ -144,7 +145,8 @@ class ClientCore:
                 self._recipients[index] = ServerReply(550, "5.6.7", ("The next server has no SMTPUTF8",))
             else:
                 self._todo.append(_Command(_Step.RCPT, octets, index))
-        self._todo.append(_Command(_Step.DATA, b"DATA\r\n"))
+        if not probe:
+            self._todo.append(_Command(_Step.DATA, b"DATA\r\n"))
         self._pump()
 
     def quit(self) -> None:

@@ -95,7 +95,8 @@ async def _start_queue(
         return [name for name in (live.settings().smtp.hostname, config.name) if name]
 
     rewriting = await sender_rewriting(Files.under(config.data), context.directory, live, context.clock)
-    onward = Onward(RecipientResolver(context.directory, live.settings, rewriting), context.routes)
+    router = lambda: live.settings().route.message_router  # noqa: E731
+    onward = Onward(RecipientResolver(context.directory, live.settings, rewriting), context.routes, router)
     tell = writers.tallies.tls
     targets, courier = ways_out(writers.outgoing, tell, resolver, queue, own_names, context.clock)
     tools = Tools(

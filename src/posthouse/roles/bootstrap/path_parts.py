@@ -32,6 +32,7 @@ from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.take_reports import ReportDesk
+from posthouse.roles.bootstrap.asking import call_forward
 from posthouse.roles.bootstrap.engines import built_in_engine, spam_engines
 from posthouse.roles.bootstrap.listing import open_lists
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, notifier, sender_rewriting
@@ -71,7 +72,7 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
     sink = mail_sink(ways.gate, files, live, ids, may, store.packer)
     rewriting = await sender_rewriting(files, directory, live, clock)
     recipients = RecipientResolver(directory, live.settings, rewriting)
-    onward = Onward(recipients, routes)
+    onward = Onward(recipients, routes, lambda: live.settings().route.message_router)
     notices = notifier(config, clock, live, onward)
     lists = open_lists(files, live, ways.resolver, stack)
     return Parts(
@@ -82,6 +83,7 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
         resolver=ways.resolver,
         reject_list=lists.rejected,
         block_lists=lists.block_lists,
+        probe=call_forward(config, live, ways.resolver, stack),
         sink=sink,
         quarantine=stack.enter_context(closing(held_mail(ways.gate, files, live, ids, store.packer))),
         receipts=Receipts(notices, sink, ways.traces),
