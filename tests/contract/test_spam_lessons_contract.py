@@ -109,6 +109,14 @@ async def test_an_owners_oldest_lessons_of_a_side_go_when_there_are_too_many(sto
     assert (await store.book.learnt(JANE)).ham == 1
 
 
+async def test_the_newest_of_each_side_can_be_had(store: Trio) -> None:
+    await store.teach.learn([lesson(f"{n} {spam}", spam=spam, at=float(n)) for n in range(5) for spam in (True, False)])
+    await store.teach.learn([lesson("jane", spam=True, owner=JANE, at=99.0)])
+    assert {(each.spam, each.at) for each in await store.book.newest(SITE_ID, 2)} == {
+        (True, 4.0), (True, 3.0), (False, 4.0), (False, 3.0),
+    }  # fmt: skip
+
+
 async def test_weights_are_there_for_readers_when_they_were_kept(store: Trio) -> None:
     assert await store.read.version(SITE_ID) == 0
     assert await store.read.octets(SITE_ID) == b""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from posthouse.admin.junkdesk import JunkDesk
 from posthouse.admin.listdesk import ListDesk
 from posthouse.admin.nodecontrol import NodeControl
+from posthouse.admin.scorerdesk import ScorerDesk
 from posthouse.admin.suppressiondesk import SuppressionDesk
 from posthouse.admin.virusdesk import VirusDesk
 from posthouse.base.clock import Clock
@@ -95,6 +96,7 @@ class Context:
     care: StoreCare | None = None
     triplets: Triplets | None = None
     migrations: MigrationJobs | None = None
+    scorer: ScorerDesk | None = None
     checks: CheckDesk | None = None
     reports: ReportBook | None = None
     viruses: VirusDesk | None = None

@@ -18,11 +18,10 @@ from posthouse.base.errors import MailError
 from posthouse.interfaces.configuration import AuditEntry
 
 _MODULES = (
-    "domain", "user", "cos", "quota", "alias", "route", "mailbox", "share", "sharedmailbox", "expiry", "undelete", "filter",
-    "filtertest", "wordlist", "sender", "junk", "setting", "group", "queue", "quarantine", "mail", "node", "certificate",
-    "check", "dkim", "report", "suppression", "store", "search", "migration", "audit", "help",
-    "greylist", "reject", "dnsbl", "antivirus", "outbreak",
-    "antispam",
+    "domain", "user", "cos", "quota", "alias", "route", "mailbox", "share", "sharedmailbox", "expiry", "undelete",
+    "filter", "filtertest", "wordlist", "sender", "junk", "spamrule", "lesson", "setting", "group", "queue",
+    "quarantine", "mail", "node", "certificate", "check", "dkim", "report", "suppression", "store", "search",
+    "migration", "audit", "help", "greylist", "reject", "dnsbl", "antivirus", "outbreak", "antispam",
 )  # fmt: skip
 _SHARED_NOUNS = {
     "mailbox": ("mailbox", "expiry", "migration"),

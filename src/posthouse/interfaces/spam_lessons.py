@@ -60,6 +60,10 @@ class LessonBook(SpamLessons, SpamWeights, Protocol):
         """All that are kept of an owner, the oldest first."""
         ...
 
+    async def newest(self, owner_id: int, count: int) -> Sequence[Lesson]:
+        """The newest of an owner, so many of each side."""
+        ...
+
     async def keep_weights(self, owner_id: int, octets: bytes, changes: int, at: float) -> None:
         """Puts weights in place, made at ``at`` when the owner's ``Learnt.changes`` stood at ``changes``. b"": none."""
         ...

@@ -21,6 +21,7 @@ DAY_S = 86_400.0
 TRIPLETS_S = 300.0
 MEASURE_S = 15.0
 WARN_S = 5.0
+LOOK_S = 300.0
 RELEASE_S = 5.0
 
 _log = log.get("chores")
@@ -62,6 +63,9 @@ class Chores:
             asyncio.create_task(self._repeat(HOUR_S, self.learn_to_compress)),
             asyncio.create_task(self._repeat(DAY_S, self.tidy_store)),
             asyncio.create_task(self._repeat(HOUR_S, self.expire_memories)),
+            asyncio.create_task(self._repeat(WARN_S, self.fit_lessons)),
+            asyncio.create_task(self._repeat(DAY_S, self.expire_lessons)),
+            asyncio.create_task(self._repeat(LOOK_S, self.update_rules)),
             asyncio.create_task(self._repeat(TRIPLETS_S, self.expire_triplets)),
             *(asyncio.create_task(self._repeat(interval_s, chore)) for interval_s, chore in self._more),
         ]
@@ -91,6 +95,21 @@ class Chores:
             return
         if count := await triplets.expire(now, now - settings.statistics_days * DAY_S):
             _log.info("triplets-expired", count=count)
+
+    async def fit_lessons(self) -> None:
+        """Makes weights of what was taught about spam."""
+        if self._context.scorer is not None:
+            await self._context.scorer.school.attend()
+
+    async def expire_lessons(self) -> None:
+        """Drops what was taught long ago."""
+        if self._context.scorer is not None and (count := await self._context.scorer.school.expire()):
+            _log.info("lessons-expired", count=count)
+
+    async def update_rules(self) -> None:
+        """Looks for newer rules when it is time to."""
+        if self._context.scorer is not None:
+            await self._context.scorer.updates.look()
 
     async def measure_queue(self) -> None:
         """Sets ``posthouse_queue_recipients``."""

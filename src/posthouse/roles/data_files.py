@@ -20,6 +20,7 @@ class Files:
     mail: Path
     search: Path
     outgoing: Path
+    spam: Path
     bulk: Path
     gate: Path
     control: Path
@@ -36,6 +37,7 @@ class Files:
             mail=data / "mail.db",
             search=data / "search.db",
             outgoing=data / "outgoing.db",
+            spam=data / "spam.db",
             bulk=data / "bulk.db",
             gate=_short(run) / "gate.sock",
             control=run / "control.sock",

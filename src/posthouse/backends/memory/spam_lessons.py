@@ -65,6 +65,10 @@ class MemorySpamLessons:
     async def lessons(self, owner_id: int) -> Sequence[Lesson]:
         return sorted(self._lessons.get(owner_id, {}).values(), key=lambda lesson: lesson.at)
 
+    async def newest(self, owner_id: int, count: int) -> Sequence[Lesson]:
+        everything = list(reversed(await self.lessons(owner_id)))
+        return [each for spam in (True, False) for each in [one for one in everything if one.spam is spam][:count]]
+
     async def keep_weights(self, owner_id: int, octets: bytes, changes: int, at: float) -> None:
         learnt = await self.learnt(owner_id)
         self._octets[owner_id] = octets

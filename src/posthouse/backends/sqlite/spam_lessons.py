@@ -58,6 +58,7 @@ MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
 CALL = "spam-lessons"
 CACHED_VERSIONS = 10_000
 
+_LESSONS = "SELECT owner_id, spam, digest, tokens, at FROM lesson "
 _LEARNT = "SELECT owner_id, spam, ham, changes, fitted, fitted_at, version FROM learnt "
 _CHANGED = "INSERT INTO learnt (owner_id, changes) VALUES (?1, ?2) ON CONFLICT (owner_id) DO UPDATE SET changes = changes + ?2"
 _COUNT = """
@@ -190,14 +191,14 @@ class SqliteLessonBook:
         return [Learnt(*cast(Any, row)) for row in await self._database.run(lambda db: db.execute(sql).fetchall())]
 
     async def lessons(self, owner_id: int) -> Sequence[Lesson]:
-        def work(db: apsw.Connection) -> list[Lesson]:
-            rows = db.execute("SELECT spam, digest, tokens, at FROM lesson WHERE owner_id = ? ORDER BY at, lesson", (owner_id,))
-            return [
-                Lesson(owner_id, bool(spam), cast(bytes, digest), _unpacked(cast(bytes, tokens)), cast(float, at))
-                for spam, digest, tokens, at in rows
-            ]
+        sql = _LESSONS + "WHERE owner_id = ? ORDER BY at, lesson"
+        return await self._database.run(lambda db: _lessons(db, sql, (owner_id,)))
 
-        return await self._database.run(work)
+    async def newest(self, owner_id: int, count: int) -> Sequence[Lesson]:
+        sql = _LESSONS + "WHERE owner_id = ? AND spam = ? ORDER BY at DESC LIMIT ?"
+        return await self._database.run(
+            lambda db: [each for spam in (1, 0) for each in _lessons(db, sql, (owner_id, spam, count))]
+        )
 
     async def keep_weights(self, owner_id: int, octets: bytes, changes: int, at: float) -> None:
         def work(db: apsw.Connection) -> None:
@@ -207,6 +208,11 @@ class SqliteLessonBook:
             )
 
         await self._database.write(work)
+
+
+def _lessons(db: apsw.Connection, sql: str, values: tuple[int, ...]) -> list[Lesson]:
+    rows = cast("list[tuple[int, int, bytes, bytes, float]]", db.execute(sql, values).fetchall())
+    return [Lesson(owner_id, bool(spam), digest, _unpacked(tokens), at) for owner_id, spam, digest, tokens, at in rows]
 
 
 def _count(db: apsw.Connection, owner_id: int, changes: int) -> None:

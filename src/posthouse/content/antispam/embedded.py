@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 from posthouse.content.antispam.bodyfacts import link_hosts
 from posthouse.content.antispam.facts import owner
+from posthouse.content.antispam.fitting import USER_MARGIN
 from posthouse.content.antispam.ruleset import RuleSet
 from posthouse.content.antispam.texts import Texts, texts_of
 from posthouse.content.antispam.tokens import MessageTokens, tokens_of
 from posthouse.content.antispam.weights import BrokenWeights, Margin, Weights, parse
-from posthouse.interfaces.link_lists import LinkLists
+from posthouse.interfaces.blocklists import BlockLists
 from posthouse.interfaces.spam_lessons import SpamWeights
 from posthouse.model.spam import SITE_ID, SPAM_POINTS, RuleHit, ScoredMail, SpamReport
 
@@ -28,7 +29,7 @@ MOST_POINTS, LEAST_POINTS = 250.0, -40.0
 LEARNT_SHARE = 0.05
 """What rules about content count when what was learnt decides."""
 MAX_LINK_DOMAINS = 20
-CACHED_USERS = 64
+CACHED_USERS = 24
 TOLD_WORDS = 5
 LARGE_BYTES = 64 << 10
 """Messages from this size on are read in a thread."""
@@ -51,7 +52,7 @@ class EmbeddedScorer:
         self,
         weights: SpamWeights,
         rules: Callable[[], Awaitable[RuleSet]],
-        links: LinkLists | None = None,
+        links: BlockLists | None = None,
         *,
         enough: Callable[[], tuple[int, int]] = lambda: (200, 200),
     ) -> None:
@@ -108,10 +109,11 @@ class EmbeddedScorer:
         domains = list(dict.fromkeys(owner(host) for host in link_hosts(texts) if "." in host))[:MAX_LINK_DOMAINS]
         if not domains:
             return ()
-        found = await self._links.listed(domains)
+        found = await asyncio.gather(*map(self._links.domain, domains))
+        listed = {hit.zone: hit for hits in found for hit in hits}
         return [
-            RuleHit(_rule_name("LINK", each.zone), each.points, f"a link to {each.domain}, which is on the list {each.zone}")
-            for each in found
+            RuleHit(_rule_name("LINK", each.zone), each.points, f"a link to {each.what}, which is on the list {each.zone}")
+            for each in listed.values()
         ]
 
 
@@ -132,7 +134,7 @@ def _taught(tokens: MessageTokens, site: Weights | None, user: Weights | None) -
     if user is not None:
         correction = user.added(tokens, margin)
         before = points_of(value) if site is not None else 0.0
-        after = points_of(value + correction) if site is not None else min(max(correction, -1.0), 1.0) * SPAM_POINTS
+        after = points_of(value + correction) if site is not None else min(max(correction / USER_MARGIN, -1.2), 1.2) * SPAM_POINTS
         if abs(after - before) >= 1.0:
             hits.append(_hit("LEARNT_USER", round(after - before, 1), user, tokens))
     return hits

@@ -24,6 +24,9 @@ FOLDS = 10
 COST = 10.0
 LEAST_THRESHOLD = 0.3
 """However far from spam all ham seems: mail of a kind that was never learnt comes to about nothing."""
+USER_MARGIN = 0.5
+"""How far on the right side a user's lessons are wanted; less moves less of what is only a little like them."""
+MAX_USER_TOKENS = 4_000
 MAX_EPOCHS = 60
 GOOD_ENOUGH = 0.05
 _RIDGE = 1.0 / (2.0 * COST)
@@ -67,9 +70,10 @@ def fit(examples: Sequence[Example]) -> Weights:
     return _weights(sides, threshold=_threshold(ham), learnt=(sum(sign > 0 for sign in truth), len(ham)))
 
 
-def fit_beside(examples: Sequence[Example], rarity: Callable[[int], float]) -> Weights:
+def fit_beside(examples: Sequence[Example], rarity: Callable[[int], float], learnt: tuple[int, int]) -> Weights:
     """A user's weights, which correct the site's where this user sees things otherwise. Each example has the site's margin, its
-    threshold subtracted, and the site's lengths; ``rarity`` is the site's too (squared, of a token's number)."""
+    threshold subtracted, and the site's lengths; ``rarity`` is the site's too (squared, of a token's number). Among them stand
+    some of the site's own, which hold the correction to what is particular. ``learnt`` counts the user's (spam, ham)."""
     truth = [1.0 if example.spam else -1.0 for example in examples]
     sides = []
     already = [example.margin for example in examples]
@@ -77,8 +81,16 @@ def fit_beside(examples: Sequence[Example], rarity: Callable[[int], float]) -> W
         side = _user_side(examples, rarity, body=body)
         _descend(side, truth, [0.0] * len(examples), list(range(len(examples))), already)
         already = [margin + _margin(side, at) for at, margin in enumerate(already)]
-        sides.append(side)
-    return _weights(sides, threshold=0.0, learnt=(sum(sign > 0 for sign in truth), sum(sign < 0 for sign in truth)))
+        sides.append(_loudest(side))
+    return _weights(sides, threshold=0.0, learnt=learnt)
+
+
+def _loudest(side: _Side) -> _Side:
+    """Only the tokens that weigh most."""
+    order = sorted(range(len(side.keys)), key=lambda at: -abs(side.weight[at]))[: MAX_USER_TOKENS // 2]
+    kept = [at for at in order if side.weight[at]]
+    pick = ([side.keys[at] for at in kept], [side.rarity[at] for at in kept], [side.weight[at] for at in kept])
+    return _Side(pick[0], pick[1], 0.0, [], [], pick[2])
 
 
 def _side(examples: Sequence[Example], belongs: Callable[[int], bool]) -> _Side:
@@ -132,6 +144,7 @@ def _descend(
     chance = random.Random(len(order))  # noqa: S311 - an order to go by, the same each time
     weight, rarity, lengths, places = side.weight, side.rarity, side.lengths, side.places
     bias, free = side.bias, 1.0 if already is None else 0.0
+    wanted = 1.0 if already is None else USER_MARGIN
     diagonal = {at: sum([rarity[place] for place in places[at]]) / lengths[at] ** 2 + free + _RIDGE for at in order}
     active = list(order)
     for _ in range(MAX_EPOCHS):
@@ -143,7 +156,7 @@ def _descend(
             margin = sum([weight[place] for place in here]) / length + bias
             if already is not None:
                 margin += already[at]
-            gradient = sign * margin - 1.0 + _RIDGE * alpha
+            gradient = sign * margin - wanted + _RIDGE * alpha
             if alpha <= 0.0 and gradient > 0.5:
                 continue  # Far on the right side: looked at again when the others have settled.
             still.append(at)

@@ -8,7 +8,7 @@ Failing: when the process dies or takes too long, the weights stay as they were,
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -19,8 +19,12 @@ from posthouse.content.antispam.weights import BrokenWeights, Weights, parse
 from posthouse.interfaces.spam_lessons import LessonBook
 from posthouse.model.settings import ScorerSettings
 from posthouse.model.spam import SITE_ID
-from posthouse.model.spam_learning import Learnt
+from posthouse.model.spam_learning import Learnt, Lesson
 
+ANCHORS = 100
+"""Of the site's spam, and of its ham: beside a user's lessons."""
+REST_S = 900.0
+"""After a failure of an owner's lessons."""
 CHANGED_SHARE = 0.05
 """Of the site's lessons: when so many are new, its weights are made anew without waiting."""
 
@@ -28,10 +32,11 @@ _log = log.get("antispam")
 
 
 class Task(msgspec.Struct, array_like=True):
-    """What the process is given: lessons as (spam, numbers); a user's also with the site's weights."""
+    """What the process is given: lessons as (spam, numbers); a user's also with the site's weights, and some of the site's."""
 
     site: bytes | None
     lessons: list[tuple[bool, list[int]]]
+    anchors: list[tuple[bool, list[int]]]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -52,13 +57,18 @@ class School:
         self._fitter = fitter
         self._settings = settings
         self._clock = clock
+        self._resting: dict[int, float] = {}
 
     async def attend(self) -> int:
-        """Makes weights for whom they are due; gives for how many owners. Raises Temporary."""
+        """Makes weights for whom they are due, users first; gives for how many owners. Raises Temporary."""
         count = 0
-        for learnt in await self._book.unfitted():
+        for learnt in reversed(await self._book.unfitted()):
+            if self._resting.get(learnt.owner_id, 0.0) > self._clock.now():
+                continue
             if learnt.owner_id != SITE_ID or self._site_is_due(learnt):
+                self._resting[learnt.owner_id] = self._clock.now() + REST_S
                 await self.fit(learnt.owner_id)
+                del self._resting[learnt.owner_id]
                 count += 1
         return count
 
@@ -68,12 +78,22 @@ class School:
         lessons = await self._book.lessons(owner_id)
         octets = b""
         if lessons and (owner_id != SITE_ID or (learnt.spam and learnt.ham)):
-            site = await self._book.octets(SITE_ID) if owner_id != SITE_ID else None
-            task = Task(site, [(lesson.spam, list(lesson.tokens)) for lesson in lessons])
+            site: bytes | None = None
+            anchors: Sequence[Lesson] = ()
+            if owner_id != SITE_ID:
+                site, anchors = await self._site()
+            task = Task(site, _plain(lessons), _plain(anchors))
             octets = await self._fitter(_encoder.encode(task))
         await self._book.keep_weights(owner_id, octets, learnt.changes, self._clock.now())
         _log.info("lessons-fitted", owner=owner_id, spam=learnt.spam, ham=learnt.ham, size_bytes=len(octets))
         return await self._book.learnt(owner_id)
+
+    async def _site(self) -> tuple[bytes, Sequence[Lesson]]:
+        """The site's weights, if they count, and some of its lessons."""
+        learnt, settings = await self._book.learnt(SITE_ID), self._settings()
+        if learnt.spam < settings.enough_spam or learnt.ham < settings.enough_ham:
+            return b"", []
+        return await self._book.octets(SITE_ID), await self._book.newest(SITE_ID, ANCHORS)
 
     async def expire(self) -> int:
         """Drops lessons that are too old; gives how many."""
@@ -94,8 +114,14 @@ def carry_out(octets: bytes) -> bytes:
     if task.site is None:
         return fit([Example(spam, numbers) for spam, numbers in task.lessons]).octets()
     site = _parsed(task.site)
-    examples = [_beside(site, numbers, spam=spam) for spam, numbers in task.lessons]
-    return fit_beside(examples, site.rarity if site is not None else lambda _: 1.0).octets()
+    examples = [_beside(site, numbers, spam=spam) for spam, numbers in (*task.lessons, *task.anchors)]
+    spam = sum(spam for spam, _ in task.lessons)
+    rarity = site.rarity if site is not None else lambda _: 1.0
+    return fit_beside(examples, rarity, (spam, len(task.lessons) - spam)).octets()
+
+
+def _plain(lessons: Sequence[Lesson]) -> list[tuple[bool, list[int]]]:
+    return [(lesson.spam, list(lesson.tokens)) for lesson in lessons]
 
 
 def _parsed(octets: bytes) -> Weights | None:

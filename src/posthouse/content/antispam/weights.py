@@ -19,7 +19,7 @@ from zlib import crc32
 from posthouse.content.antispam.tokens import MessageTokens
 
 MAX_TOKENS = 100_000
-"""In one set of weights: some 10 MB in each process."""
+"""In one set of weights: some 12 MB in each process."""
 _MAGIC = b"PHW1"
 _HEAD = struct.Struct("<4sIIIddddd")
 _PER_TOKEN = 12

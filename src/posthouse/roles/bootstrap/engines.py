@@ -13,9 +13,11 @@ from posthouse.backends.scanners.spamd import SpamdScorer
 from posthouse.backends.sqlite.bulk import SqliteBulk
 from posthouse.base.clock import SystemClock
 from posthouse.content.bulk.scorer import BulkScorer
+from posthouse.interfaces.blocklists import BlockLists
 from posthouse.interfaces.scorer import Scorer
 from posthouse.model.scanners import ScannerPlace
 from posthouse.model.settings import AntispamSettings, Settings
+from posthouse.roles.bootstrap.scorer import embedded_scorer
 from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
 
@@ -52,8 +54,12 @@ def spam_engines(settings: Callable[[], Settings], built_in: BuiltIn) -> Callabl
     return engines
 
 
-def built_in_engine(files: Files, tell: Callable[[Any], None], live: Live, stack: AsyncExitStack, word: str) -> Scorer | None:
-    """Those that come with the program; ``tell`` takes sightings of bulk mail."""
+def built_in_engine(
+    files: Files, tell: Callable[[Any], None], live: Live, links: BlockLists | None, stack: AsyncExitStack, word: str
+) -> Scorer | None:
+    """Those that come with the program. ``tell`` takes sightings of bulk mail, ``links`` are lists to look domains up in."""
+    if word == "embedded":
+        return embedded_scorer(files, live, links, stack)
     if word == "bulk":
         table = stack.enter_context(closing(SqliteBulk(files.bulk, tell)))
         return BulkScorer(table, SystemClock(), lambda: live.settings().antispam)

@@ -35,6 +35,7 @@ from posthouse.interfaces.resolver import Resolver
 from posthouse.mailstore import envelope
 from posthouse.roles.bootstrap.listing import list_desk, open_lists
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink
+from posthouse.roles.bootstrap.scorer import scorer_desk
 from posthouse.roles.bootstrap.triplets import chosen_triplets
 from posthouse.roles.bootstrap.writers import Writers
 from posthouse.roles.data_files import Files
@@ -85,6 +86,7 @@ def operations_context(
         limits=limits,
         limits_writer=SqliteLimitsWriter(writers.directory),
         allowances=may,
+        scorer=scorer_desk(writers.spam, live, resolver, clock),
         junk=_junk_desk(files, writers, stack),
         lists=list_desk(open_lists(files, live, resolver, stack), writers.directory),
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),

@@ -98,7 +98,7 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
         onward=onward.own_mail,
         ids=ids,
         reports=ways.reports,
-        engines=spam_engines(live.settings, partial(built_in_engine, files, ways.tell_bulk, live, stack)),
+        engines=spam_engines(live.settings, partial(built_in_engine, files, ways.tell_bulk, live, lists.block_lists, stack)),
         senders=stack.enter_context(closing(SqliteSenders(files.directory))),
         junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),
         triplets=ways.triplets,

@@ -18,6 +18,9 @@ from posthouse.backends.sqlite.outgoing_schema import open_outgoing_file
 from posthouse.backends.sqlite.scripts_writer import CALL as SCRIPTS_CALL
 from posthouse.backends.sqlite.scripts_writer import SqliteScriptsWriter
 from posthouse.backends.sqlite.scripts_writer import handler as scripts_handler
+from posthouse.backends.sqlite.spam_lessons import CALL as LESSONS_CALL
+from posthouse.backends.sqlite.spam_lessons import SqliteLessonBook, open_spam_file
+from posthouse.backends.sqlite.spam_lessons import handler as lessons_handler
 from posthouse.backends.sqlite.suppressions import SqliteSuppressionsWriter
 from posthouse.backends.sqlite.trace_writer import TraceWriter
 from posthouse.backends.sqlite.triplet_writer import CALL as TRIPLETS_CALL
@@ -40,6 +43,7 @@ class Writers:
     bulk: BulkWriter
     mail: MailWriterThread
     outgoing: DatabaseThread
+    spam: DatabaseThread
     tallies: Tallies
 
 
@@ -57,6 +61,9 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
     await outgoing.run(lambda _: None)
     reports = SqliteReportBook(outgoing)
     tallies = Tallies(reports, SystemClock())
+    spam = open_spam_file(files.spam)
+    stack.callback(spam.close)
+    await spam.run(lambda _: None)
     bulk = BulkWriter(files.bulk)
     stack.callback(bulk.close)
     loop = asyncio.get_running_loop()
@@ -70,6 +77,7 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
         calls = {
             SCRIPTS_CALL: scripts_handler(SqliteScriptsWriter(directory)),
             TRIPLETS_CALL: triplets_handler(triplets),
+            LESSONS_CALL: lessons_handler(SqliteLessonBook(spam)),
             REPORT_CALL: report_handler(reports, SqliteSuppressionsWriter(outgoing)),
         }
         tells = {"trace": traces.write, SEEN_TELL: tallies.dmarc_encoded, BULK_TELL: bulk.told}
@@ -77,4 +85,4 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
         await server.start()
         stack.push_async_callback(server.stop)  # after the writing thread, so that its last answers still leave
     stack.callback(mail.stop)
-    return Writers(directory, traces, triplets, bulk, mail, outgoing, tallies)
+    return Writers(directory, traces, triplets, bulk, mail, outgoing, spam, tallies)
