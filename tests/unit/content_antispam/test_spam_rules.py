@@ -13,7 +13,7 @@ from posthouse.content.antispam.selftest import shipped_samples, tried
 from posthouse.content.antispam.texts import texts_of
 from posthouse.formats.mime import summarise
 from posthouse.model.mail_authentication import AuthReport, DkimResult, DmarcResult, SpfResult
-from posthouse.model.spam import ScoredMail
+from posthouse.model.spam import SPAM_POINTS, ScoredMail
 
 GOOD = 'name = "default"\ntitle = "t"\n'
 RULE = '[[rules]]\nname = "A_RULE"\npoints = 5\nwhy = "because"\n'
@@ -93,6 +93,17 @@ def test_the_way_is_judged_by_what_the_connection_showed(shipped: RuleSet) -> No
     home = replace(asked, client_host="host-77-12-1-9.dyn.example.com", helo="pc")
     assert {"CLIENT_DYNAMIC", "HELO_PLAIN"} <= names(shipped, home)
     assert not names(shipped, replace(asked, outgoing=True)) & {"CLIENT_UNNAMED", "HELO_ADDRESS", "NO_DATE"}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "10.1.2.3", "192.168.0.9", "fe80::1", ""])
+def test_clients_of_ones_own_network_need_no_names(shipped: RuleSet, address: str) -> None:
+    asked = mail("From: a@example.org\nSubject: hi\n\nhello\n", client_address=address, helo="printer")
+    assert not names(shipped, asked) & {"CLIENT_UNNAMED", "HELO_PLAIN"}
+
+
+def test_a_bare_message_typed_by_hand_is_no_spam(shipped: RuleSet) -> None:
+    asked = mail("Subject: after\n\nstill here\n", client_address="203.0.113.9", helo="[203.0.113.9]", auth=AuthReport())
+    assert sum(found.rule.points for found in shipped.found(asked, texts_of(asked.content, asked.summary))) < SPAM_POINTS
 
 
 def test_authentication_counts(shipped: RuleSet) -> None:

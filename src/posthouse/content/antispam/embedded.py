@@ -134,7 +134,8 @@ def _taught(tokens: MessageTokens, site: Weights | None, user: Weights | None) -
     if user is not None:
         correction = user.added(tokens, margin)
         before = points_of(value) if site is not None else 0.0
-        after = points_of(value + correction) if site is not None else min(max(correction / USER_MARGIN, -1.2), 1.2) * SPAM_POINTS
+        by_itself = min(max(correction / USER_MARGIN, -1.2), 1.2) * SPAM_POINTS
+        after = points_of(value + correction) if site is not None else by_itself
         if abs(after - before) >= 1.0:
             hits.append(_hit("LEARNT_USER", round(after - before, 1), user, tokens))
     return hits

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address, ip_network
 
 from posthouse.content.antispam.bodyfacts import BODY_FACTS, body_facts
 from posthouse.content.antispam.texts import Texts
@@ -17,7 +18,7 @@ from posthouse.model.spam import ScoredMail
 
 HEADER_FACTS: Mapping[str, str] = {
     "outgoing": "sent by somebody of ours",
-    "client_unnamed": "the client's address has no verified name",
+    "client_unnamed": "the client's address, one of the Internet's, has no verified name",
     "client_dynamic": "the client's name looks like one of a dial-in or home line",
     "helo_address": "the client greets with a bare address",
     "helo_plain": "the client greets with a name without a dot",
@@ -60,6 +61,9 @@ _HOST = re.compile(r"[A-Za-z0-9_\-]++(?:\.[A-Za-z0-9_\-]++)++")
 _ENCODED = re.compile(r"=\?[^?\s]{1,40}\?[bBqQ]\?[^?]*+\?=")
 _GAP = re.compile(r"\S\s{5,}\S")
 _SECOND_LEVEL = frozenset(("co", "com", "org", "net", "ac", "gov", "edu", "or", "ne", "go"))
+_NEAR = tuple(map(ip_network, (
+    "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10",
+)))  # fmt: skip
 _HALF_DAY_S, _WEEK_S = 43_200.0, 7 * 86_400.0
 _HOPS = 12
 
@@ -81,8 +85,10 @@ def _way(mail: ScoredMail) -> Iterator[str]:
     if mail.outgoing:
         yield "outgoing"
         return
+    if not _far(mail.client_address):
+        return
     host, helo = mail.client_host.lower(), mail.helo.lower()
-    if mail.client_address and not host:
+    if not host:
         yield "client_unnamed"
     if host and _DYNAMIC.search(host):
         yield "client_dynamic"
@@ -93,6 +99,15 @@ def _way(mail: ScoredMail) -> Iterator[str]:
             yield "helo_plain"
         elif host and owner(host) != owner(helo):
             yield "helo_elsewhere"
+
+
+def _far(address: str) -> bool:
+    """Whether a client's address is one of the Internet's: those of one's own network need no names."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return not any(found in network for network in _NEAR if network.version == found.version)
 
 
 def _authentication(auth: AuthReport | None) -> Iterator[str]:
