@@ -52,9 +52,8 @@ def operations_context(
     clear_index: Callable[[], None],
     resolver: Resolver,
 ) -> Context:
-    clock = SystemClock()
+    clock, gate = SystemClock(), LocalGate(writers.mail)
     ids = Ids(clock)
-    gate = LocalGate(writers.mail)
     may = AllowanceBook(limits := stack.enter_context(closing(SqliteLimits(files.directory))), live.settings).of
     store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store, allowances=may)
     spool = SqliteSpool(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids, packer=store.packer)
