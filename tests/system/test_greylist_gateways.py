@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,33 +14,47 @@ from support.node import Node, running, until
 from support.zone import Zone
 
 WAIT = "450 4.7.1 mailbox temporarily unavailable"
-Shared = Callable[[], AbstractContextManager[tuple[Server, str]]]
 
 
 class Gateways:
-    """Two nodes and the server that they share."""
+    """Two nodes, and the server that they share."""
 
-    def __init__(self, first: Node, second: Node, server: Server) -> None:
-        self.first = first.ports["smtp"]
-        self.second = second.ports["smtp"]
-        self.nodes = first, second
+    def __init__(self, nodes: Sequence[Node], server: Server) -> None:
+        self.nodes = nodes
+        self.first, self.second = (node.ports["smtp"] for node in nodes)
         self.server = server
 
 
-@pytest.fixture(scope="module", params=[postgres, valkey], ids=["postgres", "valkey"])
-def gateways(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateways]:
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Node]]:
     with ExitStack() as stack:
-        server, url = stack.enter_context(request.param())
         zone = stack.enter_context(Zone())
         folder: Path = tmp_path_factory.mktemp("gateways")
-        nodes = [
+        made = [
             stack.enter_context(running(folder / name, services=("smtp",), workers=1, name=name, extra=zone.toml))
             for name in ("mx1.example.test", "mx2.example.test")
         ]
+        for node in made:
+            greylisting(node, latest_s="60s", auto_allow="0")
+        yield made
+
+
+@pytest.fixture(scope="module", params=[postgres, valkey], ids=["postgres", "valkey"])
+def gateways(request: pytest.FixtureRequest, nodes: Sequence[Node]) -> Iterator[Gateways]:
+    """The nodes run on while their database is changed under them."""
+    with request.param() as (server, url):
         for node in nodes:
-            greylisting(node, latest_s="60s", auto_allow="0", database=url)
-            until(lambda node=node: Attempt("probe@elsewhere.test").at(node.ports["smtp"]) == WAIT)
-        yield Gateways(nodes[0], nodes[1], server)
+            node.run("greylist", "set", "database", url)
+        for number, node in enumerate(nodes):
+            sender = f"through{number}@elsewhere.test"
+            until(lambda node=node, sender=sender: _is_kept(node, sender, nodes[0]), timeout_s=30)
+        yield Gateways(nodes, server)
+
+
+def _is_kept(node: Node, sender: str, other: Node) -> bool:
+    """Whether an attempt at one node is seen by the other."""
+    Attempt(sender).at(node.ports["smtp"])
+    return bool(other.json("greylist", "triplets", "--sender", sender))
 
 
 @pytest.mark.spec("GRY-3")

@@ -27,6 +27,8 @@ OPTIONS: dict[str, Any] = {
     "tcp_user_timeout": 15_000,
 }
 
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
 
 class PostgresLink:
     """``run`` one statement at a time; each is a transaction of its own. ``prepare`` are statements of each new connection,
@@ -37,7 +39,7 @@ class PostgresLink:
         self._name = name
         self._migrations = migrations
         self._prepare = prepare
-        self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+        self._connection: Connection | None = None
         self._lock = asyncio.Lock()
 
     async def run(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -45,9 +47,7 @@ class PostgresLink:
         async with self._lock:
             try:
                 async with asyncio.timeout(CALL_S):
-                    connection = await self._opened()
-                    cursor = await connection.execute(sql.encode(), values)
-                    return await cursor.fetchall() if cursor.description else []
+                    return await self._run(sql, values)
             except TimeoutError:
                 await self._drop()
                 raise _failed(f"no answer within {CALL_S:g} s") from None
@@ -60,12 +60,21 @@ class PostgresLink:
                 await self._drop()
                 raise
 
+    async def _run(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """A connection that died while nobody used it costs one more try, not an answer; what is asked may be done twice."""
+        if self._connection is not None:
+            try:
+                return await _rows(self._connection, sql, values)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                await self._drop()
+        return await _rows(await self._opened(), sql, values)
+
     async def close(self) -> None:
         """Closes the connection."""
         async with self._lock:
             await self._drop()
 
-    async def _opened(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    async def _opened(self) -> Connection:
         if self._connection is None or self._connection.closed:
             given = conninfo_to_dict(self._url)
             info = make_conninfo(self._url, **{key: value for key, value in OPTIONS.items() if key not in given})
@@ -80,7 +89,7 @@ class PostgresLink:
             self._connection = connection
         return self._connection
 
-    async def _migrate(self, connection: psycopg.AsyncConnection[tuple[Any, ...]]) -> None:
+    async def _migrate(self, connection: Connection) -> None:
         """Brings the schema up to date; nodes that start together take turns."""
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", (zlib.crc32(self._name.encode()),))
@@ -103,6 +112,11 @@ class PostgresLink:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+
+async def _rows(connection: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    cursor = await connection.execute(sql.encode(), values)
+    return await cursor.fetchall() if cursor.description else []
 
 
 def _words(error: Exception) -> str:

@@ -13,6 +13,8 @@ from typing import Any, cast
 
 import redis.asyncio
 import redis.exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from posthouse.backends.storable import storable, stored
 from posthouse.backends.valkey.triplet_scripts import DECIDE, EXPIRE, FORGET, PRAISE, PREFIX, SEPARATOR, USE
@@ -45,6 +47,8 @@ class ValkeyTriplets:
     def __init__(self, url: str) -> None:
         address = url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
         options: dict[str, Any] = {"socket_timeout": CALL_S, "socket_connect_timeout": 5, "max_connections": 4}
+        # A connection that died while nobody used it costs one more try, not an answer.
+        options |= {"retry": Retry(NoBackoff(), 1), "retry_on_error": [redis.exceptions.ConnectionError]}
         self._server = redis.asyncio.Redis.from_url(address, decode_responses=True, **options)
         script = self._server.register_script
         self._decide, self._use, self._forget = script(DECIDE), script(USE), script(FORGET)

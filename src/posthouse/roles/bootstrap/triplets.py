@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 from posthouse.backends.known_triplets import KnownTriplets, Peek
@@ -32,22 +32,58 @@ class ChosenTriplets:
     def __init__(self, settings: Callable[[], Settings], embedded: Callable[[], KnownTriplets]) -> None:
         self._settings = settings
         self._embedded = embedded
-        self._url: str | None = None
+        self._url = settings().greylist.database
         self._current: KnownTriplets | None = None
+        self._failure: Temporary | None = None
+        self._changing: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._put(self._made(self._url))
 
     def chosen(self) -> KnownTriplets:
-        """The one in use now. Raises Temporary if it cannot be made."""
+        """The one in use now; while another is made, the one before. Raises Temporary if it could not be made."""
         url = self._settings().greylist.database
-        if self._current is None or url != self._url:
-            fresh = KnownTriplets(_shared(url)) if url else self._embedded()
-            if self._current is not None:
-                _log.warning("database-changed", database=without_passwords(url) or "embedded")
-                task = asyncio.get_running_loop().create_task(_close(self._current))
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
-            self._current, self._url = fresh, url
+        if url != self._url and self._changing is None:
+            self._changing = asyncio.get_running_loop().create_task(self._change(url))
+        if self._current is None:
+            raise self._failure or Temporary("Local trouble, try again later", cause="no database was made")
         return self._current
+
+    async def _settled(self) -> KnownTriplets:
+        """The one that the setting names, waited for: administrators ask about that one."""
+        while self._settings().greylist.database != self._url:
+            with suppress(Temporary):
+                self.chosen()
+            if self._changing is not None:
+                await asyncio.wait((self._changing,))
+        return self.chosen()
+
+    async def _change(self, url: str) -> None:
+        """Loading a driver takes long: it is done off the loop."""
+        try:
+            fresh = await asyncio.to_thread(self._made, url)
+            _log.warning("database-changed", database=without_passwords(url) or "embedded")
+            self._url = url
+            self._put(fresh)
+        finally:
+            self._changing = None
+
+    def _made(self, url: str) -> Triplets | Temporary | None:
+        """The shared one of a URL, or why there is none; None for the embedded one."""
+        try:
+            return _shared(url) if url else None
+        except Temporary as error:
+            return error
+
+    def _put(self, fresh: Triplets | Temporary | None) -> None:
+        if self._current is not None:
+            task = asyncio.get_running_loop().create_task(_close(self._current))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        self._failure = fresh if isinstance(fresh, Temporary) else None
+        if isinstance(fresh, Temporary):
+            self._current = None
+        else:
+            self._current = self._embedded() if fresh is None else KnownTriplets(fresh)
 
     def clear(self) -> None:
         """Remembers nothing of what may have been deleted."""
@@ -67,21 +103,23 @@ class ChosenTriplets:
         await self.chosen().praise(domain, network, at, lifetime_s, count)
 
     async def find(self, query: TripletQuery) -> Sequence[Kept]:
-        return await self.chosen().find(query)
+        return await (await self._settled()).find(query)
 
     async def statistics(self, kind: TallyKind, since: float) -> Sequence[Tally]:
-        return await self.chosen().statistics(kind, since)
+        return await (await self._settled()).statistics(kind, since)
 
     async def waiting(self) -> int:
-        return await self.chosen().waiting()
+        return await (await self._settled()).waiting()
 
     async def forget(self, query: TripletQuery) -> int:
-        return await self.chosen().forget(query)
+        return await (await self._settled()).forget(query)
 
     async def expire(self, now: float, statistics_before: float) -> int:
-        return await self.chosen().expire(now, statistics_before)
+        return await (await self._settled()).expire(now, statistics_before)
 
     async def close(self) -> None:
+        if self._changing is not None:
+            await asyncio.wait((self._changing,), timeout=5.0)
         if self._current is not None:
             await _close(self._current)
         if self._closing:
