@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -19,6 +20,7 @@ from posthouse.backends.postgres.triplets import PostgresTriplets
 from posthouse.backends.sqlite.triplet_writer import CALL, TripletWriter, handler
 from posthouse.backends.sqlite.triplets import RemoteTripletWriter, SqliteTriplets
 from posthouse.backends.valkey.triplets import ValkeyTriplets
+from posthouse.base.errors import MailError
 from posthouse.interfaces.triplets import Triplets
 from posthouse.model.triplet import Outcome, Terms, Triplet
 from support.databases import postgres, valkey
@@ -65,11 +67,19 @@ class GateTriplets(SqliteTriplets):
 
         async def call(kind: str, payload: Any) -> Any:
             assert kind == CALL
-            answer = await handle(msgspec.msgpack.decode(msgspec.msgpack.encode(payload)))
-            return msgspec.msgpack.decode(msgspec.msgpack.encode(answer))
+            loop = asyncio.get_running_loop()
+            future: asyncio.Future[Any] = loop.create_future()
+
+            def answer(result: Any, error: MailError | None) -> None:
+                assert error is None
+                loop.call_soon_threadsafe(future.set_result, msgspec.msgpack.decode(msgspec.msgpack.encode(result)))
+
+            handle(msgspec.msgpack.decode(msgspec.msgpack.encode(payload)), answer)
+            return await future
 
         remote = RemoteTripletWriter(call)
         remote.forget = writer.forget  # type: ignore[method-assign]
+        remote.settle = writer.settle  # type: ignore[method-assign]
         remote.expire = writer.expire  # type: ignore[method-assign]
         super().__init__(path, remote)
 

@@ -36,7 +36,7 @@ class Gathering(Generic[Question, Answer]):
         self._waiting += zip(questions, futures, strict=True)
         if self._task is None:
             self._task = loop.create_task(self._run())
-        return await asyncio.gather(*futures)
+        return [await futures[0]] if len(futures) == 1 else await asyncio.gather(*futures)
 
     async def close(self) -> None:
         """Waits for what is under way."""

@@ -9,6 +9,7 @@ from posthouse.base.glob import matches
 from posthouse.model.triplet import (
     MOST_NAMES,
     OTHERS,
+    PASSED,
     Kept,
     Outcome,
     Reputation,
@@ -61,7 +62,8 @@ class MemoryTriplets:
             client.waiting += 1
         if outcome == "retried":
             client.waiting, client.valid = client.waiting - 1, client.valid + 1
-        client.expires_at = max(client.expires_at, at + terms.lifetime_s)
+        if outcome in PASSED:
+            client.expires_at = max(client.expires_at, at + terms.lifetime_s)
         self._kept[triplet] = (triplet, after, after.expires_at(terms))
         self._count(triplet.domain, triplet.network, at, column_of(outcome, learning=terms.learning))
         return outcome
@@ -87,9 +89,9 @@ class MemoryTriplets:
             column = column_of(use.outcome, learning=terms.learning)
             self._count(use.triplet.domain, use.triplet.network, use.at, column, use.count)
             client = self._clients.get(use.triplet.network)
-            if use.outcome == "allowed" and client is not None:
+            if use.outcome != "early" and client is not None:
                 client.expires_at = max(client.expires_at, use.at + terms.lifetime_s)
-            elif use.triplet in self._kept:
+            if use.outcome != "allowed" and use.triplet in self._kept:
                 triplet, standing, _ = self._kept[use.triplet]
                 after = replace(standing, last_at=max(standing.last_at, use.at))
                 if use.outcome == "early":

@@ -143,7 +143,8 @@ BEGIN
             UPDATE greylist_client SET
                 waiting = greatest(client.waiting + anew::int - (outcome = 'retried')::int, 0),
                 valid = client.valid + (outcome = 'retried')::int,
-                expires_at = greatest(client.expires_at, at + lifetime)
+                expires_at = CASE WHEN outcome IN ('retried', 'valid') THEN greatest(client.expires_at, at + lifetime)
+                    ELSE client.expires_at END
                 WHERE network = ask.network;
             IF outcome IN ('new', 'late') THEN
                 INSERT INTO greylist_triplet VALUES
@@ -185,9 +186,10 @@ BEGIN
         ORDER BY network COLLATE "C", sender COLLATE "C", recipient COLLATE "C"
     LOOP
         PERFORM 1 FROM greylist_client c WHERE c.network = one.network FOR UPDATE;
-        IF one.outcome = 'allowed' THEN
+        IF one.outcome <> 'early' THEN
             UPDATE greylist_client c SET expires_at = greatest(c.expires_at, one.at + lifetime) WHERE c.network = one.network;
-        ELSE
+        END IF;
+        IF one.outcome <> 'allowed' THEN
             UPDATE greylist_triplet t SET
                 last_at = greatest(t.last_at, one.at),
                 tries = t.tries + CASE WHEN one.outcome = 'early' THEN one.uses ELSE 0 END,

@@ -24,11 +24,14 @@ from posthouse.base import log
 from posthouse.base.errors import BadValue, MailError
 
 CallHandler = Callable[[Any], Awaitable[Any]]
+Answer = Callable[[Any, MailError | None], None]
+PostHandler = Callable[[Any, Answer], None]
 TellHandler = Callable[[Any], None]
 
 
 class GateServer:
-    """``calls`` and ``tells`` are handlers by kind, on the loop; a call's handler answers by returning or raising MailError."""
+    """``calls`` and ``tells`` are handlers by kind, on the loop; a call's handler answers by returning or raising MailError.
+    ``posts`` hand a call to a thread, which answers itself, once: no task is spent on it."""
 
     def __init__(
         self,
@@ -36,10 +39,12 @@ class GateServer:
         writer: MailWriterThread,
         *,
         calls: Mapping[str, CallHandler] | None = None,
+        posts: Mapping[str, PostHandler] | None = None,
         tells: Mapping[str, TellHandler] | None = None,
     ) -> None:
         self.writer = writer
         self.calls = calls or {}
+        self.posts = posts or {}
         self.tells = tells or {}
         self._path = path
         self._server: asyncio.AbstractServer | None = None
@@ -93,6 +98,8 @@ class _Connection(asyncio.Protocol):
                 call_id, kind, arguments = decode(frame)
                 if kind in UNITS:
                     self._server.writer.post(kind, arguments, len(frame), partial(self._answer, call_id))
+                elif call_id and kind in self._server.posts:
+                    self._server.posts[kind](arguments, partial(self._answer, call_id))
                 elif call_id:
                     self._handle(call_id, kind, arguments)
                 else:

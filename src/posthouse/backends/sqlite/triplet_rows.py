@@ -1,7 +1,7 @@
 """Greylisting's tables in ``greylist.db``, and what one transaction does to them (interfaces/triplets.py).
 
 The steps of a triplet are ``model.triplet.step``'s; here they meet rows. Runs in the writing thread of ``triplet_writer.py``.
-Counts of the day are gathered in memory during a transaction and written at its end.
+Counts of the day are gathered in memory and written now and then.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import apsw
 from posthouse.model.triplet import (
     MOST_NAMES,
     OTHERS,
+    PASSED,
     Outcome,
     Standing,
     TallyKind,
@@ -44,7 +45,6 @@ CREATE INDEX triplet_by_expiry ON triplet (expires_at);
 
 CREATE TABLE client (
     network TEXT PRIMARY KEY,
-    waiting INTEGER NOT NULL,
     valid INTEGER NOT NULL,
     expires_at REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -75,13 +75,18 @@ COLUMNS = ("passed", "delayed", "retried", "lost", "would_wait")
 STANDING = "first_at, last_at, valid_at, tries, passes, learnt"
 KEY = "network = ? AND sender = ? AND recipient = ?"
 SELECT_STANDING = f"SELECT {STANDING} FROM triplet WHERE {KEY}"
-SELECT_CLIENT = "SELECT waiting, valid, expires_at FROM client WHERE network = ?"
+SELECT_CLIENT = "SELECT valid, expires_at FROM client WHERE network = ?"
 _PUT = "INSERT OR REPLACE INTO triplet VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_PUT_CLIENT = "INSERT OR REPLACE INTO client VALUES (?, ?, ?, ?)"
+_PUT_CLIENT = "INSERT OR REPLACE INTO client VALUES (?, ?, ?)"
+_COUNT_WAITING = "SELECT count(*) FROM (SELECT 1 FROM triplet WHERE network = ? AND valid_at = 0 LIMIT ?)"
 _ADD_TALLY = "INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (day, kind, name) DO UPDATE SET " + ", ".join(
     f"{column} = {column} + excluded.{column}" for column in COLUMNS
 )
 _AT_A_TIME = 1_000
+_BUSY_NETWORKS = 10_000
+_DAYS_KNOWN = 8
+_PLACES = {column: place for place, column in enumerate(COLUMNS)}
+_Counts = dict[tuple[int, TallyKind, str], list[int]]
 
 
 def standing_of(row: Sequence[Any]) -> Standing:
@@ -91,72 +96,85 @@ def standing_of(row: Sequence[Any]) -> Standing:
 
 
 class TripletTables:
-    """One writing connection. Call ``begin``, the work, ``end`` within one transaction."""
+    """One writing connection, and what is known of its tables without asking. Each call is inside a transaction."""
 
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
-        self._counts: dict[tuple[int, TallyKind, str], list[int]] = {}
-        self._names: dict[tuple[int, TallyKind], int] = {}
+        self._counts: _Counts = {}
+        self._names: dict[tuple[int, TallyKind], set[str]] = {}
+        self._waiting: dict[str, int] = {}
         self._total = cast(int, db.execute("SELECT count(*) FROM triplet").get)
 
-    def begin(self) -> None:
-        """Before the work of a transaction."""
-        self._counts.clear()
+    @property
+    def counted(self) -> bool:
+        """Whether there are counts to be written."""
+        return bool(self._counts)
 
-    def end(self) -> None:
-        """Writes the counts of the transaction."""
-        rows = []
-        for (day, kind, name), counts in self._counts.items():
-            rows.append((day, kind, self._known_name(day, kind, name), *counts))
+    def write_counts(self) -> None:
+        """Puts the counts into the file."""
+        counts, self._counts = self._counts, {}
+        rows = [(day, kind, self._counted_name(day, kind, name), *each) for (day, kind, name), each in counts.items()]
         self._db.executemany(_ADD_TALLY, rows)
 
     def rolled_back(self) -> None:
-        """The transaction did not happen."""
+        """A transaction did not happen: what is known may be wrong."""
         self._total = cast(int, self._db.execute("SELECT count(*) FROM triplet").get)
         self._names.clear()
+        self._waiting.clear()
 
-    def _known_name(self, day: int, kind: TallyKind, name: str) -> str:
+    def _counted_name(self, day: int, kind: TallyKind, name: str) -> str:
         """``name``, or the name for the rest when the day has too many."""
-        if self._db.execute("SELECT 1 FROM tally WHERE day = ? AND kind = ? AND name = ?", (day, kind, name)).fetchone():
-            return name
-        if (day, kind) not in self._names:
-            sql = "SELECT count(*) FROM tally WHERE day = ? AND kind = ?"
-            self._names[day, kind] = cast(int, self._db.execute(sql, (day, kind)).get)
-        if self._names[day, kind] >= MOST_NAMES:
-            return OTHERS
-        self._names[day, kind] += 1
+        names = self._names.get((day, kind))
+        if names is None:
+            found = self._db.execute("SELECT name FROM tally WHERE day = ? AND kind = ?", (day, kind))
+            names = self._names[day, kind] = {cast(str, row[0]) for row in found}
+            if len(self._names) > _DAYS_KNOWN:
+                del self._names[next(iter(self._names))]
+        if name not in names:
+            if len(names) >= MOST_NAMES:
+                return OTHERS
+            names.add(name)
         return name
 
     def decide(self, triplet: Triplet, at: float, terms: Terms) -> Outcome:
         """As ``interfaces.triplets.Triplets.decide`` for one."""
-        waiting, valid, ends_at = self._client(triplet.network)
-        if terms.auto_allow and valid >= terms.auto_allow and at <= ends_at:
-            self._db.execute(_PUT_CLIENT, (triplet.network, waiting, valid, at + terms.lifetime_s))
-            self._count(triplet, at, "passed")
-            return "allowed"
+        if terms.auto_allow:
+            valid, ends_at = self._client(triplet.network)
+            if valid >= terms.auto_allow and at <= ends_at:
+                self._db.execute(_PUT_CLIENT, (triplet.network, valid, at + terms.lifetime_s))
+                self._count(triplet, at, "passed")
+                return "allowed"
         row = self._db.execute(SELECT_STANDING, (triplet.network, triplet.sender, triplet.recipient)).fetchone()
         before = standing_of(row) if row else None
         after, outcome = step(before, at, terms)
         if outcome == "late" and before is not None and not before.valid_at:
             self._count(triplet, before.first_at, "lost")
         if before is None or (outcome == "late" and before.valid_at):
-            waiting = self._make_room(triplet.network, waiting, terms) + 1
+            self._make_room(triplet.network, terms)
+            self._more_waiting(triplet.network, 1)
         if outcome == "retried":
-            waiting, valid = waiting - 1, valid + 1
-        if outcome != "early":
-            self._db.execute(_PUT_CLIENT, (triplet.network, waiting, valid, max(ends_at, at + terms.lifetime_s)))
+            self._more_waiting(triplet.network, -1)
+        if outcome in PASSED:
+            valid, ends_at = self._client(triplet.network)
+            more = int(outcome == "retried")
+            self._db.execute(_PUT_CLIENT, (triplet.network, valid + more, max(ends_at, at + terms.lifetime_s)))
         self._put(triplet, after, terms)
         self._total += before is None
         self._count(triplet, at, column_of(outcome, learning=terms.learning))
         return outcome
 
-    def use(self, use: Use, terms: Terms) -> None:
-        """As ``interfaces.triplets.Triplets.use`` for one."""
+    def use_all(self, uses: Sequence[Use], terms: Terms) -> None:
+        """As ``interfaces.triplets.Triplets.use``."""
+        for use in uses:
+            self._use(use, terms)
+
+    def _use(self, use: Use, terms: Terms) -> None:
         triplet = use.triplet
         self._count(triplet, use.at, column_of(use.outcome, learning=terms.learning), use.count)
-        if use.outcome == "allowed":
+        if use.outcome != "early":
             sql = "UPDATE client SET expires_at = max(expires_at, ?) WHERE network = ?"
             self._db.execute(sql, (use.at + terms.lifetime_s, triplet.network))
+        if use.outcome == "allowed":
             return
         row = self._db.execute(SELECT_STANDING, (triplet.network, triplet.sender, triplet.recipient)).fetchone()
         if row is None:
@@ -182,9 +200,9 @@ class TripletTables:
             row = self._db.execute(f"DELETE FROM triplet WHERE {KEY} RETURNING valid_at", key).fetchone()
             if row is not None:
                 gone += 1
-                valid = bool(row[0])
-                sql = "UPDATE client SET valid = max(valid - ?, 0), waiting = max(waiting - ?, 0) WHERE network = ?"
-                self._db.execute(sql, (valid, not valid, key[0]))
+                self._waiting.pop(key[0], None)
+                if row[0]:
+                    self._db.execute("UPDATE client SET valid = max(valid - 1, 0) WHERE network = ?", (key[0],))
         self._total -= gone
         return gone
 
@@ -194,14 +212,15 @@ class TripletTables:
 
     def expire_rest(self, now: float, first_day: int) -> None:
         """Drops clients, reputations and statistics that have ended."""
-        self._db.execute("DELETE FROM client WHERE expires_at < ? AND waiting <= 0", (now,))
+        self._db.execute("DELETE FROM client WHERE expires_at < ?", (now,))
         self._db.execute("DELETE FROM reputation WHERE expires_at < ?", (now,))
+        self.write_counts()
         self._db.execute("DELETE FROM tally WHERE day < ?", (first_day,))
         self._names.clear()
 
-    def _client(self, network: str) -> tuple[int, int, float]:
+    def _client(self, network: str) -> tuple[int, float]:
         row = self._db.execute(SELECT_CLIENT, (network,)).fetchone()
-        return cast("tuple[int, int, float]", row) if row else (0, 0, 0.0)
+        return cast("tuple[int, float]", row) if row else (0, 0.0)
 
     def _put(self, triplet: Triplet, standing: Standing, terms: Terms) -> None:
         key = (triplet.network, triplet.sender, triplet.recipient, triplet.domain)
@@ -210,38 +229,44 @@ class TripletTables:
             _PUT, (*key, *times, standing.tries, standing.passes, int(standing.learnt), standing.expires_at(terms))
         )
 
-    def _make_room(self, network: str, waiting: int, terms: Terms) -> int:
-        """Forgets the oldest that wait if there are too many; gives how many of ``network`` wait then."""
-        if waiting >= terms.most_waiting:
-            few = max(terms.most_waiting // 10, 1)
-            self._db.execute(_PUT_CLIENT, (network, waiting, *self._client(network)[1:]))
-            self._drop("network = ? AND valid_at = 0 ORDER BY first_at, sender, recipient LIMIT ?", (network, few))
-            waiting = self._client(network)[0]
-        if self._total >= terms.most:
-            self._drop("TRUE ORDER BY expires_at, network, sender, recipient LIMIT ?", (max(terms.most // 100, 1),))
-            waiting = self._client(network)[0]
+    def _more_waiting(self, network: str, count: int) -> None:
+        if network in self._waiting:
+            self._waiting[network] = max(self._waiting[network] + count, 0)
+
+    def _waiting_of(self, network: str, at_most: int) -> int:
+        """How many of a network wait, known for those that were asked about of late."""
+        waiting = self._waiting.pop(network, None)
+        if waiting is None:
+            waiting = cast(int, self._db.execute(_COUNT_WAITING, (network, at_most)).get)
+            if len(self._waiting) >= _BUSY_NETWORKS:
+                del self._waiting[next(iter(self._waiting))]
+        self._waiting[network] = waiting
         return waiting
+
+    def _make_room(self, network: str, terms: Terms) -> None:
+        """Forgets the oldest that wait if there are too many."""
+        if self._waiting_of(network, terms.most_waiting) >= terms.most_waiting:
+            few = max(terms.most_waiting // 10, 1)
+            self._drop("network = ? AND valid_at = 0 ORDER BY first_at, sender, recipient LIMIT ?", (network, few))
+        if self._total >= terms.most:
+            few = max(terms.most // 100, 1)
+            self._drop("TRUE ORDER BY expires_at, network, sender, recipient LIMIT ?", (few,))
 
     def _drop(self, condition: str, values: tuple[Any, ...]) -> int:
         """Deletes; what waited is lost."""
         select = f"SELECT network, sender, recipient, domain, first_at, valid_at FROM triplet WHERE {condition}"
         rows = cast("list[tuple[Any, ...]]", self._db.execute(select, values).fetchall())
-        waited: dict[str, int] = {}
         for network, sender, recipient, domain, first_at, valid_at in rows:
             self._db.execute(f"DELETE FROM triplet WHERE {KEY}", (network, sender, recipient))
             if not valid_at:
-                waited[network] = waited.get(network, 0) + 1
+                self._more_waiting(network, -1)
                 self._count(Triplet(network, sender, recipient, domain), first_at, "lost")
-        for network, count in waited.items():
-            self._db.execute("UPDATE client SET waiting = max(waiting - ?, 0) WHERE network = ?", (count, network))
         self._total -= len(rows)
         return len(rows)
 
     def _count(self, triplet: Triplet, at: float, column: str, count: int = 1) -> None:
-        day, place = day_of(at), COLUMNS.index(column)
-        names: tuple[tuple[TallyKind, str], ...] = (("domain", triplet.domain), ("network", triplet.network))
-        for kind, name in names:
-            counts = self._counts.get((day, kind, name))
-            if counts is None:
-                counts = self._counts[day, kind, name] = [0] * len(COLUMNS)
-            counts[place] += count
+        day, place, counts = day_of(at), _PLACES[column], self._counts
+        domain: tuple[int, TallyKind, str] = (day, "domain", triplet.domain)
+        network: tuple[int, TallyKind, str] = (day, "network", triplet.network)
+        (counts.get(domain) or counts.setdefault(domain, [0] * len(COLUMNS)))[place] += count
+        (counts.get(network) or counts.setdefault(network, [0] * len(COLUMNS)))[place] += count

@@ -1,34 +1,41 @@
 """The writing side of ``greylist.db``, in the steward: what waited during the last commit shares the next (GRY-3).
 
 synchronous=NORMAL: what was answered survives the death of every process; a power cut may cost the last moments, whose senders
-then wait once more. A unit of work that fails is tried alone, so that it fails alone.
+then wait once more. A unit of work that fails is tried alone, so that it fails alone. The day's counts are written every two
+seconds: they are not worth more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 import apsw
-import msgspec
 
 from posthouse.backends.sqlite.database import mail_error, mail_errors, open_writer, transaction
 from posthouse.backends.sqlite.triplet_rows import MIGRATIONS, TripletTables
+from posthouse.base import log
 from posthouse.base.errors import BadValue, MailError, Temporary
 from posthouse.model.triplet import Outcome, Terms, Triplet, Use, day_of
 
 CALL = "triplets"
 MOST_WAITING = 20_000
 """Units of work that wait; more fail, and mail is let in."""
+MOST_IN_GROUP = 1_000
+COUNTS_S = 2.0
 CACHE_KIB = 16_384
 CHECKPOINT_PAGES = 4_000
 
 Work = Callable[[TripletTables], Any]
-_Waiting = tuple[Work, "Future[Any]"]
+Answer = Callable[[Any, MailError | None], None]
+_Unit = tuple[Work, Answer]
+_log = log.get("greylist")
 
 
 class TripletWriter:
@@ -40,9 +47,18 @@ class TripletWriter:
             self._db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             self._tables = TripletTables(self._db)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="triplet-writer")
-        self._lock = Lock()
-        self._waiting: list[_Waiting] = []
+        self._units: SimpleQueue[_Unit | None] = SimpleQueue()
+        self._counts_at = time.monotonic() + COUNTS_S
+        self._thread = Thread(target=self._run, name="triplet-writer", daemon=True)
+        self._thread.start()
+
+    def post(self, work: Work, answer: Answer) -> None:
+        """Hands in a unit of work; ``answer`` is called once, in the writing thread, when it is committed or has failed."""
+        if self._units.qsize() >= MOST_WAITING:
+            cause = f"{MOST_WAITING} units of greylisting wait"
+            answer(None, Temporary("Too busy, try again later", cause=cause))
+            return
+        self._units.put((work, answer))
 
     async def decide(self, asked: Sequence[Triplet], at: float, terms: Terms) -> Sequence[Outcome]:
         """As ``interfaces.triplets.Triplets``."""
@@ -51,12 +67,7 @@ class TripletWriter:
 
     async def use(self, uses: Sequence[Use], terms: Terms) -> None:
         """As ``interfaces.triplets.Triplets``."""
-
-        def work(tables: TripletTables) -> None:
-            for use in uses:
-                tables.use(use, terms)
-
-        await self._do(work)
+        await self._do(lambda tables: tables.use_all(uses, terms))
 
     async def praise(self, domain: str, network: str, at: float, lifetime_s: float, count: int = 1) -> None:
         """As ``interfaces.triplets.Triplets``."""
@@ -75,49 +86,85 @@ class TripletWriter:
         await self._do(lambda tables: tables.expire_rest(now, day_of(statistics_before)))
         return total
 
+    async def settle(self) -> None:
+        """Returns when all counts are in the file."""
+        await self._do(TripletTables.write_counts)
+
     def close(self) -> None:
         """Writes what waits and closes the file."""
-        self._thread.shutdown(wait=True)
+        self._units.put(None)
+        self._thread.join()
         self._db.close()
 
     async def _do(self, work: Work) -> Any:
-        future: Future[Any] = Future()
-        with self._lock:
-            if len(self._waiting) >= MOST_WAITING:
-                raise Temporary("Too busy, try again later", cause=f"{MOST_WAITING} units of greylisting wait")
-            first = not self._waiting
-            self._waiting.append((work, future))
-        if first:
-            self._thread.submit(self._write_all)
-        return await asyncio.wrap_future(future)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
 
-    def _write_all(self) -> None:
-        with self._lock:
-            group, self._waiting = self._waiting, []
-        if not self._write(group):
+        def answer(result: Any, error: MailError | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, future, result, error)
+
+        self.post(work, answer)
+        return await future
+
+    # The writing thread
+
+    def _run(self) -> None:
+        going_on = True
+        while going_on:
+            group, going_on = self._next_group()
+            self._write_all(group)
+            self._write_counts_now_and_then()
+        self._write([(TripletTables.write_counts, _nobody)])
+
+    def _next_group(self) -> tuple[list[_Unit], bool]:
+        """What waits, after a while nothing; and whether more may come."""
+        group: list[_Unit] = []
+        with suppress(Empty):
+            unit = self._units.get(timeout=COUNTS_S)
+            while unit is not None:
+                group.append(unit)
+                if len(group) == MOST_IN_GROUP:
+                    return group, True
+                unit = self._units.get_nowait()
+            return group, False
+        return group, True
+
+    def _write_counts_now_and_then(self) -> None:
+        if time.monotonic() >= self._counts_at:
+            self._counts_at = time.monotonic() + COUNTS_S
+            if self._tables.counted:
+                self._write([(TripletTables.write_counts, _nobody)])
+
+    def _write_all(self, group: Sequence[_Unit]) -> None:
+        if group and not self._write(group):
             for one in group:
                 self._write([one], alone=True)
 
-    def _write(self, group: Sequence[_Waiting], *, alone: bool = False) -> bool:
+    def _write(self, group: Sequence[_Unit], *, alone: bool = False) -> bool:
         """Whether the group is committed; alone, a failure is the answer."""
         results = []
         try:
             with mail_errors(), transaction(self._db):
-                self._tables.begin()
                 results = [work(self._tables) for work, _ in group]
-                self._tables.end()
         except (MailError, apsw.Error) as error:
             self._tables.rolled_back()
-            if alone:
-                _answer(group[0][1], None, error if isinstance(error, MailError) else mail_error(error))
+            failure = error if isinstance(error, MailError) else mail_error(error)
+            if alone or group[0][1] is _nobody:
+                group[0][1](None, failure)
             return False
-        for (_, future), result in zip(group, results, strict=True):
-            _answer(future, result, None)
+        for (_, answer), result in zip(group, results, strict=True):
+            answer(result, None)
         return True
 
 
-def _answer(future: Future[Any], result: Any, error: MailError | None) -> None:
-    if not future.set_running_or_notify_cancel():
+def _nobody(_: Any, error: MailError | None) -> None:
+    if error is not None:
+        _log.warning("counts-not-written", cause=error.cause or error.public)
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: MailError | None) -> None:
+    if future.done():
         return
     if error is not None:
         future.set_exception(error)
@@ -125,20 +172,23 @@ def _answer(future: Future[Any], result: Any, error: MailError | None) -> None:
         future.set_result(result)
 
 
-def handler(writer: TripletWriter) -> Callable[[Any], Awaitable[Any]]:
-    """The steward's end of ``SqliteTriplets`` in a worker."""
+def handler(writer: TripletWriter) -> Callable[[Any, Answer], None]:
+    """The steward's end of ``RemoteTripletWriter`` in a worker: runs on the loop, answered by the writing thread."""
 
-    async def handle(payload: Any) -> Any:
+    def handle(payload: Any, answer: Answer) -> None:
         method, arguments = payload
         if method == "decide":
-            rows, at, terms = arguments
-            return await writer.decide([Triplet(*row) for row in rows], at, msgspec.convert(terms, Terms))
-        if method == "use":
-            uses, terms = arguments
-            told = [Use(Triplet(*row), outcome, count, at) for row, outcome, count, at in uses]
-            return await writer.use(told, msgspec.convert(terms, Terms))
-        if method == "praise":
-            return await writer.praise(*arguments)
-        raise BadValue("There is no such call", cause=f"triplets: {method}")
+            rows, at, limits = arguments
+            terms = Terms(*limits)
+            writer.post(lambda tables: [tables.decide(Triplet(*row), at, terms) for row in rows], answer)
+        elif method == "use":
+            told, limits = arguments
+            uses = [Use(Triplet(*row), outcome, count, at) for row, outcome, count, at in told]
+            writer.post(lambda tables: tables.use_all(uses, Terms(*limits)), answer)
+        elif method == "praise":
+            domain, network, at, lifetime_s, count = arguments
+            writer.post(lambda tables: tables.praise(domain, network, at + lifetime_s, count), answer)
+        else:
+            answer(None, BadValue("There is no such call", cause=f"triplets: {method}"))
 
     return handle

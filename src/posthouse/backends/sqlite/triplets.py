@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 import apsw
 
-from posthouse.backends.sqlite.database import like_pattern, mail_errors, open_reader
+from posthouse.backends.sqlite.database import DatabaseThread, like_pattern, mail_errors, open_reader
 from posthouse.backends.sqlite.triplet_rows import (
     COLUMNS,
     MIGRATIONS,
@@ -55,6 +55,8 @@ class TripletsWriting(Protocol):
 
     async def expire(self, now: float, statistics_before: float) -> int: ...
 
+    async def settle(self) -> None: ...
+
 
 class RemoteTripletWriter:
     """A worker's way to the writer. ``call`` is the gate client's."""
@@ -63,11 +65,11 @@ class RemoteTripletWriter:
         self._call = call
 
     async def decide(self, asked: Sequence[Triplet], at: float, terms: Terms) -> Sequence[Outcome]:
-        return cast("list[Outcome]", await self._call(CALL, ["decide", [[_row(each) for each in asked], at, terms]]))
+        return cast("list[Outcome]", await self._call(CALL, ["decide", [[_row(each) for each in asked], at, _limits(terms)]]))
 
     async def use(self, uses: Sequence[Use], terms: Terms) -> None:
         rows = [(_row(use.triplet), use.outcome, use.count, use.at) for use in uses]
-        await self._call(CALL, ["use", [rows, terms]])
+        await self._call(CALL, ["use", [rows, _limits(terms)]])
 
     async def praise(self, domain: str, network: str, at: float, lifetime_s: float, count: int = 1) -> None:
         await self._call(CALL, ["praise", [domain, network, at, lifetime_s, count]])
@@ -78,9 +80,18 @@ class RemoteTripletWriter:
     async def expire(self, now: float, statistics_before: float) -> int:
         raise Permanent("Triplets are dropped by the process that writes them", cause="expire() in a worker")
 
+    async def settle(self) -> None:
+        """What the steward has not written yet is not a worker's business."""
+
 
 def _row(triplet: Triplet) -> tuple[str, str, str, str]:
     return triplet.network, triplet.sender, triplet.recipient, triplet.domain
+
+
+def _limits(terms: Terms) -> tuple[float | bool, ...]:
+    """The fields of ``terms`` in order: half the octets of their names."""
+    times = (terms.earliest_s, terms.latest_s, terms.lifetime_s)
+    return (*times, terms.most_waiting, terms.most, terms.auto_allow, terms.learning)
 
 
 class SqliteTriplets:
@@ -90,6 +101,7 @@ class SqliteTriplets:
         self._path = path
         self._writer = writer
         self._opened: apsw.Connection | None = None
+        self._thread = DatabaseThread(lambda: open_reader(path, MIGRATIONS), "triplet-reader")
 
     async def decide(self, asked: Sequence[Triplet], at: float, terms: Terms) -> Sequence[Outcome]:
         return await self._writer.decide([stored(each) for each in asked], at, terms)
@@ -108,7 +120,7 @@ class SqliteTriplets:
         """How many valid triplets a client has, and until when that counts. Raises Temporary."""
         with mail_errors():
             row = self._db().execute(SELECT_CLIENT, (network,)).fetchone()
-        return cast("tuple[int, float]", row[1:]) if row else (0, 0.0)
+        return cast("tuple[int, float]", row) if row else (0, 0.0)
 
     async def reputation(self, domain: str, network: str, at: float) -> Reputation:
         sql = (
@@ -125,20 +137,23 @@ class SqliteTriplets:
     async def find(self, query: TripletQuery) -> Sequence[Kept]:
         where, values = _conditions(query)
         sql = f"SELECT network, sender, recipient, domain, {STANDING} FROM triplet WHERE {where} ORDER BY first_at DESC LIMIT ?"
-        with mail_errors():
-            rows = cast("list[tuple[Any, ...]]", self._db().execute(sql, (*values, max(query.limit, 0))).fetchall())
+        rows = await self._rows(sql, (*values, max(query.limit, 0)))
         return [Kept(Triplet(*row[:4]), standing_of(row[4:])) for row in rows]
 
     async def statistics(self, kind: TallyKind, since: float) -> Sequence[Tally]:
+        await self._writer.settle()
         sums = ", ".join(f"sum({column})" for column in COLUMNS)
         sql = f"SELECT name, {sums} FROM tally WHERE kind = ? AND day >= ? GROUP BY name ORDER BY {ORDER} DESC, name"
-        with mail_errors():
-            rows = cast("list[tuple[Any, ...]]", self._db().execute(sql, (kind, day_of(since))).fetchall())
-        return [Tally(*row) for row in rows]
+        return [Tally(*row) for row in await self._rows(sql, (kind, day_of(since)))]
 
     async def waiting(self) -> int:
-        with mail_errors():
-            return cast(int, self._db().execute("SELECT coalesce(sum(waiting), 0) FROM client").get)
+        [(count,)] = await self._rows("SELECT count(*) FROM triplet WHERE valid_at = 0", ())
+        return cast(int, count)
+
+    async def _rows(self, sql: str, values: tuple[str | int | float, ...]) -> list[tuple[Any, ...]]:
+        """In a thread: administrators' questions look through everything."""
+        rows = await self._thread.run(lambda db: db.execute(sql, values).fetchall())
+        return cast("list[tuple[Any, ...]]", rows)
 
     async def forget(self, query: TripletQuery) -> int:
         found = await self.find(query)
@@ -150,6 +165,7 @@ class SqliteTriplets:
         return await self._writer.expire(now, statistics_before)
 
     async def close(self) -> None:
+        self._thread.close()
         if self._opened is not None:
             self._opened.close()
             self._opened = None

@@ -105,7 +105,9 @@ for i = 9, #ARGV, 3 do
             local ending = outcome == 'early' and first + latest or last + lifetime
             redis.call('ZADD', P .. 'expiry', text(ending), member)
         end
-        redis.call('ZADD', P .. 'clients', text(math.max(ends, at + lifetime)), network)
+        if outcome == 'retried' or outcome == 'valid' then
+            redis.call('ZADD', P .. 'clients', text(math.max(ends, at + lifetime)), network)
+        end
     end
     local column = learning == '1' and 'would_wait' or 'delayed'
     if outcome == 'retried' then column = 'retried'
@@ -126,10 +128,11 @@ for i = 3, #ARGV, 6 do
     local hash, early = key('t', member), outcome == 'early'
     at = tonumber(at)
     count(domain, network, at, not early and 'passed' or (learning == '1' and 'would_wait' or 'delayed'), uses)
-    if outcome == 'allowed' then
+    if not early then
         local ends = redis.call('ZSCORE', P .. 'clients', network)
         if ends then redis.call('ZADD', P .. 'clients', text(math.max(tonumber(ends), at + lifetime)), network) end
-    else
+    end
+    if outcome ~= 'allowed' then
         local known = redis.call('HMGET', hash, 'l', 'v')
         if known[1] then
             local last = math.max(tonumber(known[1]), at)
@@ -160,10 +163,8 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', P .. 'expiry', '-inf', '(' .
 end
 if gone > 0 then return gone end
 for _, network in ipairs(redis.call('ZRANGEBYSCORE', P .. 'clients', '-inf', '(' .. ARGV[1], 'LIMIT', 0, 5000)) do
-    if redis.call('ZCARD', key('w', network)) == 0 then
-        redis.call('ZREM', P .. 'clients', network)
-        redis.call('HDEL', P .. 'valid', network)
-    end
+    redis.call('ZREM', P .. 'clients', network)
+    redis.call('HDEL', P .. 'valid', network)
 end
 for _, known in ipairs(redis.call('ZRANGEBYSCORE', P .. 'reputations', '-inf', '(' .. ARGV[1], 'LIMIT', 0, 5000)) do
     redis.call('HDEL', key('r', network_of(known)), string.sub(known, #network_of(known) + 2))

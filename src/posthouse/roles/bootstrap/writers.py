@@ -76,12 +76,12 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
     if gate:
         calls = {
             SCRIPTS_CALL: scripts_handler(SqliteScriptsWriter(directory)),
-            TRIPLETS_CALL: triplets_handler(triplets),
             LESSONS_CALL: lessons_handler(SqliteLessonBook(spam)),
             REPORT_CALL: report_handler(reports, SqliteSuppressionsWriter(outgoing)),
         }
+        posts = {TRIPLETS_CALL: triplets_handler(triplets)}
         tells = {"trace": traces.write, SEEN_TELL: tallies.dmarc_encoded, BULK_TELL: bulk.told}
-        server = GateServer(files.gate, mail, calls=calls, tells=tells)
+        server = GateServer(files.gate, mail, calls=calls, posts=posts, tells=tells)
         await server.start()
         stack.push_async_callback(server.stop)  # after the writing thread, so that its last answers still leave
     stack.callback(mail.stop)
