@@ -16,6 +16,7 @@ from posthouse.model.settings import Settings
 from posthouse.pipeline.virus_alerts import VirusAlerts
 
 TELL_S = 5.0
+SCHEDULE_S = 2.0
 LOOK_S = 60.0
 REMIND_S = 86_400.0
 
@@ -48,7 +49,7 @@ class VirusWatch:
         """Begins to look."""
         self._tasks = [
             asyncio.create_task(self._repeat(TELL_S, self.tell)),
-            asyncio.create_task(self._repeat(LOOK_S, self.update_when_due)),
+            asyncio.create_task(self._repeat(SCHEDULE_S, self.update_when_due)),
             asyncio.create_task(self._repeat(LOOK_S, self.look)),
         ]
 
