@@ -27,6 +27,7 @@ from posthouse.interfaces.limits import Allowances, LimitBook, LimitBookWriter
 from posthouse.interfaces.mail_reports import ReportBook
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.interfaces.quarantine import Quarantine
+from posthouse.interfaces.rehearsals import Rehearsals
 from posthouse.interfaces.routes import Routes, RoutesWriter
 from posthouse.interfaces.scripts import Scripts, ScriptsWriter
 from posthouse.interfaces.signing_keys import SigningKeys, SigningKeysWriter
@@ -101,6 +102,7 @@ class Context:
     reports: ReportBook | None = None
     viruses: VirusDesk | None = None
     releases: Releases | None = None
+    rehearsals: Rehearsals | None = None
     suppressions: SuppressionDesk | None = None
 
     def asked_by(self, who: str, role: Role, via: str, domain: str = "") -> Context:

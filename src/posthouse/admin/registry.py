@@ -20,7 +20,7 @@ from posthouse.interfaces.configuration import AuditEntry
 _MODULES = (
     "domain", "user", "cos", "quota", "alias", "route", "mailbox", "share", "sharedmailbox", "expiry", "undelete",
     "filter", "filtertest", "wordlist", "sender", "junk", "spamrule", "lesson", "setting", "group", "queue",
-    "quarantine", "mail", "node", "certificate", "check", "dkim", "report", "suppression", "store", "search",
+    "quarantine", "policy", "mail", "node", "certificate", "check", "dkim", "report", "suppression", "store", "search",
     "migration", "audit", "help", "greylist", "reject", "dnsbl", "antivirus", "outbreak", "antispam",
 )  # fmt: skip
 _SHARED_NOUNS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from posthouse.admin.context import Context
@@ -21,6 +22,7 @@ from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
 from posthouse.roles.migrations import with_migrations
 from posthouse.roles.node_control import OfflineNodeControl
+from posthouse.roles.rehearsal_process import RehearsalProcess
 
 
 @asynccontextmanager
@@ -38,4 +40,5 @@ async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
         context = operations_context(files, writers, bus, live, node, stack, clear, open_resolver(config, bus))
         context = with_reports(context, files, writers, stack)
         context = with_viruses(with_checks(context, config), config, live)
+        context = replace(context, rehearsals=RehearsalProcess(config.path, context.clock))
         yield await with_migrations(context, config.data, stack, running=False)

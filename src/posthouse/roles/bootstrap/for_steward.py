@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from posthouse.admin.context import Context
@@ -37,6 +37,7 @@ from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
 from posthouse.roles.migrations import with_migrations
 from posthouse.roles.node_control import BusNodeControl
+from posthouse.roles.rehearsal_process import RehearsalProcess
 from posthouse.servers.control import ControlServer
 
 DRAIN_S = 10.0
@@ -76,6 +77,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     context = with_viruses(with_checks(context, config), config, live)
     start_virus_watch(config, context, live, onward, stack)
     context = await with_releases(config, context, writers, live, resolver, stack)
+    context = replace(context, rehearsals=RehearsalProcess(config.path, context.clock))
     context = await with_migrations(context, config.data, stack, running=True)
     control = ControlServer(context, files.control)
     await control.start()
