@@ -93,3 +93,6 @@ class RehearsalTripletWriter:
 
     async def expire(self, now: float, statistics_before: float) -> int:
         return 0
+
+    async def settle(self) -> None:
+        return None
