@@ -7,7 +7,7 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ import pytest
 from support.async_clients import Imap, Lost, Smtp
 from support.books import Books, Place
 from support.flood import APPEND_BOXES, FLAG_BOXES, INBOXES, READER, Audit, Flood, prepare, run
-from support.node import Node, running
+from support.node import Node, running, until
 from support.soundness import unsound
 
 SIZE_MIB = 24
@@ -61,6 +61,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
     try:
         with running(tmp_path) as node:
             disk = SmallDisk(node)
+            node.run("setting", "set", "store.min_free_bytes", "0")
             disk.load()
             disk.books = prepare(node)
             disk.audit = Audit(node, disk.books)
@@ -69,14 +70,14 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
         subprocess.run(["umount", "--lazy", str(data)], check=True)
 
 
-async def fill(disk: SmallDisk, name: str) -> Flood:
-    """Large and small messages by SMTP and APPEND until nothing at all is taken any more."""
+async def fill(disk: SmallDisk, name: str, enough: Callable[[], bool] = bool) -> Flood:
+    """Large and small messages by SMTP and APPEND until nothing at all is taken any more, or it is ``enough``."""
     flood = Flood(disk.node, disk.books, name, large=0.1, large_bytes=300_000)
     clients = [asyncio.ensure_future(one) for one in flood.everybody(strangers=6, submitters=2)]
     quiet_since = time.monotonic()
     taken = 0
     async with asyncio.timeout(60):
-        while time.monotonic() < quiet_since + 1.5:
+        while time.monotonic() < quiet_since + 1.5 and not enough():
             await asyncio.sleep(0.05)
             if disk.books.counts["acknowledged"] != taken:
                 taken, quiet_since = disk.books.counts["acknowledged"], time.monotonic()
@@ -98,6 +99,15 @@ async def one_of_each(disk: SmallDisk, name: str) -> tuple[int, str, str]:
         rows = await imap.messages()
         store = await flood.store(imap, Place(READER, FLAG_BOXES[0]), {rows[0].uid: rows[0].token})
     return reply.code, append, store
+
+
+def first_of(disk: SmallDisk, mailbox: str) -> tuple[str, str]:
+    """Marks the first message of a mailbox and expunges it: how both are answered."""
+    client = disk.node.imap(READER)
+    client.select(mailbox)
+    said = client.store("1", "+FLAGS", "(\\Seen \\Deleted)")[0], client.expunge()[0]
+    client.logout()
+    return said
 
 
 async def until_taken(disk: SmallDisk) -> float:
@@ -145,3 +155,42 @@ def test_a_node_that_crashes_on_a_full_disk_starts_again_and_has_everything(disk
     assert run(until_taken(disk)) < 5
     disk.in_order()
     assert disk.node.json("store", "check")["sound"]
+
+
+@pytest.mark.spec_part("STO-1")
+def test_new_mail_stops_before_the_disk_is_full_so_that_deleting_and_marking_go_on(disk: SmallDisk) -> None:
+    node = disk.node
+    node.run("setting", "reset", "store.min_free_bytes")
+    until(lambda: run(one_of_each(disk, f"before{time.monotonic_ns()}")) == (250, "OK", "OK"))
+    with node.smtp("lmtp") as lmtp:
+        lmtp.putcmd("LHLO", "client.test")
+        lmtp.getreply()
+        run(fill(disk, "fill", lambda: disk.books.counts["452 to the envelope"] > 50))
+        held_back = SIZE_MIB * (1 << 20) // 5
+        assert disk.free_bytes() > held_back // 2, "some room is left"
+        assert disk.free_bytes() < held_back + (2 << 20)
+        code, text = lmtp.mail("stranger@elsewhere.test")
+        assert (code, text[:5]) == (452, b"4.3.1")
+    counts = disk.books.counts
+    assert counts["452 to the envelope"] > 50
+    assert counts["NO to APPEND"] > 5
+    for _ in range(30):
+        assert first_of(disk, "INBOX") == ("OK", "OK")
+    pop = node.pop(INBOXES[1])
+    for number in range(1, 11):
+        assert pop.dele(number).startswith(b"+OK")
+    assert pop.quit().startswith(b"+OK")
+    client = node.imap(READER)
+    assert client.create("Made")[0] == "OK"
+    client.select(FLAG_BOXES[1])
+    assert client.store("1:*", "+FLAGS", "kept")[0] == "OK"
+    assert client.copy("1:*", "Made")[1][0].startswith(b"[LIMIT]")
+    assert client._simple_command("MOVE", "1:*", "Made")[0] == "OK"
+    client.logout()
+    node.kill()
+    node.start()
+    assert node.imap(READER).select("Made")[1] == [b"30"]
+    assert unsound(disk.data) == []
+    disk.make_room()
+    assert run(until_taken(disk)) < 5
+    assert node.json("store", "check")["sound"]

@@ -1,6 +1,6 @@
 """The path of a message, and the file to read first.
 
-    connect -> envelope -> quota -> greylist -> authenticate -> content -> route
+    connect -> room -> envelope -> quota -> greylist -> authenticate -> content -> route
     -> attachments -> priority filters -> outbreak -> antivirus -> antispam -> domain filters -> junk -> user filters
     -> reputation -> sign -> dispose
 
@@ -60,6 +60,7 @@ from posthouse.pipeline.quota import Quota
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.recipients import RecipientCheck
 from posthouse.pipeline.rejects import Rejects
+from posthouse.pipeline.room import Room
 from posthouse.pipeline.route import Route
 from posthouse.pipeline.scoring import Engines, Scoring
 from posthouse.pipeline.sender import SenderDomain
@@ -102,6 +103,7 @@ class Parts:
     reports: ReportDesk
     viruses: VirusScanning
     allowances: Allowances = unlimited
+    is_short: Callable[[], bool] = bool
 
 
 def stages(parts: Parts) -> tuple[Stage, ...]:
@@ -120,6 +122,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Names(parts.settings, hosts),
         Greeting(parts.settings, parts.node_name),
         Lists(parts.block_lists, patience),
+        Room(parts.is_short),
         Envelope(parts.settings, parts.recipients, parts.routes, hosts, check, harvest),
         harvest,
         SenderDomain(parts.settings, parts.directory, parts.resolver, patience),

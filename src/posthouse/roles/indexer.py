@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 
 import uvloop
 
@@ -42,8 +43,8 @@ def run(config: NodeConfig, name: str, end: socket.socket) -> None:
 async def _live(config: NodeConfig, name: str, end: socket.socket) -> None:
     bus = open_bus(end, on_lost=supervisor_lost)
     MetricsShare(bus, name, config.bus_processes)
-    async with bootstrap.indexer(config) as (indexer, live):
-        work = Indexing(indexer, live)
+    async with bootstrap.indexer(config) as (indexer, live, room):
+        work = Indexing(indexer, live, room.is_short)
         bus.subscribe("mailbox", lambda _: work.wake())
         bus.subscribe("search-clear", lambda _: work.clear())
         bus.subscribe("drain", lambda _: work.end())
@@ -57,8 +58,10 @@ async def _live(config: NodeConfig, name: str, end: socket.socket) -> None:
 class Indexing:
     """``run`` it; the others may be called at any time."""
 
-    def __init__(self, indexer: Indexer, live: Live) -> None:
+    def __init__(self, indexer: Indexer, live: Live, is_short: Callable[[], bool] = bool) -> None:
+        """``is_short``: whether the disk's last room is for other things."""
         self._indexer = indexer
+        self._is_short = is_short
         self._live = live
         self._wanted = asyncio.Event()
         self._ending = False
@@ -100,7 +103,7 @@ class Indexing:
 
     async def _work(self) -> None:
         more = True
-        while more and not self._ending:
+        while more and not self._ending and not self._is_short():
             if self._clearing:
                 self._clearing = False
                 await asyncio.to_thread(self._indexer.clear)

@@ -15,7 +15,7 @@ from support.house import MESSAGE, House
 def test_the_stages_stand_in_the_order_of_the_path() -> None:
     names = [stage.name for stage in stages(House().parts)]
     peer = ["connect", "reject-list", "names", "helo", "block-lists"]
-    first = [*peer, "envelope", "harvest", "sender", "quota", "greylist", "authenticate", "content", "antispam"]
+    first = [*peer, "room", "envelope", "harvest", "sender", "quota", "greylist", "authenticate", "content", "antispam"]
     checks = ["attachments", "priority-filters", "outbreak", "antivirus", "antispam", "domain-filters", "junk", "user-filters"]
     assert names == [*first, "route", *checks, "reputation", "reports", "sign", "dispose"]
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 import apsw
 
+from posthouse.backends.sqlite.database import log_pages
 from posthouse.base import log
 
 DUE_PAGES = 4_000
@@ -27,6 +28,7 @@ class Checkpoints:
         self._connection = connection
         self._path = path
         self._pages = 0
+        self._due_pages = log_pages(path, DUE_PAGES)
         self._state: Literal["resting", "copying", "copied"] = "resting"
         self._begin = threading.Event()
         self._closing = False
@@ -41,7 +43,7 @@ class Checkpoints:
 
     def after_commit(self) -> None:
         """Starts the thread's work when the log is long, or finishes what it left."""
-        if self._state == "resting" and self._pages >= DUE_PAGES:
+        if self._state == "resting" and self._pages >= self._due_pages:
             self._state = "copying"
             self._begin.set()
         elif self._state == "copied":

@@ -9,6 +9,7 @@ pragma.html#pragma_synchronous.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from posthouse.base.errors import MailError, NoSpace, Permanent, Temporary
 Result = TypeVar("Result")
 Synchronous = Literal["FULL", "NORMAL"]
 
+PAGE_BYTES = 4096
+LEAST_LOG_PAGES = 100
+LOG_PART = 40
 WRITER_BUSY_TIMEOUT_MS = 5_000
 READER_BUSY_TIMEOUT_MS = 500
 """Readers of a WAL wait for nothing but its recovery after a crash; some of them run on the event loop."""
@@ -47,6 +51,17 @@ def open_writer(path: Path, migrations: Sequence[str], *, synchronous: Synchrono
             connection.close()
             raise
         return connection
+
+
+def log_pages(path: Path, most: int) -> int:
+    """After how many pages the write-ahead log of the database at ``path`` goes back into it: on a small disk sooner, so that
+    logs do not take the room that their own copying back needs."""
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return most
+    pages = disk.f_blocks * disk.f_frsize // PAGE_BYTES
+    return max(LEAST_LOG_PAGES, min(most, pages // LOG_PART))
 
 
 def open_reader(path: Path, migrations: Sequence[str]) -> apsw.Connection:

@@ -71,7 +71,7 @@ class SqliteMailStore(SharingPart, SqliteUsage):
         self._large = MailReading(path)
         self._large_thread = ThreadPoolExecutor(1, thread_name_prefix="mail-reader")
         self._blobs = BlobFiles(blob_folder(path))
-        self.packer = Packer(path, lambda: settings().compression)
+        self.packer = Packer(path, lambda: settings().compression, lambda: settings().min_free_bytes)
 
     async def ready(self, timeout_s: float = 30.0) -> None:
         """Waits until the writer has made the database. Raises Temporary when that takes too long."""
@@ -203,6 +203,7 @@ class SqliteMailStore(SharingPart, SqliteUsage):
     # --- writing messages
 
     async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> tuple[int, Sequence[int]]:
+        self.packer.room.check()
         summaries = [await _summary(message.content) for message in messages]
         contents = [(message.content, summary) for message, summary in zip(messages, summaries, strict=True)]
         allowed = packed(await self._owner_may(mailbox_id))
@@ -243,9 +244,12 @@ class SqliteMailStore(SharingPart, SqliteUsage):
         return copied(await self._gate.call("copy", arguments))
 
     async def _copy_arguments(self, mailbox_id: int, uids: Sequence[int], target_id: int, *, move: bool) -> list[Any]:
+        if not move:
+            self.packer.room.check()
         return [mailbox_id, to_ranges(uids), target_id, move, packed(await self._owner_may(target_id))]
 
     async def replace(self, mailbox_id: int, uid: int, target_id: int, message: NewMessage) -> tuple[int, int]:
+        self.packer.room.check()
         contents = [(message.content, await _summary(message.content))]
         allowed = packed(await self._owner_may(target_id))
 

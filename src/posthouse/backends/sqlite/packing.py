@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from posthouse.backends.room import Room
 from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.coding import RAW, Encoder
 from posthouse.backends.sqlite.local_gate import Gate
@@ -26,9 +27,13 @@ LOOK_S = 60.0  # how often to look for a new dictionary
 
 
 class Packer:
-    """For the database at ``path``, on one loop. ``on``: whether new contents are compressed."""
+    """For the database at ``path``, on one loop. ``on``: whether new contents are compressed. ``room`` is to be asked by who
+    takes new mail; what the node itself must write down is written as long as it can be."""
 
-    def __init__(self, path: Path, on: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, path: Path, on: Callable[[], bool] = lambda: True, min_free_bytes: Callable[[], int] = lambda: 0
+    ) -> None:
+        self.room = Room(path.parent, min_free_bytes)
         self.blobs = BlobFiles(blob_folder(path))
         self.on = on
         self._reading = MailReading(path)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import apsw
 
-from posthouse.backends.sqlite.database import mail_errors, open_reader, open_writer
+from posthouse.backends.sqlite.database import log_pages, mail_errors, open_reader, open_writer
 
 CHECKPOINT_PAGES = 4_000
 WRITER_CACHE_KIB = 16_384
@@ -52,7 +52,7 @@ def open_search_writer(path: Path) -> apsw.Connection:
     connection = open_writer(path, MIGRATIONS, synchronous="NORMAL")
     with mail_errors():
         path.chmod(0o600)
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {log_pages(path, CHECKPOINT_PAGES)}")
         connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
         connection.execute("PRAGMA temp_store = MEMORY")
     return connection

@@ -42,6 +42,7 @@ class SqliteSink:
         self._allowances = allowances
 
     async def commit(self, *acceptances: Acceptance) -> None:
+        self._packer.room.check()
         allowed = [await self._allowed(acceptance) for acceptance in acceptances]
 
         def arguments(parcels: list[list[Any]]) -> list[Any]:

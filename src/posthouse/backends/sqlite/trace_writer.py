@@ -14,7 +14,7 @@ from typing import cast
 
 import msgspec
 
-from posthouse.backends.sqlite.database import mail_errors, open_writer, transaction
+from posthouse.backends.sqlite.database import log_pages, mail_errors, open_writer, transaction
 from posthouse.base import log
 from posthouse.base.errors import MailError
 from posthouse.model.trace import TraceRecord
@@ -75,7 +75,7 @@ class TraceWriter:
         self._db = open_writer(path, MIGRATIONS, synchronous="NORMAL")
         with mail_errors():
             # Rarer checkpoints and room for the upper pages of the indexes: a quarter less work for each record.
-            self._db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            self._db.execute(f"PRAGMA wal_autocheckpoint = {log_pages(path, CHECKPOINT_PAGES)}")
             self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="trace-writer")
         self._lock = Lock()

@@ -24,6 +24,7 @@ from posthouse.model.trace import TraceQuery, TraceRecord
 BATCH_RECORDS = 64
 BATCH_BYTES = 256 << 10
 BATCH_DELAY_S = 0.02
+NOT_TAKEN = ("refused", "deferred", "aborted")
 
 _decoder = msgspec.msgpack.Decoder(TraceRecord)
 
@@ -45,16 +46,20 @@ class TraceReader:
 
 class RemoteTraceLog:
     """A worker's ``TraceLog``. ``tell`` takes one batch (msgpack octets) on its way to the steward, which gives it to
-    ``TraceWriter.write``; it must not block or fail."""
+    ``TraceWriter.write``; it must not block or fail. While the disk ``is_short`` of room, what was not taken leaves no trace:
+    those who are put off try again and again, and the last room is for other things."""
 
-    def __init__(self, tell: Callable[[bytes], None], path: Path) -> None:
+    def __init__(self, tell: Callable[[bytes], None], path: Path, is_short: Callable[[], bool] = bool) -> None:
         self._tell = tell
+        self._is_short = is_short
         self._reader = TraceReader(path)
         self._buffer: list[msgspec.Raw] = []
         self._size_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def record(self, record: TraceRecord) -> None:
+        if record.outcome in NOT_TAKEN and self._is_short():
+            return
         octets = encode_record(record)
         self._buffer.append(octets)
         self._size_bytes += len(octets)

@@ -18,7 +18,7 @@ from typing import Any
 
 import apsw
 
-from posthouse.backends.sqlite.database import mail_error, mail_errors, open_writer, transaction
+from posthouse.backends.sqlite.database import log_pages, mail_error, mail_errors, open_writer, transaction
 from posthouse.backends.sqlite.triplet_rows import MIGRATIONS, TripletTables
 from posthouse.base import log
 from posthouse.base.errors import BadValue, MailError, Temporary
@@ -44,7 +44,7 @@ class TripletWriter:
     def __init__(self, path: Path) -> None:
         self._db = open_writer(path, MIGRATIONS, synchronous="NORMAL")
         with mail_errors():
-            self._db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            self._db.execute(f"PRAGMA wal_autocheckpoint = {log_pages(path, CHECKPOINT_PAGES)}")
             self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             self._tables = TripletTables(self._db)
         self._units: SimpleQueue[_Unit | None] = SimpleQueue()

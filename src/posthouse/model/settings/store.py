@@ -37,6 +37,13 @@ class StoreSettings:
     max_annotations: int = setting(100, "Annotations of one mailbox, and of one user on the server.", at_least=0)
     max_annotation_bytes: int = setting(65_536, "Largest value of an annotation.", unit="bytes", at_least=1024)
     compression: bool = setting(True, "Compress new messages (zstd, with dictionaries learnt from this store's mail).")
+    min_free_bytes: int = setting(
+        256 << 20,
+        "New mail is put off (452) while the disk has less room than this, or than a fifth of it where that is less;"
+        " reading, marking and deleting go on. 0: until it is full.",
+        unit="bytes",
+        at_least=0,
+    )
     scrub_days: int = setting(
         7, "Days from one reading of all stored messages, to find damage, to the next; 0: never.", unit="days", at_least=0
     )

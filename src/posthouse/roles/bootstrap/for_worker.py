@@ -13,6 +13,7 @@ from posthouse.backends.bus import SocketBus
 from posthouse.backends.counters import BusCounters
 from posthouse.backends.locks import FileLocks
 from posthouse.backends.passwords import Argon2Hasher
+from posthouse.backends.room import Room
 from posthouse.backends.sqlite.bulk import TELL as BULK_TELL
 from posthouse.backends.sqlite.configuration import SqliteConfigurationReader
 from posthouse.backends.sqlite.gate_client import GateClient
@@ -67,7 +68,8 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     await live.start(bus)
     gate = GateClient(files.gate)
     stack.push_async_callback(gate.close)
-    traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces)))
+    room = Room(config.data, lambda: live.settings().store.min_free_bytes)
+    traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces, room.is_short)))
     triplets = chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack)
     suppressions = stack.enter_context(closing(SqliteSuppressions(files.outgoing)))
     desk = ReportDesk(lambda seen: gate.tell(SEEN_TELL, encoded(seen)), receiver(gate.call), suppressions)

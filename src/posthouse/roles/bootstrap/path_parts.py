@@ -104,4 +104,5 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
         triplets=ways.triplets,
         viruses=ways.viruses,
         allowances=may,
+        is_short=store.packer.room.is_short,
     )
