@@ -68,8 +68,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     await live.start(bus)
     gate = GateClient(files.gate)
     stack.push_async_callback(gate.close)
-    room = Room(config.data, lambda: live.settings().store.min_free_bytes)
-    traces = stack.enter_context(closing(RemoteTraceLog(partial(gate.tell, "trace"), files.traces, room.is_short)))
+    traces = stack.enter_context(closing(_traces(gate, files, live)))
     triplets = chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack)
     suppressions = stack.enter_context(closing(SqliteSuppressions(files.outgoing)))
     desk = ReportDesk(lambda seen: gate.tell(SEEN_TELL, encoded(seen)), receiver(gate.call), suppressions)
@@ -110,3 +109,8 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         allowances=parts.allowances,
     )
     return Worker(services, stack)
+
+
+def _traces(gate: GateClient, files: Files, live: Live) -> RemoteTraceLog:
+    room = Room(files.traces.parent, lambda: live.settings().store.min_free_bytes)
+    return RemoteTraceLog(partial(gate.tell, "trace"), files.traces, room.is_short)
