@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
+import redis
 
 from posthouse.backends.memory.bulk import MemoryBulk
+from posthouse.backends.postgres.bulk import PostgresBulk
 from posthouse.backends.sqlite.bulk import SqliteBulk
 from posthouse.backends.sqlite.bulk_writer import BulkWriter
-from posthouse.base.errors import Permanent
+from posthouse.backends.valkey.bulk import ValkeyBulk
+from posthouse.base.errors import Permanent, Temporary
 from posthouse.interfaces.bulk_signatures import BulkSignatures
 from posthouse.model.bulk import SLOT_S, Report, Seen, Sighting
+from support.databases import postgres, valkey
 
 NOW = 1_790_000_000.0
 HOUR = SLOT_S
@@ -31,7 +38,27 @@ class Table:
     settle: Callable[[], Awaitable[None]]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@cache
+def server(kind: str) -> str:
+    """The URL of a server that lives as long as this process."""
+    context = postgres() if kind == "postgres" else valkey()
+    _, url = context.__enter__()
+    atexit.register(context.__exit__, None, None, None)
+    return url
+
+
+async def emptied(kind: str) -> str:
+    url = server(kind)
+    if kind == "valkey":
+        redis.Redis.from_url(url).flushall()
+    else:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for name in ("bulk_sighting", "bulk_report", "posthouse_schema"):
+                connection.execute(f"DROP TABLE IF EXISTS {name}".encode())
+    return url
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres", "valkey"])
 async def table(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Table]:
     if request.param == "memory":
         memory = MemoryBulk()
@@ -40,6 +67,19 @@ async def table(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             return None
 
         yield Table(memory, memory, at_once)
+        return
+    if request.param in ("postgres", "valkey"):
+        url = await emptied(request.param)
+        kind = PostgresBulk if request.param == "postgres" else ValkeyBulk
+        nodes = [kind(url) for _ in range(2)]
+
+        async def settle() -> None:
+            for node in nodes:
+                await node.settle()
+
+        yield Table(nodes[0], nodes[1], settle)
+        for node in nodes:
+            await node.close()
         return
     writer = BulkWriter(tmp_path / "bulk.db")
 
@@ -107,3 +147,13 @@ async def test_what_is_not_understood_breaks_nothing(tmp_path: Path) -> None:
     assert await reader.seen((1,), 0) == {1: Seen(1, 1, 1 << 61)}
     reader.close()
     writer.close()
+
+
+async def test_a_database_that_is_away_holds_up_nobody_and_says_so() -> None:
+    for kind, url in ((PostgresBulk, "postgresql://posthouse@127.0.0.1:1/x"), (ValkeyBulk, "redis://127.0.0.1:1/0")):
+        table = kind(url)
+        table.note(Sighting((1,), 1, 0, NOW))
+        with pytest.raises(Temporary):
+            await table.seen((1,), NOW)
+        await table.settle()
+        await table.close()

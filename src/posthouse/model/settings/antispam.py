@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from posthouse.base.settings import Form, setting
 from posthouse.model.scanners import ScannerPlace
-from posthouse.model.settings.forms import DOMAIN
+from posthouse.model.settings.forms import DOMAIN, SHARED_DATABASE
 
 ENGINE = Form("embedded, bulk, pyzor, spamd://HOST:PORT, rspamd://HOST:PORT or dcc:///PATH", ScannerPlace.parse)
 
@@ -53,6 +53,12 @@ class AntispamSettings:
     bulk_recipients: int = setting(20, "Recipients from which the same content counts as bulk.", at_least=2, at_most=1_000_000)
     bulk_points: float = setting(
         40.0, "Most points for bulk content that comes from many places.", unit="points", at_least=0, at_most=1000
+    )
+    bulk_database: str = setting(
+        "",
+        "Where bulk mail is counted: empty, in the node; postgresql://... or redis://... (valkey://...), shared by the site's"
+        " nodes.",
+        form=SHARED_DATABASE,
     )
     bulk_known: tuple[str, ...] = setting(
         (),

@@ -77,7 +77,7 @@ def _exempt_recipient(text: str) -> None:
         _sender_or_network(text)
 
 
-def _greylist_database(text: str) -> None:
+def _shared_database(text: str) -> None:
     parts = urlsplit(text)
     if parts.scheme not in ("postgresql", "postgres", "redis", "rediss", "valkey", "valkeys"):
         raise ValueError("it begins with postgresql://, redis:// or valkey://")
@@ -88,4 +88,4 @@ def _greylist_database(text: str) -> None:
 
 SENDER_OR_NETWORK = Form("an address, a domain or a network", _sender_or_network)
 EXEMPT_RECIPIENT = Form("an address, a domain, or a local part with @", _exempt_recipient)
-GREYLIST_DATABASE = Form("a URL such as postgresql://user@host/name or redis://host:6379/0", _greylist_database, secret=True)
+SHARED_DATABASE = Form("a URL such as postgresql://user@host/name or redis://host:6379/0", _shared_database, secret=True)

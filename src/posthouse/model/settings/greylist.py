@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from posthouse.base.settings import setting
-from posthouse.model.settings.forms import EXEMPT_RECIPIENT, GREYLIST_DATABASE, NETWORK, SENDER_OR_NETWORK
+from posthouse.model.settings.forms import EXEMPT_RECIPIENT, NETWORK, SENDER_OR_NETWORK, SHARED_DATABASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class GreylistSettings:
     database: str = setting(
         "",
         "Where triplets are kept: empty, in the node; postgresql://... or redis://... (valkey://...), shared by gateways.",
-        form=GREYLIST_DATABASE,
+        form=SHARED_DATABASE,
     )
     timeout_s: float = setting(
         1.0, "How long the database may take; then mail is let in, and the trace says so.", unit="s", at_least=0.05, at_most=30

@@ -11,13 +11,13 @@ from posthouse.backends.scanners.pyzor import PyzorScorer
 from posthouse.backends.scanners.rspamd import RspamdScorer
 from posthouse.backends.scanners.spamd import SpamdScorer
 from posthouse.backends.sqlite.bulk import SqliteBulk
+from posthouse.backends.sqlite.bulk_writer import BulkWriter
 from posthouse.base.clock import SystemClock
 from posthouse.content.bulk.scorer import BulkScorer
-from posthouse.interfaces.blocklists import BlockLists
 from posthouse.interfaces.scorer import Scorer
 from posthouse.model.scanners import ScannerPlace
 from posthouse.model.settings import AntispamSettings, Settings
-from posthouse.roles.bootstrap.scorer import embedded_scorer
+from posthouse.roles.bootstrap.bulk import ChosenBulk
 from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
 
@@ -54,13 +54,17 @@ def spam_engines(settings: Callable[[], Settings], built_in: BuiltIn) -> Callabl
     return engines
 
 
-def built_in_engine(
-    files: Files, tell: Callable[[Any], None], live: Live, links: BlockLists | None, stack: AsyncExitStack, word: str
-) -> Scorer | None:
-    """Those that come with the program. ``tell`` takes sightings of bulk mail, ``links`` are lists to look domains up in."""
-    if word == "embedded":
-        return embedded_scorer(files, live, links, stack)
+def built_in_engine(files: Files, tell: Callable[[Any], None], live: Live, stack: AsyncExitStack, word: str) -> Scorer | None:
+    """Those that come with the program; ``tell`` takes sightings of bulk mail."""
     if word == "bulk":
-        table = stack.enter_context(closing(SqliteBulk(files.bulk, tell)))
-        return BulkScorer(table, SystemClock(), lambda: live.settings().antispam)
+        return BulkScorer(bulk_table(files, tell, live, stack), SystemClock(), lambda: live.settings().antispam)
     return None
+
+
+def bulk_table(
+    files: Files, tell: Callable[[Any], None], live: Live, stack: AsyncExitStack, writer: BulkWriter | None = None
+) -> ChosenBulk:
+    """Where bulk mail is counted, closed with ``stack``."""
+    table = ChosenBulk(live.settings, stack.enter_context(closing(SqliteBulk(files.bulk, tell, writer))))
+    stack.push_async_callback(table.close)
+    return table
