@@ -126,15 +126,17 @@ async def test_what_is_old_goes(table: Table) -> None:
     table.one.report(Report((1,), 7, True, NOW - 50 * HOUR))
     table.one.report(Report((2,), 7, True, NOW))
     await table.settle()
-    assert await table.one.expire(NOW - 25 * HOUR) == 2
+    assert await table.one.expire(NOW - 25 * HOUR, NOW - 25 * HOUR) == 2
     found = await table.one.seen((1, 2), 0)
     assert found == {2: Seen(1, 1, 1, 1, 0)}
+    assert await table.one.expire(NOW + 2 * HOUR, NOW - HOUR) == 1
+    assert await table.one.seen((2,), 0) == {2: Seen(called_spam=1)}
 
 
 async def test_a_worker_cannot_expire(tmp_path: Path) -> None:
     worker = SqliteBulk(tmp_path / "bulk.db", lambda _: None)
     with pytest.raises(Permanent):
-        await worker.expire(0)
+        await worker.expire(0, 0)
 
 
 async def test_what_is_not_understood_breaks_nothing(tmp_path: Path) -> None:

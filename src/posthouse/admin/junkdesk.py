@@ -14,12 +14,14 @@ from posthouse.model.spam import ScoredMail, SpamReport
 
 @dataclass(frozen=True, slots=True)
 class SpamEngines:
-    """``reports`` asks every engine about a message, which counts for nothing; ``known`` tells what one has learnt."""
+    """``reports`` asks every engine about a message, which counts for nothing; ``known`` tells what one has learnt;
+    ``forget`` drops what an account has taught."""
 
     trainer: Trainer
     places: MailPlaces
     reports: Callable[[ScoredMail], Awaitable[Sequence[SpamReport]]]
     known: Callable[[str], Awaitable[str]]
+    forget: Callable[[int], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

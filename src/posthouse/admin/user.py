@@ -193,6 +193,8 @@ async def delete(context: Context, address: Address) -> None:
     gone = await context.directory_writer.delete_account(address)
     await context.store.delete_account(gone.account_id)
     await context.store.forget_identifier(gone.address.key)
+    if context.junk.engines is not None:
+        await context.junk.engines.forget(gone.account_id)
 
 
 async def _stored_forms(context: Context, password: Secret) -> tuple[str, str]:

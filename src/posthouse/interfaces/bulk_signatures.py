@@ -24,7 +24,7 @@ class BulkSignatures(Protocol):
         """Takes note of what a user says. Never blocks, never fails; at most once."""
         ...
 
-    async def expire(self, before: float) -> int:
+    async def expire(self, before: float, reports_before: float) -> int:
         """Drops counts and reports from before then; gives how many. Works where the table is written; raises Permanent
         elsewhere."""
         ...

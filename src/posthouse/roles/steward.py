@@ -30,7 +30,7 @@ async def _live(config: NodeConfig, name: str, end: socket.socket) -> None:
     bus.subscribe("drain-steward", lambda _: drain.set())
     MetricsShare(bus, name, config.bus_processes)
     parts = await bootstrap.steward(config, bus)
-    chores = Chores(parts.context, parts.settings, node_name=config.name, more=parts.reports.chores)
+    chores = Chores(parts.context, parts.settings, node_name=config.name, more=parts.chores)
     chores.start()
     bus.publish("node-ready", {"process": name})
     await drain.wait()

@@ -42,9 +42,9 @@ class MemoryBulk:
         for key in report.keys:
             self._reports[key, report.account_id] = report
 
-    async def expire(self, before: float) -> int:
+    async def expire(self, before: float, reports_before: float) -> int:
         old = [place for place in self._counts if place[1] < slot_of(before)]
-        said = [place for place, report in self._reports.items() if report.at < before]
+        said = [place for place, report in self._reports.items() if report.at < reports_before]
         for place in old:
             del self._counts[place]
         for place in said:

@@ -78,8 +78,8 @@ class PostgresBulk:
     def report(self, report: Report) -> None:
         self._telling.tell(report)
 
-    async def expire(self, before: float) -> int:
-        [(count,)] = await self._link.run(_EXPIRE, (slot_of(before), before))
+    async def expire(self, before: float, reports_before: float) -> int:
+        [(count,)] = await self._link.run(_EXPIRE, (slot_of(before), reports_before))
         return int(count)
 
     async def settle(self) -> None:

@@ -61,10 +61,10 @@ class SqliteBulk:
     def report(self, report: Report) -> None:
         self._tell(msgspec.to_builtins(report))
 
-    async def expire(self, before: float) -> int:
+    async def expire(self, before: float, reports_before: float) -> int:
         if self._writer is None:
             raise Permanent("Bulk signatures expire where they are written")
-        return await self._writer.expire(before)
+        return await self._writer.expire(before, reports_before)
 
     def close(self) -> None:
         """Closes the connection."""

@@ -81,10 +81,10 @@ class BulkWriter:
         """Returns when all that was told before is in the file."""
         await asyncio.get_running_loop().run_in_executor(self._thread, int)
 
-    async def expire(self, before: float) -> int:
+    async def expire(self, before: float, reports_before: float) -> int:
         """Drops what is older, some rows in each transaction so that writing goes on between."""
         loop, total = asyncio.get_running_loop(), 0
-        while count := await loop.run_in_executor(self._thread, self._expire_some, before):
+        while count := await loop.run_in_executor(self._thread, self._expire_some, before, reports_before):
             total += count
         return total
 
@@ -105,13 +105,13 @@ class BulkWriter:
         except MailError as error:
             _log.error("not-written", count=len(waiting), cause=error.cause or error.public)
 
-    def _expire_some(self, before: float) -> int:
+    def _expire_some(self, before: float, reports_before: float) -> int:
         sightings = "DELETE FROM sighting WHERE (key, slot) IN (SELECT key, slot FROM sighting WHERE slot < ? LIMIT ?)"
         reports = "DELETE FROM report WHERE (key, account_id) IN (SELECT key, account_id FROM report WHERE at < ? LIMIT ?)"
         with mail_errors(), transaction(self._db):
             start = self._db.total_changes()
             self._db.execute(sightings, (slot_of(before), EXPIRE_AT_A_TIME))
-            self._db.execute(reports, (before, EXPIRE_AT_A_TIME))
+            self._db.execute(reports, (reports_before, EXPIRE_AT_A_TIME))
             return self._db.total_changes() - start
 
 

@@ -52,7 +52,7 @@ class ValkeyBulk:
     def report(self, report: Report) -> None:
         self._telling.tell(report)
 
-    async def expire(self, before: float) -> int:
+    async def expire(self, before: float, reports_before: float) -> int:
         gone = 0
         async for name in self._names(f"{PREFIX}*"):
             fields = await _answer(self._server.hkeys(name))
@@ -62,7 +62,7 @@ class ValkeyBulk:
                 gone += len({field.partition(":")[0] for field in old})
         async for name in self._names(f"{SAID}*"):
             said = await _answer(self._server.hgetall(name))
-            old = [account for account, text in said.items() if float(text.partition(":")[2]) < before]
+            old = [account for account, text in said.items() if float(text.partition(":")[2]) < reports_before]
             gone += int(await _answer(self._server.hdel(name, *old))) if old else 0
         return gone
 

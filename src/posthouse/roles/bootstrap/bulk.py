@@ -50,8 +50,8 @@ class ChosenBulk:
         except MailError as error:
             _log.error("not-noted", cause=error.cause or error.public)
 
-    async def expire(self, before: float) -> int:
-        return await self._chosen().expire(before)
+    async def expire(self, before: float, reports_before: float) -> int:
+        return await self._chosen().expire(before, reports_before)
 
     async def close(self) -> None:
         """Writes what waits for a server."""

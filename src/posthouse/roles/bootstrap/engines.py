@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass
 from typing import Any
 
 from posthouse.backends.scanners.dcc import DccScorer
@@ -14,51 +15,65 @@ from posthouse.backends.sqlite.bulk import SqliteBulk
 from posthouse.backends.sqlite.bulk_writer import BulkWriter
 from posthouse.base.clock import SystemClock
 from posthouse.content.bulk.scorer import BulkScorer
+from posthouse.interfaces.blocklists import BlockLists
 from posthouse.interfaces.scorer import Scorer
 from posthouse.model.scanners import ScannerPlace
-from posthouse.model.settings import AntispamSettings, Settings
+from posthouse.model.settings import AntispamSettings
 from posthouse.roles.bootstrap.bulk import ChosenBulk
+from posthouse.roles.bootstrap.scorer import embedded_scorer
 from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
 
-BuiltIn = Callable[[str], Scorer | None]
+OUTSIDE: dict[str, Callable[..., Scorer]] = {
+    "spamd": SpamdScorer,
+    "rspamd": RspamdScorer,
+    "dcc": DccScorer,
+    "pyzor": PyzorScorer,
+}
+"""Engines that are other programs."""
 
 
-def spam_engines(settings: Callable[[], Settings], built_in: BuiltIn) -> Callable[[], Sequence[Scorer]]:
-    """``pipeline.scoring.Engines``; ``built_in`` makes those that need no other program, each once."""
-    kept: dict[str, Scorer | None] = {}
+@dataclass(frozen=True, slots=True)
+class EngineParts:
+    """What engines of one process are made of. ``tell_bulk`` takes sightings of bulk mail."""
+
+    files: Files
+    live: Live
+    block_lists: BlockLists
+    tell_bulk: Callable[[Any], None]
+    stack: AsyncExitStack
+
+
+def spam_engines(parts: EngineParts) -> Callable[[], Sequence[Scorer]]:
+    """``pipeline.scoring.Engines``; those that come with the program are made once."""
+    kept: dict[str, Scorer] = {}
     made: dict[object, Sequence[Scorer]] = {}
 
-    def one(word: str, wanted: AntispamSettings) -> Scorer | None:
+    def one(word: str, wanted: AntispamSettings) -> Scorer:
         place = ScannerPlace.parse(word)
-        if place.kind == "spamd":
-            return SpamdScorer(place, timeout_s=wanted.timeout_s, max_bytes=wanted.max_scored_bytes)
-        if place.kind == "rspamd":
-            return RspamdScorer(place, timeout_s=wanted.timeout_s, max_bytes=wanted.max_scored_bytes)
-        if place.kind == "dcc":
-            return DccScorer(place, timeout_s=wanted.timeout_s, max_bytes=wanted.max_scored_bytes)
-        if place.kind == "pyzor":
-            return PyzorScorer(place, timeout_s=wanted.timeout_s, max_bytes=wanted.max_scored_bytes)
+        outside = OUTSIDE.get(place.kind)
+        if outside is not None:
+            return outside(place, timeout_s=wanted.timeout_s, max_bytes=wanted.max_scored_bytes)
         if word not in kept:
-            kept[word] = built_in(word)
+            kept[word] = (
+                _bulk(parts) if word == "bulk" else embedded_scorer(parts.files, parts.live, parts.block_lists, parts.stack)
+            )
         return kept[word]
 
     def engines() -> Sequence[Scorer]:
-        wanted = settings().antispam
+        wanted = parts.live.settings().antispam
         key = (wanted.engines, wanted.timeout_s, wanted.max_scored_bytes)
         if key not in made:
             made.clear()
-            made[key] = [engine for word in wanted.engines if (engine := one(word, wanted)) is not None]
+            made[key] = [one(word, wanted) for word in dict.fromkeys(wanted.engines)]
         return made[key]
 
     return engines
 
 
-def built_in_engine(files: Files, tell: Callable[[Any], None], live: Live, stack: AsyncExitStack, word: str) -> Scorer | None:
-    """Those that come with the program; ``tell`` takes sightings of bulk mail."""
-    if word == "bulk":
-        return BulkScorer(bulk_table(files, tell, live, stack), SystemClock(), lambda: live.settings().antispam)
-    return None
+def _bulk(parts: EngineParts) -> BulkScorer:
+    table = bulk_table(parts.files, parts.tell_bulk, parts.live, parts.stack)
+    return BulkScorer(table, SystemClock(), lambda: parts.live.settings().antispam)
 
 
 def bulk_table(

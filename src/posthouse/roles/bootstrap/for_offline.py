@@ -16,6 +16,7 @@ from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing_desk import with_reports
 from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.bootstrap.scanning import with_viruses
+from posthouse.roles.bootstrap.training import with_engines
 from posthouse.roles.bootstrap.writers import open_writers
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
@@ -41,4 +42,5 @@ async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
         context = with_reports(context, files, writers, stack)
         context = with_viruses(with_checks(context, config), config, live)
         context = replace(context, rehearsals=RehearsalProcess(config.path, context.clock))
+        context = with_engines(context, files, writers, live, stack).context
         yield await with_migrations(context, config.data, stack, running=False)

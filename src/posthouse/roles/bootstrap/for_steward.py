@@ -30,6 +30,7 @@ from posthouse.roles.bootstrap.releasing import with_releases
 from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.bootstrap.scanning import start_virus_watch, with_viruses
 from posthouse.roles.bootstrap.telling import open_spans
+from posthouse.roles.bootstrap.training import Chore, start_training, with_engines
 from posthouse.roles.bootstrap.writers import Writers, open_writers
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.daily_reports import DailyReports
@@ -49,7 +50,7 @@ class Steward:
 
     context: Context
     settings: Callable[[], Settings]
-    reports: DailyReports
+    chores: Sequence[Chore]
     stack: AsyncExitStack
 
     async def close(self) -> None:
@@ -78,11 +79,13 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     start_virus_watch(config, context, live, onward, stack)
     context = await with_releases(config, context, writers, live, resolver, stack)
     context = replace(context, rehearsals=RehearsalProcess(config.path, context.clock))
-    context = await with_migrations(context, config.data, stack, running=True)
+    training = with_engines(context, files, writers, live, stack)
+    start_training(training, stack)
+    context = await with_migrations(training.context, config.data, stack, running=True)
     control = ControlServer(context, files.control)
     await control.start()
     stack.push_async_callback(control.close)
-    return Steward(context, live.settings, reports, stack)
+    return Steward(context, live.settings, [*reports.chores, *training.chores], stack)
 
 
 async def _start_queue(

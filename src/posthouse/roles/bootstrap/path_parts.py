@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from posthouse.backends.sqlite.directory import SqliteDirectory
@@ -33,7 +32,7 @@ from posthouse.pipeline.path import Parts
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.take_reports import ReportDesk
 from posthouse.roles.bootstrap.asking import call_forward
-from posthouse.roles.bootstrap.engines import built_in_engine, spam_engines
+from posthouse.roles.bootstrap.engines import EngineParts, spam_engines
 from posthouse.roles.bootstrap.listing import open_lists
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, notifier, sender_rewriting
 from posthouse.roles.config import NodeConfig
@@ -98,7 +97,7 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
         onward=onward.own_mail,
         ids=ids,
         reports=ways.reports,
-        engines=spam_engines(live.settings, partial(built_in_engine, files, ways.tell_bulk, live, lists.block_lists, stack)),
+        engines=spam_engines(EngineParts(files, live, lists.block_lists, ways.tell_bulk, stack)),
         senders=stack.enter_context(closing(SqliteSenders(files.directory))),
         junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),
         triplets=ways.triplets,
