@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from support import archives
+from support.asking import Asking
 from support.clamav import EICAR, MARKER, CIcap, Clamd
 from support.node import PASSWORD, Node, running, until
 from support.virus_servers import cleaning_icap, old_clamd
@@ -65,12 +66,16 @@ def running_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 @pytest.fixture
 def node(running_node: Node) -> Node:
     """With no engine and the defaults."""
-    running_node.run("shell", stdin="".join(f"setting reset antivirus.{key}\n" for key in CHANGED))
+    for key in CHANGED:
+        Asking(running_node).ask("setting", "reset", f"antivirus.{key}")
     return running_node
 
 
 def set_(node: Node, **values: str) -> None:
-    node.run("shell", stdin="".join(f"setting set antivirus.{key} {value}\n" for key, value in values.items()))
+    """In force when this returns, as far as the bus is quick."""
+    for key, value in values.items():
+        Asking(node).ask("setting", "set", f"antivirus.{key}", *(value.split() if key == "engines" else [value]))
+    time.sleep(0.25)
 
 
 def mail(*attachments: tuple[str, bytes], subject: str = "Papers") -> bytes:
@@ -95,7 +100,7 @@ def told(node: Node, content: bytes) -> tuple[int, str, list[str]]:
     """The reply to a message, and what the stage said about it in the trace."""
     sender = f"lena{next(_numbers)}@elsewhere.test"
     code, text = send(node, content, sender)
-    (row,) = until(lambda: node.json("mail", "trace", "--sender", sender))
+    (row,) = until(lambda: Asking(node).ask("mail", "trace", "--sender", sender))
     steps = [step for event in row["events"] for step in event["steps"] if step["stage"] == "antivirus"]
     return code, text, [f"{step['verdict']} {step['rule']}: {step['detail']}" for step in steps]
 
@@ -295,9 +300,9 @@ def test_engines_in_series_actions_failures_updates_and_age(node: Node, clamd: C
         assert "patterns are up to date" in node.run("antivirus", "update").stdout
         log = node.folder / "updates"
         by_hand = log.read_text().count("\n")
-        set_(node, update_schedule="'*/2 * * * * *'")
+        set_(node, update_schedule="*/2 * * * * *")
         until(lambda: log.read_text().count("\n") > by_hand, 20)
-        set_(node, update_schedule="''")
+        set_(node, update_schedule="")
 
         node.add_user("security@example.test")
         set_(node, engines=f"clamd://127.0.0.1:{old.port}", alerts="security@example.test")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.archives import zipped
+from support.asking import Asking
 from support.clamav import Clamd
 from support.node import Node, running, until
 
@@ -50,7 +51,8 @@ def node(tmp_path_factory: pytest.TempPathFactory, clamd: Clamd) -> Iterator[Nod
             "smtp.sender_check": "off",
             "mailauth.verify": "off",
         }
-        started.run("shell", stdin="".join(f"setting set {key} {value}\n" for key, value in lines.items()))
+        for key, value in lines.items():
+            Asking(started).ask("setting", "set", key, value)
         yield started
 
 
@@ -71,7 +73,7 @@ def spread(node: Node, name: str, program: bytes, subject: str, copies: int = 6)
 
 
 def held(node: Node, kind: str, subject: str) -> list[dict[str, Any]]:
-    return [row for row in node.json("quarantine", "list", "--kind", kind) if row["subject"].startswith(subject)]
+    return [row for row in Asking(node).ask("quarantine", "list", "--kind", kind) if row["subject"].startswith(subject)]
 
 
 def arrived(node: Node, subject: str) -> int:
@@ -88,19 +90,19 @@ def program(word: bytes) -> bytes:
 
 @pytest.mark.spec("CON-7")
 def test_an_outbreak_is_held_goes_through_the_scanners_again_and_on_by_itself(node: Node, clamd: Clamd) -> None:
-    node.run("setting", "set", "outbreak.hold_s", "8h")
+    Asking(node).ask("setting", "set", "outbreak.hold_s", "8h")
     spread(node, "worm.exe", program(b"wormlike"), "a worm")
     rows = held(node, "outbreak", "a worm")
     assert len(rows) in (2, 3)  # what another worker counted is known a moment later
     assert "program" in rows[0]["why"] and "fingerprint" in rows[0]["why"]
     assert arrived(node, "a worm") == 6 - len(rows)
     clamd.learn(b"wormlike" * 3, "New.Worm")
-    node.run("quarantine", "release", *(str(row["held_id"]) for row in rows))
+    Asking(node).ask("quarantine", "release", *(str(row["held_id"]) for row in rows))
     assert len(held(node, "virus", "a worm")) == len(rows)
     assert arrived(node, "a worm") == 6 - len(rows)
     assert "New.Worm" in held(node, "virus", "a worm")[0]["why"]
 
-    node.run("setting", "set", "outbreak.hold_s", "2")
+    Asking(node).ask("setting", "set", "outbreak.hold_s", "2")
     spread(node, "tool.exe", program(b"harmless"), "a tool")
     until(lambda: arrived(node, "a tool") == 6, 40)
     assert not held(node, "outbreak", "a")
@@ -109,23 +111,23 @@ def test_an_outbreak_is_held_goes_through_the_scanners_again_and_on_by_itself(no
 
 @pytest.mark.spec_part("CON-7", "QTN-1")
 def test_an_administrator_releases_or_deletes_before_and_allows_for_good(node: Node) -> None:
-    node.run("setting", "set", "outbreak.hold_s", "8h")
+    Asking(node).ask("setting", "set", "outbreak.hold_s", "8h")
     spread(node, "report.exe", program(b"quarterly"), "a report")
     first, *others = held(node, "outbreak", "a report")
-    (done,) = node.json("quarantine", "release", str(first["held_id"]))
+    (done,) = Asking(node).ask("quarantine", "release", str(first["held_id"]))
     assert done["outcome"] == "accepted"
-    node.run("quarantine", "delete", *(str(each["held_id"]) for each in others))
+    Asking(node).ask("quarantine", "delete", *(str(each["held_id"]) for each in others))
     assert arrived(node, "a report") == 6 - len(others)
     assert not held(node, "outbreak", "a report")
     fingerprint = first["why"].split("fingerprint ")[1].split()[0]
-    node.run("outbreak", "allow", fingerprint)
+    Asking(node).ask("outbreak", "allow", fingerprint)
     spread(node, "report.exe", program(b"quarterly"), "another report")
     assert arrived(node, "another report") == 6
 
 
 @pytest.mark.spec_part("CON-7")
 def test_after_a_virus_what_else_its_address_sends_is_held(node: Node, clamd: Clamd) -> None:
-    node.run("setting", "set", "outbreak.hold_s", "8h")
+    Asking(node).ask("setting", "set", "outbreak.hold_s", "8h")
     clamd.learn(b"known evil", "Known.Evil")
     with Proxied(node.ports["smtp"], "203.0.113.66") as client, pytest.raises(smtplib.SMTPDataError) as refused:
         client.sendmail("lena@elsewhere.test", [JANE], mail("a.exe", program(b"known evil"), "evil"))

@@ -21,7 +21,7 @@ from posthouse.content.archives.entry import shown
 from posthouse.content.attachments import Carried
 from posthouse.formats.mime import summarise
 from posthouse.interfaces.counters import Counters
-from posthouse.model.plan import ToMailbox
+from posthouse.model.plan import ToMailbox, ToNowhere
 from posthouse.model.scan import WHOLE, ScanReport
 from posthouse.model.settings import AntivirusSettings, Settings
 from posthouse.model.verdict import Continue, Defer, Discard, Hold, Reason, Refuse, Reply, Tag, Verdict
@@ -77,6 +77,8 @@ class Antivirus(Stage):
             self._named = engines
             await self._engines.keep_only(engines)
         out: list[Verdict] = []
+        if transaction.copies and all(isinstance(each, ToNowhere) for each in transaction.destinations):
+            return out
         for form in transaction.forms:
             carried = await self._attachments.of(form, transaction.session.client_address)
             unseen = _of_archives(chosen, carried, scanning=bool(engines))
@@ -122,7 +124,7 @@ class Antivirus(Stage):
     async def _infected(
         self, chosen: AntivirusSettings, engine: VirusEngine, transaction: Transaction, form: Form, report: ScanReport
     ) -> Sequence[Verdict]:
-        self._counters.hit(virus_key(transaction.session), self._settings().outbreak.window_s)
+        self._counters.hit(virus_key(transaction), self._settings().outbreak.window_s)
         action = engine.action or cast(Action, chosen.action)
         found = _found(engine, report)
         verdict: Verdict | None

@@ -15,7 +15,6 @@ from posthouse.content.archives.entry import shown
 from posthouse.content.attachments import Carried
 from posthouse.interfaces.counters import Counters
 from posthouse.model.networks import client_key, network_list
-from posthouse.model.session import Session
 from posthouse.model.settings import OutbreakSettings, Settings
 from posthouse.model.verdict import Continue, Hold, Reason, Verdict
 from posthouse.pipeline.attachments import Attachments
@@ -25,14 +24,20 @@ from posthouse.pipeline.transaction import Transaction
 STAGE = "outbreak"
 
 
-def who(session: Session) -> str:
-    """Whose behaviour counts: the account that logged in, else the client's address."""
-    return session.account or client_key(session.client_address)
+def who(transaction: Transaction) -> str:
+    """Whose behaviour counts: the account that logged in, the author if DMARC confirms the domain (whole providers are not to
+    blame for one of their users), else the client's address."""
+    session, summary = transaction.session, transaction.summary
+    if session.account:
+        return session.account
+    if _is_confirmed(transaction) and summary is not None and summary.from_addresses:
+        return summary.from_addresses[0].lower()
+    return client_key(session.client_address)
 
 
-def virus_key(session: Session) -> str:
+def virus_key(transaction: Transaction) -> str:
     """The counter of viruses that came from there; the antivirus stage counts."""
-    return f"outbreak-virus:{who(session)}"
+    return f"outbreak-virus:{who(transaction)}"
 
 
 def place(transaction: Transaction) -> str:
@@ -41,10 +46,15 @@ def place(transaction: Transaction) -> str:
     session, auth = transaction.session, transaction.auth
     if session.account:
         return session.account
-    if auth is not None and auth.dmarc is not None and auth.dmarc.result == "pass":
+    if auth is not None and auth.dmarc is not None and _is_confirmed(transaction):
         return auth.dmarc.domain
     key = client_key(session.client_address)
     return key.rpartition(".")[0] or key
+
+
+def _is_confirmed(transaction: Transaction) -> bool:
+    auth = transaction.auth
+    return auth is not None and auth.dmarc is not None and auth.dmarc.result == "pass"
 
 
 class Outbreak(Stage):
@@ -72,7 +82,7 @@ class Outbreak(Stage):
         fresh = [each for each in risky.values() if each.fingerprints[0] not in chosen.allowed]
         if not fresh:
             return (Continue(Reason(STAGE, "allowed", "all its risky attachments are known to be harmless")),)
-        reason = self._spreading(chosen, place(transaction), fresh) or self._misbehaving(chosen, session, fresh)
+        reason = self._spreading(chosen, place(transaction), fresh) or self._misbehaving(chosen, transaction, fresh)
         if reason is None:
             return ()
         OUTBREAK_HELD.labels(reason.rule).inc()
@@ -102,12 +112,13 @@ class Outbreak(Stage):
             counters.hit(places, window_s)
         return counters.hit(f"outbreak-print:{fingerprint}", window_s), counters.recent(places, window_s)
 
-    def _misbehaving(self, chosen: OutbreakSettings, session: Session, risky: Sequence[Carried]) -> Reason | None:
+    def _misbehaving(self, chosen: OutbreakSettings, transaction: Transaction, risky: Sequence[Carried]) -> Reason | None:
+        session = transaction.session
         if session.service == "lmtp" or session.client_address in network_list(chosen.exempt_networks):
             return None
-        source = who(session)
+        source = who(transaction)
         messages = self._counters.hit(f"outbreak-risky:{source}", chosen.window_s)
-        viruses = self._counters.recent(virus_key(session), chosen.window_s)
+        viruses = self._counters.recent(virus_key(transaction), chosen.window_s)
         within = f"within {_minutes(chosen.window_s)}"
         first = f"{_named(risky[0])} with fingerprint {risky[0].fingerprints[0]}"
         if chosen.client_viruses and viruses >= chosen.client_viruses:

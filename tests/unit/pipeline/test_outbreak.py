@@ -145,6 +145,18 @@ async def test_after_a_virus_the_risky_mail_of_an_address_is_held_and_other_mail
     assert await send(made, message(("other.exe", PROGRAM)), "192.0.2.67") == "accepted"
 
 
+async def test_a_provider_is_not_to_blame_for_one_of_its_users() -> None:
+    made = await house()
+    made.scanners["clamd"] = MemoryScanner({VIRUS: "Test.Virus"}, "clamd")
+    made.set("antivirus.engines", ("clamd://127.0.0.1",))
+    made.resolver.records[("elsewhere.test", "TXT")] = ("v=spf1 ip4:192.0.0.0/16 -all",)
+    made.resolver.records[("_dmarc.elsewhere.test", "TXT")] = ("v=DMARC1; p=reject",)
+    assert await send(made, message(("bill.exe", VIRUS))) == "refused"
+    assert await send(made, message(("other.exe", PROGRAM))) == "held"
+    other = message(("other.exe", PROGRAM)).replace(b"From: lena@", b"From: otto@")
+    assert await send(made, other) == "accepted"
+
+
 async def test_an_account_that_sends_a_virus_is_judged_as_an_account() -> None:
     made = await house()
     made.scanners["clamd"] = MemoryScanner({VIRUS: "Test.Virus"}, "clamd")
