@@ -1,0 +1,190 @@
+"""Real Exim and OpenSMTPD, as next hops with mailboxes and as senders by way of ``relay_port``. Root.
+
+Their packages cannot be installed beside Postfix, so they are unpacked only (``make engines``), and each runs in a mount
+namespace of its own, where the users and folders that it was built for exist; nothing outside is changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+from support.knot import free_port
+
+UNPACKED = Path(sys.prefix) / "unpacked"
+MAX_BYTES = 2_000_000
+_USERS = ("Debian-exim:x:990:990::/nonexistent:/usr/sbin/nologin", "opensmtpd:x:991:991::/nonexistent:/usr/sbin/nologin",
+          "opensmtpq:x:992:992::/nonexistent:/usr/sbin/nologin")  # fmt: skip
+_GROUPS = ("Debian-exim:x:990:", "opensmtpd:x:991:", "opensmtpq:x:992:")
+
+
+class OtherMta:
+    """Use as a context manager. Mail for ``omar@domain`` goes to a Maildir, others there are refused; what else it is given on
+    ``port`` it sends to ``relay_port``."""
+
+    name = ""
+    domain = ""
+    encrypts = True
+
+    def __init__(self, relay_port: int) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"posthouse-{self.name}-", dir="/var/tmp"))
+        self.folder.chmod(0o755)
+        self.port = free_port()
+        self.relay_port = relay_port
+        for name in ("mail", "spool", "log"):
+            (self.folder / name).mkdir()
+            (self.folder / name).chmod(0o777)
+        command = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+        ]
+        command += [
+            "-days",
+            "2",
+            "-subj",
+            f"/CN=mx.{self.domain}",
+            "-keyout",
+            f"{self.folder}/key.pem",
+            "-out",
+            f"{self.folder}/cert.pem",
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+        for name, more in (("passwd", _USERS), ("group", _GROUPS)):
+            (self.folder / name).write_text(Path(f"/etc/{name}").read_text() + "\n".join(more) + "\n")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def script(self) -> str:
+        """What runs in the namespace, as shell text; the last command is the server."""
+        raise NotImplementedError
+
+    def maildir(self, user: str = "omar") -> list[bytes]:
+        """The messages that have arrived for a user."""
+        return [path.read_bytes() for path in sorted((self.folder / "mail" / user / "new").glob("*"))]
+
+    def log(self) -> str:
+        return "".join(path.read_text(errors="replace") for path in sorted((self.folder / "log").iterdir()))
+
+    def __enter__(self) -> OtherMta:
+        binds = "".join(f"mount --bind {self.folder}/{name} /etc/{name}\n" for name in ("passwd", "group"))
+        with (self.folder / "log" / "output").open("ab") as output:
+            self.process = subprocess.Popen(
+                ["unshare", "-m", "sh", "-ec", binds + self.script()], stdout=output, stderr=output, start_new_session=True
+            )
+        for _ in range(200):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return self
+            time.sleep(0.05)
+        raise AssertionError(self.log())
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Exim(OtherMta):
+    name = "exim"
+    domain = "exim.test"
+
+    def script(self) -> str:
+        (self.folder / "conf").write_text(f"""\
+exim_path = {UNPACKED}/usr/sbin/exim4
+primary_hostname = mx.{self.domain}
+spool_directory = {self.folder}/spool
+log_file_path = {self.folder}/log/%slog
+pid_file_path = {self.folder}/pid
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = {self.port}
+message_size_limit = {MAX_BYTES}
+tls_advertise_hosts = *
+tls_certificate = {self.folder}/cert.pem
+tls_privatekey = {self.folder}/key.pem
+dsn_advertise_hosts = *
+keep_environment =
+acl_smtp_rcpt = recipient
+acl_smtp_data = accept
+begin acl
+recipient:
+  accept domains = {self.domain}
+         local_parts = omar
+  deny domains = {self.domain}
+       message = no such user
+  accept hosts = 127.0.0.1
+begin routers
+box:
+  driver = accept
+  domains = {self.domain}
+  transport = box
+out:
+  driver = manualroute
+  route_list = * 127.0.0.1 byname
+  self = send
+  transport = out
+begin transports
+box:
+  driver = appendfile
+  directory = {self.folder}/mail/omar
+  maildir_format
+  create_directory
+  user = Debian-exim
+out:
+  driver = smtp
+  port = {self.relay_port}
+  allow_localhost
+  tls_verify_certificates =
+begin retry
+* * F,1h,1s
+""")
+        return (
+            f"chown -R Debian-exim: {self.folder}/spool {self.folder}/log {self.folder}/key.pem\n"
+            "mount -t tmpfs none /var/lib\nmkdir /var/lib/exim4\n"
+            f"cp {self.folder}/conf /var/lib/exim4/config.autogenerated\nchmod 0644 /var/lib/exim4/config.autogenerated\n"
+            f"exec {UNPACKED}/usr/sbin/exim4 -bdf -q5s\n"
+        )
+
+
+class OpenSmtpd(OtherMta):
+    """This version's own handshakes break with OpenSSL 3, so mail comes to it in clear text after a try."""
+
+    encrypts = False
+    name = "opensmtpd"
+    domain = "opensmtpd.test"
+
+    def script(self) -> str:
+        (self.folder / "conf").write_text(f"""\
+pki own cert "{self.folder}/cert.pem"
+pki own key "{self.folder}/key.pem"
+smtp max-message-size "{MAX_BYTES}"
+listen on 127.0.0.1 port {self.port} tls pki own hostname mx.{self.domain}
+action "box" maildir "{self.folder}/mail/omar" virtual {{ omar = mail }}
+action "out" relay host smtp+tls://127.0.0.1:{self.relay_port} tls no-verify helo mx.{self.domain}
+match from any for domain "{self.domain}" action "box"
+match from any for any action "out"
+""")
+        return (
+            "mkdir -p /tmp/none && mount -t tmpfs none /var/spool\nmkdir -p /var/spool/smtpd\nmount -t tmpfs none /var/lib\n"
+            "mkdir -p /var/lib/opensmtpd/empty\nmount -t tmpfs none /run\nmkdir -p /usr/libexec\n"
+            f"mount -t tmpfs none /usr/libexec && mkdir /usr/libexec/opensmtpd\n"
+            f"mount --bind {UNPACKED}/usr/libexec/opensmtpd /usr/libexec/opensmtpd\n"
+            f"chmod 0711 /var/spool/smtpd\nchmod 0600 {self.folder}/key.pem\n"
+            f"exec {UNPACKED}/usr/sbin/smtpd -d -f {self.folder}/conf\n"
+        )
