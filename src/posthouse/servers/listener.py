@@ -12,8 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
+from typing import Protocol, cast
 
 from posthouse.base import log
 from posthouse.base.metrics import CONNECTIONS, OPEN, REFUSED
@@ -29,6 +28,8 @@ PROXY_TIMEOUT_S = 10.0
 ADMIN_MAX_CONNECTIONS = 100
 HTTP_MAX_CONNECTIONS = 1000
 DNSBL_MAX_CONNECTIONS = 200
+TURNED_AWAY_S = 0.1
+MAX_TURNED_AWAY = 10_000
 TLS_FROM_START = frozenset({"submissions", "imaps", "pop3s", "https", "admins"})
 COUNTED_BY_ADDRESS = frozenset({"smtp", "submission", "submissions"})
 
@@ -46,6 +47,16 @@ _BUSY = {
     "dnsbl": b"",
     "admin": b"* BYE Too many connections\r\n",
 }
+
+
+class Door(asyncio.Protocol):
+    """Where every connection of a listener comes in: one object for all of them, since it keeps nothing of any."""
+
+    def __init__(self, knocked: Callable[[asyncio.Transport], None]) -> None:
+        self._knocked = knocked
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._knocked(cast(asyncio.Transport, transport))
 
 
 class Server(Protocol):
@@ -78,6 +89,8 @@ class Listener:
         self._gate = gate
         self._sweeper = sweeper
         self._implicit_tls = service in TLS_FROM_START
+        self._busy = _BUSY.get(service, _SMTP_BUSY)
+        self._turned_away: dict[str, float] = {}
         self._tasks: dict[Connection, asyncio.Task[None] | None] = {}
         self._sockets: list[asyncio.Server] = []
         self._nobody: asyncio.Event | None = None
@@ -92,8 +105,8 @@ class Listener:
     async def start(self, sock: socket.socket) -> None:
         """Accepts on a socket that is bound already."""
         loop = asyncio.get_running_loop()
-        factory = partial(Connection, self.service, self._sweeper, self._on_event)
-        self._sockets.append(await loop.create_server(factory, sock=sock, backlog=BACKLOG))
+        door = Door(self._knocked)
+        self._sockets.append(await loop.create_server(lambda: door, sock=sock, backlog=BACKLOG))
 
     def stop_accepting(self) -> None:
         """New connections go to other processes, or wait for the next node on this socket."""
@@ -122,6 +135,22 @@ class Listener:
             if task is not None:
                 task.cancel()
 
+    def _knocked(self, transport: asyncio.Transport) -> None:
+        """A client has connected: turned away at once if it was a moment ago, else given a Connection."""
+        if self._turned_away:
+            address = _plain((transport.get_extra_info("peername") or ("",))[0])
+            until_s = self._turned_away.get(address, 0.0)
+            if until_s > self._sweeper.now():
+                self._accepted.inc()
+                self._refused.inc()
+                if not self._implicit_tls:
+                    transport.write(self._busy)
+                transport.close()
+                return
+        connection = Connection(self.service, self._sweeper, self._on_event)
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+
     def _on_event(self, connection: Connection) -> None:
         if connection.lost:
             if connection in self._tasks and self._tasks[connection] is None:
@@ -140,7 +169,10 @@ class Listener:
         self._accepted.inc()
         self._opened.inc()
         proxied = connection.client_address in network_list(settings.smtp.proxy_networks)
-        if full or (not proxied and self._counted_out(connection)):
+        counted_out = not proxied and self._counted_out(connection)
+        if counted_out:
+            self._turn_away(connection.client_address)
+        if full or counted_out:
             self._refuse(connection)
             return
         task = asyncio.get_running_loop().create_task(self._serve(connection, proxied))
@@ -187,10 +219,16 @@ class Listener:
     def _counted_out(self, connection: Connection) -> bool:
         return self.service in COUNTED_BY_ADDRESS and self._gate.full(connection.client_address)
 
+    def _turn_away(self, address: str) -> None:
+        """Who has too many connections is not asked about again for a moment; so a flood costs next to nothing (NET-1)."""
+        if len(self._turned_away) >= MAX_TURNED_AWAY:
+            self._turned_away.clear()
+        self._turned_away[address] = self._sweeper.now() + TURNED_AWAY_S
+
     def _refuse(self, connection: Connection) -> None:
         self._refused.inc()
         if not self._implicit_tls:
-            connection.write(_BUSY.get(self.service, _SMTP_BUSY))
+            connection.write(self._busy)
         connection.close()
 
     def _forget(self, connection: Connection) -> None:

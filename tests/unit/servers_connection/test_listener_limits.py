@@ -73,6 +73,26 @@ async def test_a_client_over_its_limit_gets_421_on_smtp_and_is_served_on_imap(se
     writer.close()
 
 
+async def test_who_was_turned_away_is_turned_away_again_for_a_moment_only(serve: Serve) -> None:
+    clock = ManualClock()
+    serving = await serve(tell_addresses, "smtp", sweeper=Sweeper(clock, interval_s=0.02))
+
+    async def first_word() -> bytes:
+        reader, writer = await serving.connect()
+        word = await reader.readline()
+        writer.close()
+        return word[:3]
+
+    serve.full = True
+    assert await first_word() == b"421"
+    serve.full = False
+    before = REFUSED.labels("smtp")._value.get()
+    assert [await first_word() for _ in range(3)] == [b"421"] * 3
+    assert REFUSED.labels("smtp")._value.get() == before + 3
+    clock.advance(0.2)
+    assert await first_word() == b"('1"
+
+
 async def test_a_client_over_its_limit_costs_no_handshake_on_submissions(serve: Serve) -> None:
     serve.full = True
     serving = await serve(tell_addresses, "submissions")
