@@ -5,6 +5,7 @@ Senders' domains are not checked (INB-4) unless a test sets ``smtp.sender_check`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from posthouse.backends.dns_lists import DnsBlockLists
@@ -28,12 +29,14 @@ from posthouse.backends.memory.spool import MemorySpool
 from posthouse.backends.memory.suppressions import MemorySuppressions
 from posthouse.backends.memory.traces import MemoryTraceLog
 from posthouse.backends.memory.triplets import MemoryTriplets
+from posthouse.backends.memory.unknown_recipients import MemoryUnknownRecipients
 from posthouse.base.clock import ManualClock
 from posthouse.base.ids import Ids
 from posthouse.base.settings import Value
 from posthouse.content.antivirus.asking import VirusEngines
 from posthouse.directory.allowances import AllowanceBook
 from posthouse.directory.resolve import RecipientResolver
+from posthouse.interfaces.courier import Answer, Parcel
 from posthouse.interfaces.scorer import Scorer
 from posthouse.interfaces.spans import Spans
 from posthouse.interfaces.triplets import Triplets
@@ -90,6 +93,9 @@ class House:
         self.resolver.records = {key: tuple(values) for key, values in STRANGER.items()}
         self.routes = MemoryRoutes()
         self.probe = MemoryProbe()
+        self.unknown = MemoryUnknownRecipients()
+        self.behind: dict[str, str] = {}
+        self.handed: list[Parcel] = []
         self.reject_list = MemoryRejectList()
         self.zones = MemoryBlockListZones()
         self.scripts = MemoryScripts()
@@ -119,6 +125,8 @@ class House:
             routes=self.routes,
             resolver=self.resolver,
             probe=self.probe,
+            hand_over=self._hand_over,
+            unknown=self.unknown,
             reject_list=self.reject_list,
             block_lists=DnsBlockLists(self.resolver, self.zones, lambda: self.settings, self.clock),
             sink=self.sink,
@@ -174,6 +182,14 @@ class House:
         if engine.name not in self.scanners:
             self.scanners[engine.name] = MemoryScanner({}, engine.name)
         return self.scanners[engine.name]
+
+    async def _hand_over(self, next_hop: str, parcel: Parcel) -> tuple[Sequence[Answer], str]:
+        """What ``behind`` says of each recipient, 250 otherwise; where it has a word for the host, it is not reached."""
+        if next_hop in self.behind:
+            return [Answer(450, self.behind[next_hop])] * len(parcel.recipients), ""
+        self.handed.append(parcel)
+        said = [self.behind.get(str(recipient), "250 2.0.0 taken") for recipient in parcel.recipients]
+        return [Answer(int(text[:3]), text) for text in said], next_hop
 
     async def _sleep(self, seconds: float) -> None:
         self.delays.append(seconds)

@@ -37,6 +37,7 @@ from posthouse.interfaces.store_care import StoreCare
 from posthouse.interfaces.textindex import TextIndex
 from posthouse.interfaces.traces import TraceLog
 from posthouse.interfaces.triplets import Triplets
+from posthouse.interfaces.unknown_recipients import UnknownRecipients
 from posthouse.model.account import Account, Role
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Context:
     clear_index: Callable[[], None] | None = None
     care: StoreCare | None = None
     triplets: Triplets | None = None
+    unknown_recipients: UnknownRecipients | None = None
     migrations: MigrationJobs | None = None
     scorer: ScorerDesk | None = None
     checks: CheckDesk | None = None

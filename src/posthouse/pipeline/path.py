@@ -2,7 +2,7 @@
 
     connect -> room -> envelope -> quota -> greylist -> authenticate -> content -> route
     -> attachments -> priority filters -> outbreak -> antivirus -> antispam -> domain filters -> junk -> user filters
-    -> reputation -> sign -> dispose
+    -> reputation -> sign -> hand-over -> dispose
 
 Every stage answers with Verdicts (model/verdict.py); the driver (driver.py) asks them in this order, records what they say
 under the message's trace id, and turns the first final verdict into the SMTP reply while the sender still waits (INB-9).
@@ -34,6 +34,7 @@ from posthouse.interfaces.senders import SenderLists
 from posthouse.interfaces.signing_keys import SigningKeys
 from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.triplets import Triplets
+from posthouse.interfaces.unknown_recipients import UnknownRecipients
 from posthouse.mailauth.verify import Verifier
 from posthouse.model.settings import Settings
 from posthouse.pipeline.antispam import Antispam, ForgedScores
@@ -48,6 +49,7 @@ from posthouse.pipeline.filters import DomainFilters, FilterTools, PriorityFilte
 from posthouse.pipeline.greeting import Greeting
 from posthouse.pipeline.greylist import Greylist
 from posthouse.pipeline.greylist_praise import GreylistPraise
+from posthouse.pipeline.hand_over import Deliver, HandOver
 from posthouse.pipeline.harvest import Harvest
 from posthouse.pipeline.inspect import Inspect
 from posthouse.pipeline.junk import Junk, JunkTools
@@ -100,6 +102,8 @@ class Parts:
     senders: SenderLists
     junk_book: JunkBook
     triplets: Triplets
+    unknown: UnknownRecipients
+    hand_over: Deliver
     reports: ReportDesk
     viruses: VirusScanning
     allowances: Allowances = unlimited
@@ -112,7 +116,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
     patience = Patience(parts.settings, parts.clock)
     hosts = HostNames(parts.resolver, patience)
     harvest = Harvest(parts.settings, parts.counters)
-    check = RecipientCheck(parts.settings, parts.recipients, parts.routes, parts.probe)
+    check = RecipientCheck(parts.settings, parts.recipients, parts.routes, parts.probe, parts.unknown, parts.clock)
     verifier = Verifier(parts.resolver, parts.clock)
     spf = SpfCheck(parts.settings, verifier, parts.clock, parts.node_name)
     attachments = Attachments(parts.settings, parts.clock.steady)
@@ -143,6 +147,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         GreylistPraise(parts.settings, parts.triplets, parts.clock),
         TakeReports(parts.settings, parts.directory, parts.reports.receive),
         Sign(parts.settings, parts.signing_keys, parts.clock, parts.node_name),
+        HandOver(parts.settings, parts.hand_over, parts.unknown, parts.clock),
         Dispose(parts.sink, parts.quarantine, parts.receipts, parts.scripts_writer),
     )
 

@@ -1,17 +1,20 @@
 """Part of stage ``envelope``: does the other host know this recipient? (INB-5, for domains that are routed elsewhere)
 
-Off until sources are named: the routing table, the directory, the host itself. They are asked in that order of naming; one that
-knows the address is enough. Failing: as set. If none knows it and one could not be asked, the mail is put off or taken.
+Whom its host has disowned of late is refused (GRY-6). More is off until sources are named: the routing table, the directory,
+the host itself. They are asked in that order of naming; one that knows the address is enough. Failing: as set. If none knows it
+and one could not be asked, the mail is put off or taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from posthouse.base.clock import Clock
 from posthouse.base.errors import Temporary
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.recipient_probe import RecipientProbe
 from posthouse.interfaces.routes import Routes
+from posthouse.interfaces.unknown_recipients import UnknownRecipients
 from posthouse.model.address import Address
 from posthouse.model.route import NextHop
 from posthouse.model.settings import Settings
@@ -26,17 +29,27 @@ class RecipientCheck:
     """``verdict`` says whether a routed recipient is taken; its rule ``unknown-recipient`` means that nobody knows it."""
 
     def __init__(
-        self, settings: Callable[[], Settings], recipients: RecipientResolver, routes: Routes, probe: RecipientProbe
+        self,
+        settings: Callable[[], Settings],
+        recipients: RecipientResolver,
+        routes: Routes,
+        probe: RecipientProbe,
+        unknown: UnknownRecipients,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._recipients = recipients
         self._routes = routes
         self._probe = probe
+        self._unknown = unknown
+        self._clock = clock
 
     async def verdict(self, address: Address, hop: NextHop) -> Verdict:
         """Continue, Refuse or Defer."""
         smtp = self._settings().smtp
         routed = f"{address} is routed to {hop.host}"
+        if smtp.unknown_recipient_s and (said := await self._learnt(address)):
+            return Refuse(NO_USER, Reason(STAGE, "unknown-recipient", f"{hop.host} has said of {address}: {said}"))
         if not smtp.recipient_check:
             return Continue(Reason(STAGE, "route", routed))
         trouble = ""
@@ -54,6 +67,13 @@ class RecipientCheck:
         if smtp.recipient_check_failure == "accept":
             return Continue(Reason(STAGE, "recipient-unchecked", f"{routed}; {trouble}"))
         return Defer(NOT_NOW, Reason(STAGE, "recipient-unchecked", f"{address}: {trouble}"))
+
+    async def _learnt(self, address: Address) -> str:
+        """What its host said before. Failing: nothing is known against it."""
+        try:
+            return await self._unknown.reply(address.key, self._clock.now())
+        except Temporary:
+            return ""
 
     async def _ask(self, source: str, address: Address, hop: NextHop) -> tuple[bool, str]:
         """Whether the source knows the address, and who it is. Raises Temporary."""

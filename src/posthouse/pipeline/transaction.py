@@ -64,7 +64,8 @@ class Transaction:
     filter's word that no check is to look at it. ``refusals`` are recipients whose copy was refused, with the reply's text;
     ``afterwards`` messages that follow this one (answers, notices); ``memories`` what scripts want remembered of it, by
     account (0: the site). ``held_id`` is the held message that this is, which leaves its quarantine as this becomes durable; 0:
-    it comes from outside. ``timings`` is None when nobody wants to know how long things take.
+    it comes from outside. ``handed_over`` counts copies that the host behind us has taken already. ``timings`` is None
+    when nobody wants to know how long things take.
     """
 
     trace_id: str
@@ -93,6 +94,7 @@ class Transaction:
     refusals: list[tuple[Recipient, Reply]] = field(default_factory=list)
     afterwards: list[Acceptance] = field(default_factory=list)
     memories: list[tuple[int, tuple[Memory, ...]]] = field(default_factory=list)
+    handed_over: int = 0
     timings: list[Timing] | None = None
 
     # --- the message
@@ -188,7 +190,7 @@ class Transaction:
         """A word for the record once it is carried out: ``held``, ``discarded`` or ``accepted``."""
         kept = [copy.destination for copy in self.copies if not isinstance(copy.destination, ToNowhere)]
         if not kept and self.copies:
-            return "discarded"
+            return "accepted" if self.handed_over else "discarded"
         return "held" if kept and all(isinstance(each, ToQuarantine) for each in kept) else "accepted"
 
     # --- its end, and what was said of it

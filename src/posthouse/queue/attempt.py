@@ -15,20 +15,22 @@ from posthouse.base.clock import Clock
 from posthouse.base.errors import MailError
 from posthouse.base.metrics import DELIVERIES, REFUSALS
 from posthouse.formats.tls_required import says_no
-from posthouse.interfaces.courier import Answer, Courier, Parcel, Target, Unreachable
+from posthouse.interfaces.courier import Answer, Courier, Parcel
 from posthouse.interfaces.spans import NoSpans, Spans
 from posthouse.interfaces.spool import Spool
 from posthouse.interfaces.suppressions import SuppressionsWriter
 from posthouse.interfaces.traces import TraceLog
+from posthouse.interfaces.unknown_recipients import UnknownRecipients
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.queued import QueuedMessage, QueuedRecipient
 from posthouse.model.settings import QueueSettings
 from posthouse.model.trace import Timing, TraceRecord, TraceStep
 from posthouse.queue.causes import cause_of
+from posthouse.queue.handing_over import hand_over
 from posthouse.queue.lines import Job
 from posthouse.queue.notices import Event, Notices, record_of
 from posthouse.queue.outcomes import judge
-from posthouse.queue.require_tls import proven, refusal
+from posthouse.queue.require_tls import proven
 from posthouse.queue.targets import Targets
 
 OURS = b"return-path:"
@@ -52,6 +54,8 @@ class Tools:
     smart_host: Callable[[], str] = str
     forwarded: Callable[[Sender, str], Awaitable[Sender]] | None = None
     suppressions: SuppressionsWriter | None = None
+    unknown: UnknownRecipients | None = None
+    unknown_s: Callable[[], float] = float
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     spans: Spans = field(default_factory=NoSpans)
 
@@ -105,7 +109,7 @@ async def _deliver(tools: Tools, job: Job, content: bytes) -> tuple[Sequence[Ans
     for sender in dict.fromkeys(senders):
         places = [place for place, its_sender in enumerate(senders) if its_sender == sender]
         parcel = Parcel(sender, tuple(recipients[place].recipient for place in places), content)
-        found, host = await _hand_over(tools, targets, parcel)
+        found, host = await hand_over(tools.courier, targets, parcel, strict=strict)
         answers.update(zip(places, found, strict=True))
         relay = host or relay
     return [answers[place] for place in range(len(recipients))], relay
@@ -122,22 +126,6 @@ async def _sender_for(tools: Tools, job: Job, recipient: QueuedRecipient) -> Sen
     if tools.forwarded is None or not recipient.original or recipient.next_hop:
         return job.message.sender
     return await tools.forwarded(job.message.sender, recipient.original)
-
-
-async def _hand_over(tools: Tools, targets: Sequence[Target], parcel: Parcel) -> tuple[Sequence[Answer], str]:
-    failures: list[Unreachable] = []
-    failure = ""
-    for target in targets:
-        try:
-            return await tools.courier.deliver(target, parcel), _name(target)
-        except Unreachable as error:
-            failures.append(error)
-            failure = f"{_name(target)}: {error.cause}"
-    if _is_strict(parcel.sender, parcel.recipients) and (last := refusal(failures)):
-        return [Answer(550, last)] * len(parcel.recipients), ""
-    if failures and all(error.never for error in failures):
-        return [Answer(521, f"521 5.3.2 No host takes mail: {failure}")] * len(parcel.recipients), ""
-    return [Answer(450, f"450 4.4.1 No host could be reached: {failure}")] * len(parcel.recipients), ""
 
 
 async def _write_down(
@@ -165,6 +153,7 @@ async def _write_down(
         if outcome.state != "done":
             REFUSALS.labels(cause_of(outcome.reply), _WORDS[outcome.state]).inc()
     await _note_deaths(tools, events, now)
+    await _learn_unknown(tools, events, now)
     told = _told(message, events, now, notice.trace_id if notice else "")
     tools.traces.record(told)
     if notice is not None:
@@ -190,6 +179,20 @@ async def _note_deaths(tools: Tools, events: Sequence[Event], now: float) -> Non
                 _log.info("address-suppressed", address=address, reply=outcome.reply)
         except MailError as error:
             _log.warning("failure not counted", address=address, cause=error.cause or error.public)
+
+
+async def _learn_unknown(tools: Tools, events: Sequence[Event], now: float) -> None:
+    """Whom the host of a routed domain does not have: refused at RCPT from now on (GRY-6). Failing: it is not learnt."""
+    if tools.unknown is None or not tools.unknown_s():
+        return
+    for event in events:
+        recipient, outcome = event.recipient, event.outcome
+        if outcome.state == "failed" and recipient.next_hop and not recipient.original and outcome.relay:
+            try:
+                if cause_of(outcome.reply) == "unknown-user":
+                    await tools.unknown.learn(recipient.recipient.address.key, outcome.reply, now + tools.unknown_s())
+            except MailError as error:
+                _log.warning("recipient not learnt", cause=error.cause or error.public)
 
 
 def _told(message: QueuedMessage, events: Sequence[Event], now: float, notice: str) -> TraceRecord:
@@ -219,10 +222,6 @@ def _told(message: QueuedMessage, events: Sequence[Event], now: float, notice: s
 
 
 _WORDS = {"done": "delivered", "failed": "failed", "waiting": "delayed"}
-
-
-def _name(target: Target) -> str:
-    return target.host if target.host == target.address else f"{target.host}[{target.address}]"
 
 
 def _without_return_path(content: bytes) -> bytes:

@@ -17,7 +17,7 @@ def test_the_stages_stand_in_the_order_of_the_path() -> None:
     peer = ["connect", "reject-list", "names", "helo", "block-lists"]
     first = [*peer, "room", "envelope", "harvest", "sender", "quota", "greylist", "authenticate", "content", "antispam"]
     checks = ["attachments", "priority-filters", "outbreak", "antivirus", "antispam", "domain-filters", "junk", "user-filters"]
-    assert names == [*first, "route", *checks, "reputation", "reports", "sign", "dispose"]
+    assert names == [*first, "route", *checks, "reputation", "reports", "sign", "hand-over", "dispose"]
 
 
 async def test_an_accepted_message_lies_in_the_inbox_with_trace_headers() -> None:

@@ -69,7 +69,15 @@ CREATE TABLE reputation (
     PRIMARY KEY (domain, network)
 ) STRICT, WITHOUT ROWID;
 """
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+_VERSION_2 = """
+CREATE TABLE unknown_recipient (
+    address TEXT PRIMARY KEY,
+    reply TEXT NOT NULL,
+    until REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX unknown_recipient_by_end ON unknown_recipient (until);
+"""
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
 
 COLUMNS = ("passed", "delayed", "retried", "lost", "would_wait")
 STANDING = "first_at, last_at, valid_at, tries, passes, learnt"
@@ -82,6 +90,7 @@ _COUNT_WAITING = "SELECT count(*) FROM (SELECT 1 FROM triplet WHERE network = ? 
 _ADD_TALLY = "INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (day, kind, name) DO UPDATE SET " + ", ".join(
     f"{column} = {column} + excluded.{column}" for column in COLUMNS
 )
+MOST_UNKNOWN = 100_000
 _AT_A_TIME = 1_000
 _BUSY_NETWORKS = 10_000
 _DAYS_KNOWN = 8
@@ -193,6 +202,18 @@ class TripletTables:
             (domain, network, count, expires_at),
         )
 
+    def learn_unknown(self, address: str, reply: str, until: float) -> None:
+        """As ``interfaces.unknown_recipients.UnknownRecipients.learn``."""
+        self._db.execute("INSERT OR REPLACE INTO unknown_recipient VALUES (?, ?, ?)", (address, reply, until))
+        if cast(int, self._db.execute("SELECT count(*) FROM unknown_recipient").get) > MOST_UNKNOWN:
+            few = "SELECT address FROM unknown_recipient ORDER BY until LIMIT 100"
+            self._db.execute(f"DELETE FROM unknown_recipient WHERE address IN ({few})")
+
+    def forget_unknown(self, address: str) -> bool:
+        """Whether it was known."""
+        self._db.execute("DELETE FROM unknown_recipient WHERE address = ?", (address,))
+        return self._db.changes() > 0
+
     def forget(self, keys: Sequence[tuple[str, str, str]]) -> int:
         """Deletes triplets by key."""
         gone = 0
@@ -214,6 +235,7 @@ class TripletTables:
         """Drops clients, reputations and statistics that have ended."""
         self._db.execute("DELETE FROM client WHERE expires_at < ?", (now,))
         self._db.execute("DELETE FROM reputation WHERE expires_at < ?", (now,))
+        self._db.execute("DELETE FROM unknown_recipient WHERE until < ?", (now,))
         self.write_counts()
         self._db.execute("DELETE FROM tally WHERE day < ?", (first_day,))
         self._names.clear()

@@ -73,6 +73,15 @@ class TripletWriter:
         """As ``interfaces.triplets.Triplets``."""
         await self._do(lambda tables: tables.praise(domain, network, at + lifetime_s, count))
 
+    async def learn_unknown(self, address: str, reply: str, until: float) -> None:
+        """As ``interfaces.unknown_recipients.UnknownRecipients``."""
+        await self._do(lambda tables: tables.learn_unknown(address, reply, until))
+
+    async def forget_unknown(self, address: str) -> bool:
+        """As ``interfaces.unknown_recipients.UnknownRecipients``."""
+        known: bool = await self._do(lambda tables: tables.forget_unknown(address))
+        return known
+
     async def forget(self, keys: Sequence[tuple[str, str, str]]) -> int:
         """Deletes triplets by network, sender and recipient; gives how many."""
         gone: int = await self._do(lambda tables: tables.forget(keys))
@@ -188,6 +197,9 @@ def handler(writer: TripletWriter) -> Callable[[Any, Answer], None]:
         elif method == "praise":
             domain, network, at, lifetime_s, count = arguments
             writer.post(lambda tables: tables.praise(domain, network, at + lifetime_s, count), answer)
+        elif method == "learn_unknown":
+            address, reply, until = arguments
+            writer.post(lambda tables: tables.learn_unknown(address, reply, until), answer)
         else:
             answer(None, BadValue("There is no such call", cause=f"triplets: {method}"))
 

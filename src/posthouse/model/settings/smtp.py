@@ -68,6 +68,11 @@ class SmtpSettings:
     call_forward_keep_unknown_s: float = setting(
         300.0, "How long an unknown recipient is not asked about again.", unit="s", at_least=0
     )
+    unknown_recipient_s: float = setting(
+        900.0,
+        "How long a recipient is refused whom the host of its routed domain has refused as unknown (GRY-6); 0: not at all.",
+        unit="s", at_least=0,
+    )  # fmt: skip
     harvest_free: int = setting(
         5, "Unknown recipients that a client may name before its commands are delayed (INB-5).", at_least=0
     )

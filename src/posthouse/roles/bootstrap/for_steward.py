@@ -115,6 +115,8 @@ async def _start_queue(
         settings=queue,
         forwarded=rewriting.forwarded,
         suppressions=SqliteSuppressionsWriter(writers.outgoing),
+        unknown=context.unknown_recipients,
+        unknown_s=lambda: live.settings().smtp.unknown_recipient_s,
         smart_host=lambda: live.settings().route.smart_host,
     )
     runner = QueueRunner(tools)

@@ -23,6 +23,7 @@ from posthouse.backends.sqlite.suppressions import SqliteSuppressions
 from posthouse.backends.sqlite.textindex import SqliteTextIndex
 from posthouse.backends.sqlite.traces import RemoteTraceLog
 from posthouse.backends.sqlite.triplets import RemoteTripletWriter
+from posthouse.backends.sqlite.unknown_recipients import RemoteUnknownWriter
 from posthouse.base.clock import SystemClock
 from posthouse.directory.authenticate import Authenticator
 from posthouse.interfaces.bus import Bus
@@ -72,7 +73,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     triplets = chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack)
     suppressions = stack.enter_context(closing(SqliteSuppressions(files.outgoing)))
     desk = ReportDesk(lambda seen: gate.tell(SEEN_TELL, encoded(seen)), receiver(gate.call), suppressions)
-    outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), triplets, desk
+    outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), triplets, RemoteUnknownWriter(gate.call), desk
     viruses = virus_scanning(live, SystemClock(), bus, stack)
     ways = Ways(gate, traces, RemoteScriptsWriter(gate.call), *outside, viruses, partial(gate.tell, BULK_TELL))
     parts = await path_parts(config, live, ways, stack)

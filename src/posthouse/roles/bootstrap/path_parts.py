@@ -17,6 +17,7 @@ from posthouse.backends.sqlite.routes import SqliteRoutes
 from posthouse.backends.sqlite.scripts import SqliteScripts
 from posthouse.backends.sqlite.senders import SqliteSenders
 from posthouse.backends.sqlite.signing_keys import SqliteSigningKeys
+from posthouse.backends.sqlite.unknown_recipients import SqliteUnknownRecipients, UnknownWriting
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
 from posthouse.directory.allowances import AllowanceBook
@@ -31,7 +32,7 @@ from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.take_reports import ReportDesk
-from posthouse.roles.bootstrap.asking import call_forward
+from posthouse.roles.bootstrap.asking import hosts_behind
 from posthouse.roles.bootstrap.engines import EngineParts, spam_engines
 from posthouse.roles.bootstrap.listing import open_lists
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, notifier, sender_rewriting
@@ -54,6 +55,7 @@ class Ways:
     counters: Counters
     resolver: Resolver
     triplets: Triplets
+    unknown: UnknownWriting
     reports: ReportDesk
     viruses: VirusScanning
     tell_bulk: Callable[[Any], None] = _untold
@@ -73,6 +75,7 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
     recipients = RecipientResolver(directory, live.settings, rewriting)
     onward = Onward(recipients, routes, lambda: live.settings().route.message_router)
     notices = notifier(config, clock, live, onward)
+    probe, deliver = hosts_behind(config, live, ways.resolver, stack)
     lists = open_lists(files, live, ways.resolver, stack)
     return Parts(
         settings=live.settings,
@@ -82,7 +85,9 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
         resolver=ways.resolver,
         reject_list=lists.rejected,
         block_lists=lists.block_lists,
-        probe=call_forward(config, live, ways.resolver, stack),
+        probe=probe,
+        hand_over=deliver,
+        unknown=stack.enter_context(closing(SqliteUnknownRecipients(files.greylist, ways.unknown))),
         sink=sink,
         quarantine=stack.enter_context(closing(held_mail(ways.gate, files, live, ids, store.packer))),
         receipts=Receipts(notices, sink, ways.traces),

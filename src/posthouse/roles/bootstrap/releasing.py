@@ -33,6 +33,7 @@ async def with_releases(
         counters=MemoryCounters(context.clock),
         resolver=resolver,
         triplets=context.triplets,
+        unknown=writers.triplets,
         reports=ReportDesk(lambda _: None, _not_taken, context.suppressions.reader),
         viruses=virus_scanning(live, context.clock, context.bus, stack),
     )

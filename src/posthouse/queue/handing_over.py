@@ -1,0 +1,51 @@
+"""Handing a message to the first host of several that can be reached: by the queue, or while its sender still waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from posthouse.base.errors import MailError
+from posthouse.interfaces.courier import Answer, Courier, Parcel, Target, Unreachable
+from posthouse.queue.require_tls import refusal
+from posthouse.queue.targets import Targets
+
+
+async def hand_over(
+    courier: Courier, targets: Sequence[Target], parcel: Parcel, *, strict: bool
+) -> tuple[Sequence[Answer], str]:
+    """One answer for each recipient, and the host that gave them ("" if none could be reached). ``strict``: it may leave over
+    verified TLS only, so that hosts which lack it are a final answer."""
+    failures: list[Unreachable] = []
+    failure = ""
+    for target in targets:
+        try:
+            return await courier.deliver(target, parcel), name_of(target)
+        except Unreachable as error:
+            failures.append(error)
+            failure = f"{name_of(target)}: {error.cause}"
+    if strict and (last := refusal(failures)):
+        return [Answer(550, last)] * len(parcel.recipients), ""
+    if failures and all(error.never for error in failures):
+        return [Answer(521, f"521 5.3.2 No host takes mail: {failure}")] * len(parcel.recipients), ""
+    return [Answer(450, f"450 4.4.1 No host could be reached: {failure}")] * len(parcel.recipients), ""
+
+
+def name_of(target: Target) -> str:
+    """A host and its address, for people."""
+    return target.host if target.host == target.address else f"{target.host}[{target.address}]"
+
+
+class DirectHandOver:
+    """Hands a message to a next hop at once, without the queue."""
+
+    def __init__(self, targets: Targets, courier: Courier) -> None:
+        self._targets = targets
+        self._courier = courier
+
+    async def __call__(self, next_hop: str, parcel: Parcel) -> tuple[Sequence[Answer], str]:
+        """The answers, and the host that gave them; "" if none was reached, and the answers mean nothing then."""
+        try:
+            targets = await self._targets.find(parcel.recipients[0].address.domain, next_hop)
+        except MailError as error:
+            return [Answer(error.code, f"{error.code} {error.enhanced} {error.public}")] * len(parcel.recipients), ""
+        return await hand_over(self._courier, targets, parcel, strict=False)
