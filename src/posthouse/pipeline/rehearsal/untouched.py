@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from posthouse.base.errors import Permanent
+from posthouse.interfaces.courier import Answer, Parcel
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.model.mailbox import MailboxInfo, SpecialUse
 from posthouse.model.plan import Acceptance
@@ -96,3 +97,14 @@ class RehearsalTripletWriter:
 
     async def settle(self) -> None:
         return None
+
+    async def learn_unknown(self, address: str, reply: str, until: float) -> None:
+        return None
+
+    async def forget_unknown(self, address: str) -> bool:
+        return False
+
+
+async def not_handed_over(next_hop: str, parcel: Parcel) -> tuple[Sequence[Answer], str]:
+    """``pipeline.hand_over.Deliver``: no host is reached, so that the message goes to the sink."""
+    return [Answer(450, f"450 4.4.1 A rehearsal gives {next_hop} nothing")] * len(parcel.recipients), ""

@@ -35,6 +35,7 @@ from posthouse.pipeline.rehearsal.untouched import (
     RehearsalStore,
     RehearsalTraces,
     RehearsalTripletWriter,
+    not_handed_over,
 )
 from posthouse.pipeline.rehearsal.walk import Way
 from posthouse.pipeline.take_reports import ReportDesk
@@ -90,13 +91,15 @@ async def _way(config: NodeConfig, plan: RehearsalPlan, policy: ProposedPolicy, 
         counters=MemoryCounters(clock),
         resolver=resolver,
         triplets=embedded_triplets(files, RehearsalTripletWriter()),
+        unknown=RehearsalTripletWriter(),
         reports=ReportDesk(lambda _: None, _not_taken, suppressions),
         viruses=virus_scanning(live, clock, MemoryBus(), stack),
     )
     made = await path_parts(config, live, ways, stack)
     ids = Ids(clock, random.Random(1).randbytes)  # noqa: S311 - the same in every run
     receipts = Receipts(made.notices, sink, traces)
-    parts = replace(made, sink=sink, receipts=receipts, clock=clock, ids=ids, store=RehearsalStore(made.store).as_store())
+    store = RehearsalStore(made.store).as_store()
+    parts = replace(made, sink=sink, receipts=receipts, clock=clock, ids=ids, store=store, hand_over=not_handed_over)
     parts = await _with_policy(parts, policy)
     driver = Driver(
         stages(parts),
