@@ -17,6 +17,7 @@ from posthouse.roles.bootstrap.outgoing_desk import with_reports
 from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.bootstrap.scanning import with_viruses
 from posthouse.roles.bootstrap.training import with_engines
+from posthouse.roles.bootstrap.triplets import with_unknown_recipients
 from posthouse.roles.bootstrap.writers import open_writers
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
@@ -40,6 +41,7 @@ async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
         clear = partial(remove_files, files.search)
         context = operations_context(files, writers, bus, live, node, stack, clear, open_resolver(config, bus))
         context = with_reports(context, files, writers, stack)
+        context = with_unknown_recipients(context, files, writers.triplets, stack)
         context = with_viruses(with_checks(context, config), config, live)
         context = replace(context, rehearsals=RehearsalProcess(config.path, context.clock))
         context = with_engines(context, files, writers, live, stack).context

@@ -31,6 +31,7 @@ from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.bootstrap.scanning import start_virus_watch, with_viruses
 from posthouse.roles.bootstrap.telling import open_spans
 from posthouse.roles.bootstrap.training import Chore, start_training, with_engines
+from posthouse.roles.bootstrap.triplets import with_unknown_recipients
 from posthouse.roles.bootstrap.writers import Writers, open_writers
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.daily_reports import DailyReports
@@ -72,6 +73,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     resolver, clear = open_resolver(config, bus), partial(bus.publish, "search-clear", {})
     context = operations_context(files, writers, bus, live, node, stack, clear, resolver)
     context = with_reports(context, files, writers, stack)
+    context = with_unknown_recipients(context, files, writers.triplets, stack)
     onward = await _start_queue(config, context, writers, live, resolver, stack)
     reports = _daily_reports(config, context, writers, live, resolver, onward)
     stack.push_async_callback(reports.write_down)

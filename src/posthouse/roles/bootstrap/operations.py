@@ -27,7 +27,6 @@ from posthouse.backends.sqlite.signing_keys import SqliteSigningKeys, SqliteSign
 from posthouse.backends.sqlite.spool import SqliteSpool
 from posthouse.backends.sqlite.textindex import SqliteTextIndex
 from posthouse.backends.sqlite.traces import LocalTraceLog
-from posthouse.backends.sqlite.unknown_recipients import SqliteUnknownRecipients
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
 from posthouse.directory.allowances import AllowanceBook
@@ -91,7 +90,6 @@ def operations_context(
         lists=list_desk(open_lists(files, live, resolver, stack), writers.directory),
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
         clear_index=clear_index,
-        unknown_recipients=stack.enter_context(closing(SqliteUnknownRecipients(files.greylist, writers.triplets))),
         triplets=chosen_triplets(files, writers.triplets, live, bus, stack),
     )
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, closing, suppress
+from dataclasses import replace
 from functools import partial
 
+from posthouse.admin.context import Context
 from posthouse.backends.known_triplets import KnownTriplets, Peek
 from posthouse.backends.sqlite.triplets import SqliteTriplets, TripletsWriting
+from posthouse.backends.sqlite.unknown_recipients import SqliteUnknownRecipients, UnknownWriting
 from posthouse.base import log
 from posthouse.base.errors import MailError, Temporary
 from posthouse.base.settings import without_passwords
@@ -133,6 +136,12 @@ def chosen_triplets(files: Files, writer: TripletsWriting, live: Live, bus: Bus,
     for topic in ("greylist", "lost"):
         bus.subscribe(topic, lambda _: triplets.clear())
     return triplets
+
+
+def with_unknown_recipients(context: Context, files: Files, writer: UnknownWriting, stack: AsyncExitStack) -> Context:
+    """``context`` with what is learnt about recipients of hosts behind this node."""
+    unknown = stack.enter_context(closing(SqliteUnknownRecipients(files.greylist, writer)))
+    return replace(context, unknown_recipients=unknown)
 
 
 def embedded_triplets(files: Files, writer: TripletsWriting) -> KnownTriplets:
