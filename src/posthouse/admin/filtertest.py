@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 from posthouse.admin.arguments import Document as Text
@@ -12,7 +13,8 @@ from posthouse.admin.context import Context
 from posthouse.admin.filterowner import Owner, owner_of, script_of
 from posthouse.admin.operation import operation
 from posthouse.base.errors import NotFound
-from posthouse.content import filetypes
+from posthouse.content import attachments
+from posthouse.content.attachments import Carried
 from posthouse.content.sieve import Facts, MessageView, Result, compile_script, execute
 from posthouse.content.sieve.actions import Action, Change, Keep
 from posthouse.content.sieve.lookups import HouseLookups, Sources
@@ -20,6 +22,8 @@ from posthouse.content.sieve.state import Limits
 from posthouse.formats.mime import summarise
 from posthouse.model.address import Address
 from posthouse.model.script import StoredScript
+from posthouse.model.settings import ArchivesSettings
+from posthouse.model.summary import Part
 
 _STORED = re.compile(r"([^\r\n]{1,1000}):(\d{1,10})")
 
@@ -88,9 +92,10 @@ async def test(  # noqa: PLR0913 - the signature is the operation's syntax
     """
     who = await owner_of(context, system=system, domain=domain, user=user, write=False)
     content = await _content(context, who, message)
-    summary = summarise(content)
+    summary, settings = summarise(content), await context.configuration.load()
+    carried = await asyncio.to_thread(_carried, content, summary.root, settings.archives, context.clock.steady)
     facts = Facts(
-        message=MessageView(content, summary.root, filetypes.inspect),
+        message=MessageView(content, summary.root, attachments.inspector(carried)),
         now=context.clock.now(),
         sender=sender or next(iter(summary.from_addresses), ""),
         recipient=str(recipient or (who.account.address if who.account else "")),
@@ -100,10 +105,16 @@ async def test(  # noqa: PLR0913 - the signature is the operation's syntax
         direction="out" if account else "in",
         score=score,
     )
-    redirects = (await context.configuration.load()).sieve.max_redirects
+    redirects = settings.sieve.max_redirects
     return [
         await _tried(context, who, each, facts, Limits(redirects=redirects)) for each in await _chosen(context, who, script)
     ]
+
+
+def _carried(content: bytes, root: Part, chosen: ArchivesSettings, steady: Callable[[], float]) -> tuple[Carried, ...]:
+    """What is in archives, as the path would see it."""
+    wanted = attachments.candidates(content, root)
+    return attachments.look(content, wanted, attachments.limits_of(chosen), steady)
 
 
 async def _content(context: Context, who: Owner, message: str) -> bytes:

@@ -15,6 +15,7 @@ from posthouse.content.archives.limits import ArchiveLimits
 from posthouse.content.archives.opening import HEAD_BYTES, Opened, kind_of, look_into, may_end_in_zip, opens
 from posthouse.content.sieve.message import Inspector, walk
 from posthouse.formats.mime import sections, transfer
+from posthouse.model.settings import ArchivesSettings
 from posthouse.model.summary import Part
 
 Wanted = list[tuple[Part, str, str]]
@@ -50,6 +51,17 @@ class Carried:
             if self.opened.macros:
                 return "macros"
         return self.risk
+
+
+def limits_of(chosen: ArchivesSettings) -> ArchiveLimits:
+    """The bounds as they are set."""
+    return ArchiveLimits(
+        depth=chosen.max_depth,
+        members=chosen.max_members,
+        unpacked_bytes=chosen.max_unpacked_bytes,
+        ratio=chosen.max_ratio,
+        seconds=chosen.max_time_s,
+    )
 
 
 def leaves(root: Part) -> Iterator[Part]:

@@ -61,14 +61,7 @@ class Attachments:
                 del self._clients[client]
 
     def _limits(self) -> ArchiveLimits:
-        chosen = self._settings().archives
-        return ArchiveLimits(
-            depth=chosen.max_depth,
-            members=chosen.max_members,
-            unpacked_bytes=chosen.max_unpacked_bytes,
-            ratio=chosen.max_ratio,
-            seconds=chosen.max_time_s,
-        )
+        return attachments.limits_of(self._settings().archives)
 
 
 class LookInto(Stage):

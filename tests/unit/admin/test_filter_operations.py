@@ -15,6 +15,7 @@ from posthouse.content.sieve import ScriptError
 from posthouse.model.address import Address
 from posthouse.model.mailbox import NewMessage
 from posthouse.model.script import SYSTEM, ScriptOwner
+from support import archives, composing
 from support.operations import populated
 
 JANE = "--user jane@example.test"
@@ -188,6 +189,15 @@ async def test_a_trial_tells_what_would_happen_and_why_and_does_nothing() -> Non
     assert "It would:\n  file into mailbox=News" in text
     boxes = await context.store.mailboxes((await owner(context)).owner_id)
     assert "News" not in [box.name for box in boxes]
+
+
+async def test_a_trial_sees_into_archives_as_the_path_does() -> None:
+    context = await populated()
+    await run(context, f"filter add Programs {JANE} --when 'archive_member matches *.exe' --do 'move_to News'")
+    nested = archives.zipped({"in.tar": archives.tarred({"run.exe": archives.PROGRAM})})
+    mail = composing.message(("papers.zip", nested)).decode()
+    (trial,) = await run(context, f"filter test {JANE}", message=mail)
+    assert any("mailbox=News" in action for action in trial["actions"])
 
 
 async def test_a_trial_asks_what_the_house_knows() -> None:
