@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import email
+import json
+import random
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +22,8 @@ from posthouse.formats.mime import summarise
 from posthouse.model.scanners import ScannerPlace
 from posthouse.model.spam import RuleHit, ScoredMail
 from support.clamav import free_port
+from support.databases import valkey
+from support.node import Node, running, until
 
 pytestmark = [pytest.mark.xdist_group("spam-engines"), pytest.mark.timeout(120)]
 
@@ -137,3 +144,73 @@ def test_what_is_no_answer_of_dcc_is_an_error(answer: str) -> None:
 def test_a_strangers_words_cannot_add_lines() -> None:
     evil = ScoredMail(SPAM, summarise(SPAM), "a@b.test\nx", ("c@d.test\n\nFrom: x",), "192.0.2.9", "h\ni", "e\rhlo")
     assert request_head(evil) == b"header grey-off\n192.0.2.9\rh?i\ne?hlo\na@b.test?x\nc@d.test??From: x\n\n"
+
+
+class DccifdThread:
+    """A dccifd on a Unix socket that has seen everything many times."""
+
+    def __init__(self, path: Path) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(path))
+        self.socket.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            with peer:
+                while peer.recv(65_536):
+                    pass
+                peer.sendall(("A\nA\n" + METRICS.format("many", "many", "many")).encode())
+
+
+@pytest.mark.spec("CON-9")
+def test_nodes_feed_and_query_one_table_beside_pyzor_and_dcc(pyzor: ScannerPlace, tmp_path: Path) -> None:
+    words, greek = random.Random(5), ["alpha", "beta", "gamma", "delta", "omega", "kappa", "sigma", "theta"]
+    body = " ".join(words.choice(greek) + words.choice("xyz") for _ in range(120))
+    daemon = DccifdThread(tmp_path / "dccifd")
+    with valkey() as (_, url), running(tmp_path / "a", workers=1) as one, running(tmp_path / "b", workers=1) as other:
+        engines = f"antispam set engines bulk {pyzor} dcc://{tmp_path}/dccifd"
+        for node in (one, other):
+            node.run("shell", stdin=f"antispam set bulk_database {url}\nantispam set bulk_recipients 5\n{engines}\n")
+        for number in range(8):
+            one.send("jane@example.test", letter(f"{body} Dear number {number}", number))
+        until(lambda: "BULK_TEXT" in told(other, letter(body + " And a new ending of a few words", 99)), 20)
+        client = other.imap("jane@example.test")
+        client.append('"Junk Mail"', "", "", letter(body, 500).encode())
+        until(lambda: "BULK_REPORTED" in told(one, letter(body, 600)), 20)
+        for _ in range(5):
+            run(Path(pyzor.path).parent, "report", letter(body, 700).encode())
+        one.send("jane@example.test", letter(body, 700))
+        status = until(lambda: last_status(one, "number 700"))
+        assert {"BULK_TEXT", "BULK_REPORTED", "PYZOR", "DCC"} <= {word.partition("=")[0] for word in status.split()}, status
+        client.logout()
+    daemon.socket.close()
+
+
+def letter(body: str, number: int) -> str:
+    head = "From: a@elsewhere.test\r\nTo: jane@example.test\r\nDate: Tue, 24 Nov 2026 08:00:00 +0000\r\n"
+    return f"{head}Subject: number {number}\r\nMessage-ID: <{number}@elsewhere.test>\r\n\r\n{body}\r\n"
+
+
+def told(node: Node, text: str) -> set[str]:
+    """The rules that hit a message, which is not delivered or counted."""
+    done = node.run("antispam", "test", text, "--json")
+    return {row["rule"] for row in json.loads(done.stdout)}
+
+
+def last_status(node: Node, subject: str) -> str:
+    client = node.imap("jane@example.test")
+    for name in ("INBOX", "Junk Mail"):
+        client.select(f'"{name}"', readonly=True)
+        _, found = client.search(None, "SUBJECT", f'"{subject}"')
+        if numbers := found[0].split():
+            _, data = client.fetch(numbers[0], "(BODY.PEEK[HEADER])")
+            assert isinstance(data[0], tuple)
+            client.logout()
+            return " ".join(str(email.message_from_bytes(data[0][1])["X-Spam-Status"]).replace("tests=", " ").split())
+    client.logout()
+    return ""

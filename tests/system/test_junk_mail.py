@@ -196,7 +196,7 @@ def learnt(node: Node) -> str:
     return str(next(row["known"] for row in rows if row["engine"] == "embedded"))
 
 
-@pytest.mark.spec_part("CON-13", "CON-8")
+@pytest.mark.spec("CON-13")
 def test_what_users_move_into_junk_mail_teaches_them_and_the_site(tmp_path: Path) -> None:
     with running(tmp_path / "node", workers=2) as node:
         do(node, "scorer set enough_spam 8", "scorer set enough_ham 8", "scorer set fit_after_s 1")
@@ -221,6 +221,15 @@ def test_what_users_move_into_junk_mail_teaches_them_and_the_site(tmp_path: Path
         client.uid("COPY", "1", "INBOX")
         until(lambda: learnt(node).startswith("9 spam and 11 ham"), 30)
         client.logout()
+        take(node, "INBOX")
+        take(node, "Junk Mail")
+        for mode, words, place in (("off", SPAMMY, "INBOX"), ("exclusive", HAMMY, "Junk Mail"), ("normal", HAMMY, "INBOX")):
+            node.run("junk", "filter", JANE, mode)
+            send(node, text=letter(words, 4711))
+            assert arrived(node, place)
+        do(node, f"junk filter {JANE} exclusive", f"sender allow elsewhere.test --user {JANE}")
+        send(node, text=letter(SPAMMY, 4712))
+        assert arrived(node, "INBOX")
 
 
 @pytest.mark.spec_part("CON-13")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 from collections.abc import Iterator
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from posthouse.base.errors import Temporary
 from posthouse.formats.mime import summarise
 from posthouse.model.scanners import ScannerPlace
 from posthouse.model.spam import ScoredMail
+from support.clients import ImapWire, Wire, proxy_v1
 from support.node import Node, running, until
 from support.spam_engines import GTUBE, Rspamd, Spamd
+from support.zone import Zone
 
 pytestmark = [pytest.mark.xdist_group("spam-engines"), pytest.mark.timeout(180)]
 
@@ -165,3 +168,77 @@ def test_both_in_series_on_a_node_and_one_killed_mid_scan(tmp_path: Path, spamd:
             client.send(HAM + b".\r\n")
             code, text = client.getreply()
             assert (code, text.startswith(b"4.7.1")) == (451, True)
+
+
+LINKS = b"See http://pills.cheap.test/x for casino jackpot lottery bonus discount replica watches and more of it.\r\n"
+
+
+def lesson(number: int, words: bytes) -> bytes:
+    return HAM.replace(b"20261124.1@", b"%d@" % number).replace(b"here are the minutes of our meeting", words)
+
+
+def teach(node: Node, folder: Path) -> None:
+    """The site knows spam from ham, and jane has words of her own."""
+    spam = [lesson(number, b"casino jackpot lottery bonus discount replica watches") for number in range(12)]
+    ham = [lesson(100 + number, b"meeting minutes budget review garden school") for number in range(12)]
+    own = [lesson(200 + number, b"casino lottery watches, but for a friend of mine") for number in range(12)]
+    for name, contents in (("spam", spam), ("ham", ham), ("own", own)):
+        body = b"".join(b"From x Tue Nov 24 08:00:00 2026\n" + each.replace(b"\r\n", b"\n") + b"\n" for each in contents)
+        (folder / name).write_bytes(body)
+    for words in (("spam", "spam"), ("ham", "ham"), ("ham", "own", "--user", "jane@example.test", "--only-user")):
+        node.run("antispam", "train", words[0], "--file", str(folder / words[1]), *words[2:])
+    node.run("lesson", "fit")
+    node.run("lesson", "fit", "jane@example.test")
+
+
+@pytest.mark.spec("CON-8")
+def test_every_engine_and_every_source_on_one_scale(tmp_path: Path, spamd: Spamd, rspamd: Rspamd) -> None:
+    with Zone() as zone:
+        zone.add("bank.test", "TXT", '"v=spf1 ip4:192.0.2.0/24 -all"')
+        zone.add("_dmarc.bank.test", "TXT", '"v=DMARC1; p=none"')
+        zone.add("bank.test", "MX", "10 mail.bank.test.")
+        zone.add_host("mail.bad.test", "203.0.113.66")
+        zone.add("66.113.0.203.bl.test", "A", "127.0.0.2")
+        zone.add("cheap.test.dbl.test", "A", "127.0.0.2")
+        with running(tmp_path / "node", workers=1, extra=zone.toml) as node:
+            commands = (
+                "scorer set enough_spam 10", "scorer set enough_ham 10", "antispam set bulk_recipients 2",
+                f"antispam set engines embedded bulk {spamd.url} {rspamd.url}", "smtp set proxy_networks 127.0.0.1/32",
+                "dnsbl add bl.test --action tag --points 20", "dnsbl add dbl.test --about domain --action tag --points 40",
+            )  # fmt: skip
+            node.run("shell", stdin="\n".join(commands) + "\n")
+            teach(node, tmp_path)
+            content = SPAM.replace(b"lena@good.test", b"ceo@bank.test").replace(b"here are", LINKS * 5 + b"here are")
+            for _ in range(3):
+                strange(node, content)
+            [*_, last] = junk(node)
+            status = " ".join(str(last["X-Spam-Status"]).split())
+            told = [word.partition("=") for word in status.partition("tests=")[2].replace(",", "").split()]
+            shares = [(rule, float(points)) for rule, _, points in told]
+            assert {("GTUBE", 1_000), ("GTUBE", 10_000), ("RSPAMD", 125), ("LINK_DBL_TEST", 40)} <= set(shares), status
+            assert {"LEARNT_SITE", "LEARNT_USER", "BULK_TEXT", "DMARC_FAIL", "BLOCK_LISTS_BL_TEST"} <= {
+                rule for rule, _ in shares
+            }
+            total = float(status.partition("score=")[2].split()[0])
+            assert total == pytest.approx(sum(points for _, points in shares), abs=1)
+            assert last["X-Junkmail-Status"] == f"score={int(total)}/50, host=mx.example.test"
+            assert "casino" in " ".join(str(last["X-Spam-Report"]).split())
+
+
+def strange(node: Node, content: bytes) -> None:
+    """As a stranger whose address is on a list, forging a bank."""
+    with Wire(node.ports["smtp"], first=proxy_v1("203.0.113.66")) as wire:
+        wire.line()
+        for line in ("HELO mail.bad.test", "MAIL FROM:<ceo@bank.test>", "RCPT TO:<jane@example.test>", "DATA"):
+            wire.send(line)
+            assert wire.line()[:1] in b"23", line
+        wire.send(content + b".\r\n")
+        assert wire.line().startswith(b"250")
+
+
+def junk(node: Node) -> list[Message]:
+    with ImapWire(node.ports["imap"], first=proxy_v1("127.0.0.1")) as reader:
+        reader.login("jane@example.test")
+        reader.good('EXAMINE "Junk Mail"')
+        found = reader.good("UID FETCH 1:* (BODY.PEEK[])").of("FETCH")
+    return [email.message_from_bytes(each.partition(b"\r\n")[2].removesuffix(b")")) for each in found]
