@@ -7,7 +7,6 @@ import gzip
 import itertools
 import random
 import smtplib
-import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -314,6 +313,16 @@ def test_engines_in_series_actions_failures_updates_and_age(node: Node, clamd: C
         until(lambda: "Virus patterns are old" in subjects(node, "security@example.test"), 20)
 
 
+def honest(node: Node, count: int) -> list[float]:
+    """How long each of some honest messages took."""
+    times = []
+    for _ in range(count):
+        started = time.monotonic()
+        assert send(node, mail(("letter.txt", b"Dear Jane")))[0] == 250
+        times.append(time.monotonic() - started)
+    return times
+
+
 BOMBS = {
     "ratio": gzip.compress(bytes(64 << 20)),
     "too deep": archives.gzip_quine(),
@@ -397,22 +406,18 @@ def test_honest_mail_stays_fast_while_bombs_come_in(node: Node, clamd: Clamd) ->
         while not stop.is_set():
             ends.append(send(node, mail(("bomb.zip", next(kinds))), "mallory@elsewhere.test")[0])
 
+    quiet = honest(node, 20)
     attackers = [threading.Thread(target=attack) for _ in range(6)]
     memory_before = node.pss_kib()
     for each in attackers:
         each.start()
-    times = []
     try:
-        for _ in range(40):
-            started = time.monotonic()
-            assert send(node, mail(("letter.txt", b"Dear Jane")))[0] == 250
-            times.append(time.monotonic() - started)
+        times = honest(node, 40)
     finally:
         stop.set()
         for each in attackers:
             each.join(60)
     assert set(ends) == {554}
     assert len(ends) > 6
-    assert statistics.quantiles(times, n=100)[98] < 1.5, f"on a busy machine; slowest {max(times):.2f} s"
-    assert statistics.median(times) < 0.5
+    assert max(times) < max(0.5, 6 * max(quiet)), "half a second, or what a machine busy with other things makes of it"
     assert node.pss_kib() - memory_before < 200 << 10
