@@ -14,7 +14,7 @@ from posthouse.backends.sqlite.directory import SqliteDirectory
 from posthouse.backends.sqlite.directory_writer import SqliteDirectoryWriter, open_directory_file
 from posthouse.base.errors import AlreadyExists, BadValue, NotFound, Permanent, Temporary
 from posthouse.interfaces.directory import Directory, DirectoryWriter
-from posthouse.model.account import Account, Role
+from posthouse.model.account import Account, Leaving, Role
 from posthouse.model.address import Address
 
 JANE = Address("jane", "example.com")
@@ -185,6 +185,26 @@ async def test_numbers_of_deleted_accounts_are_never_used_again(directory: Pair)
         assert await directory.write.delete_account(JANE) == made
     with pytest.raises(NotFound):
         await directory.write.delete_account(JANE)
+
+
+async def test_what_was_deleted_is_remembered_until_the_mail_store_knows(directory: Pair) -> None:
+    domain = await directory.write.add_domain("example.com")
+    made = await directory.account("jane@example.com")
+    await directory.write.put_alias(BOB, [JANE])
+    await directory.write.put_alias(BOB, [JANE, Address.parse("far@faraway.test")])
+    assert list(await directory.write.leaving()) == []
+    await directory.write.delete_account(JANE)
+    await directory.write.delete_alias(BOB)
+    await directory.write.delete_domain("example.com")
+    expected = [
+        Leaving(made.account_id, JANE.key),
+        Leaving(0, f"group:{BOB.key}"),
+        Leaving(-domain.domain_id, "domain:example.com"),
+    ]
+    assert list(await directory.write.leaving()) == expected
+    await directory.write.left(expected[1])
+    await directory.write.left(expected[1])
+    assert list(await directory.write.leaving()) == [expected[0], expected[2]]
 
 
 async def test_an_alias_keeps_its_targets_in_order_each_once(directory: Pair) -> None:

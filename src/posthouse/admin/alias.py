@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from posthouse.admin.arguments import UsageError
 from posthouse.admin.context import Context
+from posthouse.admin.leaving import finish_leaving
 from posthouse.admin.operation import operation
 from posthouse.base.errors import AlreadyExists
-from posthouse.directory.identities import GROUP
 from posthouse.model.account import Alias
 from posthouse.model.address import Address
 
@@ -40,6 +40,7 @@ async def add(context: Context, alias: Address, targets: tuple[Address, ...], *,
         raise UsageError("alias add: give at least one target")
     if not replace and await context.directory.alias(alias) is not None:
         raise AlreadyExists(f"Already exists: {alias}")
+    await finish_leaving(context)
     return _row(await context.directory_writer.put_alias(alias, targets))
 
 
@@ -63,4 +64,4 @@ async def delete(context: Context, alias: Address) -> None:
     """
     context.require_domain(alias.domain)
     await context.directory_writer.delete_alias(alias)
-    await context.store.forget_identifier(GROUP + alias.key)
+    await finish_leaving(context)

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from posthouse.admin.arguments import Amount, DomainName
 from posthouse.admin.context import Context, NotAllowed
 from posthouse.admin.cos import said
+from posthouse.admin.leaving import finish_leaving
 from posthouse.admin.operation import operation
 from posthouse.admin.quota import count_in
 from posthouse.base.errors import BadValue, NotFound
-from posthouse.directory.identities import DOMAIN
 from posthouse.model.account import Domain
 from posthouse.model.address import Address
 from posthouse.model.limits import DomainTerms, checked_class_name
-from posthouse.model.namespaces import shared_account_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +112,9 @@ async def delete(context: Context, domain: DomainName) -> None:
     Args:
         domain: name of the domain.
     """
-    gone = await _domain(context, domain)
+    await _domain(context, domain)
     await context.directory_writer.delete_domain(domain)
-    await context.store.delete_account(shared_account_id(gone.domain_id))
-    await context.store.forget_identifier(DOMAIN + domain)
+    await finish_leaving(context)
 
 
 async def _set_terms(

@@ -33,3 +33,7 @@ class JunkDesk:
     book: JunkBook
     book_writer: JunkBookWriter
     engines: SpamEngines | None = None
+
+    def forgetting(self) -> Sequence[Callable[[int], Awaitable[None]]]:
+        """What an account that is deleted must be forgotten by."""
+        return () if self.engines is None else (self.engines.forget,)

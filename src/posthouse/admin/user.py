@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from posthouse.admin.arguments import Amount, Secret
 from posthouse.admin.context import Context
 from posthouse.admin.cos import said
+from posthouse.admin.leaving import finish_leaving
 from posthouse.admin.operation import operation
 from posthouse.base.errors import BadValue, NotFound
 from posthouse.model.account import Account, Role
@@ -60,6 +61,7 @@ async def add(context: Context, address: Address, *, password: Secret, name: str
     context.require_grant(role)
     if await context.directory.domain(address.domain) is None:
         raise NotFound(f"there is no domain {address.domain}, or it is off")
+    await finish_leaving(context)  # someone of this address may have left just before a crash
     secret, scram = await _stored_forms(context, password)
     account = await context.directory_writer.add_account(address, full_name=name, role=role, secret=secret, scram=scram)
     return _row(context, account)
@@ -189,12 +191,9 @@ async def delete(context: Context, address: Address) -> None:
         address: the user's address.
     """
     context.require_account(await find(context, address))
-    # The directory first: from then on no one can log in or receive, whatever happens to the rest.
-    gone = await context.directory_writer.delete_account(address)
-    await context.store.delete_account(gone.account_id)
-    await context.store.forget_identifier(gone.address.key)
-    if context.junk.engines is not None:
-        await context.junk.engines.forget(gone.account_id)
+    # From this step on no one can log in or receive, and the rest will be done whatever happens.
+    await context.directory_writer.delete_account(address)
+    await finish_leaving(context)
 
 
 async def _stored_forms(context: Context, password: Secret) -> tuple[str, str]:

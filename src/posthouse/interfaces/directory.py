@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from posthouse.model.account import Account, Alias, Domain, Role
+from posthouse.model.account import Account, Alias, Domain, Leaving, Role
 from posthouse.model.address import Address
 
 
@@ -80,6 +80,14 @@ class DirectoryWriter(Protocol):
 
     async def delete_account(self, address: Address) -> Account:
         """Gives the account as it was. Its number is never used again. Raises NotFound."""
+        ...
+
+    async def leaving(self) -> Sequence[Leaving]:
+        """Accounts, domains and aliases that were deleted and of which the mail store may not know yet; the oldest first."""
+        ...
+
+    async def left(self, leaving: Leaving) -> None:
+        """The mail store has forgotten this one."""
         ...
 
     async def put_alias(self, address: Address, targets: Sequence[Address]) -> Alias:

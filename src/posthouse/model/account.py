@@ -43,3 +43,12 @@ class Alias:
 
     address: Address
     targets: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """What was deleted from the directory: the number under which the mail store keeps its mail (an account's, that of a
+    domain's shared tree, 0 for an alias), and its identifier in others' access control lists."""
+
+    account_id: int
+    identifier: str

@@ -11,6 +11,7 @@ from posthouse.admin.context import Context
 from posthouse.base import log
 from posthouse.base.errors import MailError
 from posthouse.base.metrics import HELD, QUEUED
+from posthouse.directory.leaving import finish_leaving
 from posthouse.mailstore.expire import expire_all
 from posthouse.mailstore.quota_warnings import QuotaWarnings
 from posthouse.model.settings import Settings
@@ -52,6 +53,7 @@ class Chores:
     def start(self) -> None:
         """Does each chore now, and then again and again."""
         self._tasks = [
+            asyncio.create_task(self._repeat(HOUR_S, self.finish_leaving)),
             asyncio.create_task(self._repeat(HOUR_S, self.expire_traces)),
             asyncio.create_task(self._repeat(MEASURE_S, self.measure_queue)),
             asyncio.create_task(self._repeat(MEASURE_S, self.measure_quarantine)),
@@ -75,6 +77,12 @@ class Chores:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def finish_leaving(self) -> None:
+        """Forgets the mail of users and domains whose deletion a crash interrupted."""
+        context = self._context
+        if count := await finish_leaving(context.directory_writer, context.store, *context.junk.forgetting()):
+            _log.info("leaving-finished", count=count)
 
     async def expire_traces(self) -> None:
         """Drops traces older than ``store.trace_days``."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from posthouse.backends.directory_checks import checked_catch_all, checked_domain_name, checked_targets
 from posthouse.base.errors import AlreadyExists, NotFound, Permanent
 from posthouse.base.glob import matches
-from posthouse.model.account import Account, Alias, Domain, Role
+from posthouse.model.account import Account, Alias, Domain, Leaving, Role
 from posthouse.model.address import Address
 
 
@@ -19,6 +19,7 @@ class MemoryDirectory:
     def __init__(self) -> None:
         self._domains: dict[str, Domain] = {}
         self._accounts: dict[str, Account] = {}
+        self._leaving: list[Leaving] = []
         self._aliases: dict[str, Alias] = {}
         self._last_domain_id = 0
         self._last_account_id = 0
@@ -82,7 +83,8 @@ class MemoryDirectory:
         accounts, aliases = await self.accounts(domain=name), await self.aliases(domain=name)
         if accounts or aliases:
             raise Permanent(f"domain {name} still has {len(accounts)} accounts and {len(aliases)} aliases", enhanced="5.3.0")
-        del self._domains[name]
+        domain = self._domains.pop(name)
+        self._leaving.append(Leaving(-domain.domain_id, f"domain:{domain.name}"))
 
     async def add_account(self, address: Address, *, full_name: str, role: Role, secret: str, scram: str) -> Account:
         domain_id = self._known_domain(address.domain).domain_id
@@ -126,7 +128,14 @@ class MemoryDirectory:
     async def delete_account(self, address: Address) -> Account:
         account = self._known_account(address)
         del self._accounts[address.key]
+        self._leaving.append(Leaving(account.account_id, address.key))
         return account
+
+    async def leaving(self) -> Sequence[Leaving]:
+        return tuple(self._leaving)
+
+    async def left(self, leaving: Leaving) -> None:
+        self._leaving = [one for one in self._leaving if one != leaving]
 
     async def put_alias(self, address: Address, targets: Sequence[Address]) -> Alias:
         once = checked_targets(address, targets)
@@ -139,6 +148,7 @@ class MemoryDirectory:
     async def delete_alias(self, address: Address) -> None:
         if self._aliases.pop(address.key, None) is None:
             raise NotFound(f"no alias {address}")
+        self._leaving.append(Leaving(0, f"group:{address.key}"))
 
     def _known_domain(self, name: str) -> Domain:
         if name not in self._domains:

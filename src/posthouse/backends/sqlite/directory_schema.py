@@ -210,4 +210,19 @@ CREATE TABLE block_list (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS)
+_LEAVING = """
+CREATE TABLE leaving (
+    leaving_id INTEGER PRIMARY KEY,
+    account_id INTEGER NOT NULL,
+    identifier TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER account_is_leaving AFTER DELETE ON account BEGIN
+    INSERT INTO leaving (account_id, identifier) VALUES (OLD.account_id, OLD.key);
+END;
+CREATE TRIGGER domain_is_leaving AFTER DELETE ON domain BEGIN
+    INSERT INTO leaving (account_id, identifier) VALUES (-OLD.domain_id, 'domain:' || OLD.name);
+END;
+"""
+"""What the mail store must still be told: a domain's shared tree goes by its negative number (``model.namespaces``)."""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS, _LEAVING)

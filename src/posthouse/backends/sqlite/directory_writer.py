@@ -25,7 +25,7 @@ from posthouse.backends.sqlite.directory import (
 )
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
 from posthouse.base.errors import AlreadyExists, MailError, NotFound, Permanent
-from posthouse.model.account import Account, Alias, Domain, Role
+from posthouse.model.account import Account, Alias, Domain, Leaving, Role
 from posthouse.model.address import Address
 
 
@@ -129,6 +129,18 @@ class SqliteDirectoryWriter:
 
         return await self._database.write(work)
 
+    async def leaving(self) -> Sequence[Leaving]:
+        def work(db: apsw.Connection) -> list[Leaving]:
+            rows = db.execute("SELECT account_id, identifier FROM leaving ORDER BY leaving_id")
+            return [Leaving(cast(int, account_id), cast(str, identifier)) for account_id, identifier in rows]
+
+        return await self._database.run(work)
+
+    async def left(self, leaving: Leaving) -> None:
+        row = (leaving.account_id, leaving.identifier)
+        sql = "DELETE FROM leaving WHERE account_id = ? AND identifier = ?"
+        await self._database.write(lambda db: db.execute(sql, row))
+
     async def put_alias(self, address: Address, targets: Sequence[Address]) -> Alias:
         once = checked_targets(address, targets)
 
@@ -150,6 +162,7 @@ class SqliteDirectoryWriter:
             db.execute("DELETE FROM alias WHERE key = ?", (address.key,))
             if db.changes() == 0:
                 raise NotFound(f"no alias {address}")
+            db.execute("INSERT INTO leaving (account_id, identifier) VALUES (0, ?)", (f"group:{address.key}",))
 
         await self._database.write(work)
 
