@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev engines run test lint format docs bench bench-imap bench-outbound build clean
+.PHONY: help install dev engines run test lint format docs bench bench-imap bench-outbound bench-spam build clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,14 @@ bench-imap: dev bench-engines  ## IMAP beside Dovecot (root)
 
 bench-outbound: dev bench-engines  ## the outbound queue beside Postfix, and with a million messages to a dead host (root)
 	$(BIN)/python bench/outbound.py --peer --backlog 1000000
+
+bench-spam: dev bench-spam-engines  ## the embedded spam scorer on real mail, beside SpamAssassin and bogofilter
+	$(BIN)/python bench/spam.py
+
+.PHONY: bench-spam-engines
+bench-spam-engines:
+	@missing=$$(for p in spamassassin spamd bogofilter; do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
 
 .PHONY: bench-engines
 bench-engines:
