@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator, Mapping
 
+from posthouse.content.antispam.automaton import Named
 from posthouse.content.antispam.texts import Texts
 from posthouse.formats.text.message import file_name
 
@@ -33,18 +35,25 @@ PROGRAMS = frozenset((
     "exe", "scr", "pif", "com", "bat", "cmd", "vbs", "vbe", "js", "jse", "wsf", "wsh", "hta", "cpl", "msi", "ps1", "lnk", "jar",
     "iso", "img",
 ))  # fmt: skip
-MAX_LINKS = 200
-LOOKED_AT = 20_000
+LOOKED_AT = 16_000
 
-LINK = re.compile(r"(?:https?|ftp)://([^\s\"'<>()/\\?#]{1,100})", re.I)
-_ANCHOR = re.compile(r"<a\s[^<>]{0,200}?href\s*=\s*[\"']?https?://([^\s\"'<>/?#]{1,100})[^<>]{0,300}>([^<]{4,100})<", re.I)
-_SHOWN_HOST = re.compile(r"\s*(?:https?://)?((?:[a-z0-9\-]{1,60}\.){1,6}[a-z]{2,18})(?=[/\s:]|$)", re.I)
+_CAPITALS, _SMALL = string.ascii_uppercase.encode(), string.ascii_lowercase.encode()
+
+_ANCHOR = re.compile(r"<a\s[^<>]{0,200}?href\s*=\s*[\"']?https?://([^\s\"'<>/?#]{1,100})[^<>]{0,300}>([^<]{4,100})<")
+_SHOWN_HOST = re.compile(r"\s*(?:https?://)?((?:[a-z0-9\-]{1,60}\.){1,6}[a-z]{2,18})(?=[/\s:]|$)")
 _ADDRESS = re.compile(r"(?:\d{1,10}|0x[0-9a-f]+)(?:\.\d{1,3}){0,3}")
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|pt|;|\")", re.I)
-_TINY = re.compile(r"font-size\s*:\s*[1-4](?:px|pt)\b|<font[^>]{0,80}\ssize\s*=\s*[\"']?-[3-9]", re.I)
-_BROKEN = re.compile(r"\w<(?:!--[^<>]{0,60}--|[a-z]{6,20}[^<>\s]{0,20})>\w", re.I)
-_ODD = re.compile(r"\b(?=[a-z]*[0134578@$!|])[a-z]{1,8}[0134578@$!|]{1,2}[a-z]{2,8}\b", re.I)
-_SPACED = re.compile(r"\b(?:[A-Za-z][ .\-_*]){5,}[A-Za-z]\b")
+_IN_SOURCE = Named({
+    "hidden_text": r"""display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|pt|;|")""",
+    "tiny_text": r"""font-size\s*:\s*[1-4](?:px|pt)\b|<font[^<>]{0,80}\ssize\s*=\s*["']?-[3-9]""",
+    "broken_words": r"[a-z]<(?:!--[^<>]{0,60}--|[a-z]{6,20}[^<>\s]{0,20})>[a-z]",
+    "script": "<script", "form": "<form", "frame": "<(?:iframe|object|embed)", "an image": "<img",
+})  # fmt: skip
+_IN_SHOWN = Named({
+    "odd_letters": r"\b[a-z]{1,8}[0134578@$!|]{1,2}[a-z]{2,8}\b",
+    "spaced_letters": r"\b(?:[a-z][ .\-_*]){5,20}[a-z]\b",
+    "quoted": r"(?m)^>",
+    "signed": "-----BEGIN PGP SIGNED",
+})  # fmt: skip
 _INVISIBLE = re.compile(r"\w[\u00ad\u200b-\u200d\u2060\ufeff]+\w")
 _MIXED = re.compile(r"[A-Za-z][\u0400-\u04ff\u0370-\u03ff]|[\u0400-\u04ff\u0370-\u03ff][A-Za-z]")
 _LETTERS = (
@@ -70,10 +79,11 @@ def body_facts(texts: Texts, lists: Mapping[str, frozenset[str]]) -> Iterator[st
         yield "long"
     yield from _words(shown)
     yield from _links(texts, lists)
-    html = [text for text in texts.texts if text.html]
-    if html:
-        yield from _markup("\n".join([text.source for text in html])[:LOOKED_AT])
-        if any("<img" in text.source[:LOOKED_AT].lower() for text in html) and size < 60:
+    if any(text.html for text in texts.texts):
+        source = "\n".join([text.source for text in texts.texts if text.html])
+        found = _IN_SOURCE.found_in(source[:LOOKED_AT].encode("utf-8", "replace"))
+        yield from found - {"an image"}
+        if size < 60 and "an image" in found:
             yield "image_mostly"
 
 
@@ -93,66 +103,47 @@ def _parts(texts: Texts) -> Iterator[str]:
 
 
 def _words(shown: str) -> Iterator[str]:
-    letters = sum(map(str.isalpha, shown[:5_000]))
-    if letters > 100 and sum(map(str.isupper, shown[:5_000])) * 10 > letters * 6:
+    yield from _IN_SHOWN.found_in(shown.encode("utf-8", "replace"))
+    sample = shown[:5_000]
+    plain = sample.encode("ascii", "ignore")
+    capitals = len(plain) - len(plain.translate(None, _CAPITALS))
+    letters = capitals + len(plain) - len(plain.translate(None, _SMALL)) + len(sample) - len(plain)
+    if letters > 100 and capitals * 10 > letters * 6:
         yield "shouting"
-    if shown.startswith(">") or "\n>" in shown:
-        yield "quoted"
-    if "-----BEGIN PGP SIGNED" in shown:
-        yield "signed"
-    if _ODD.search(shown):
-        yield "odd_letters"
-    if _SPACED.search(shown):
-        yield "spaced_letters"
-    if not shown.isascii():
+    if len(plain) < len(sample):
         yield "beyond_ascii"
         if _INVISIBLE.search(shown):
             yield "invisible_letters"
         if _MIXED.search(shown):
             yield "mixed_letters"
         for name, pattern in _LETTERS:
-            if len(pattern.findall(shown)) * 10 > letters:
+            if len(pattern.findall(sample)) * 10 > letters:
                 yield name
 
 
 def link_hosts(texts: Texts) -> list[str]:
-    """The hosts that links lead to, in lower case, without names and ports; each once, in order."""
-    return list(dict.fromkeys([host.rpartition("@")[2].partition(":")[0] for host in _authorities(texts)]))
-
-
-def _authorities(texts: Texts) -> list[str]:
-    found: list[str] = []
-    for text in texts.texts:
-        if "://" in text.source:
-            found += LINK.findall(text.source)[: MAX_LINKS - len(found)]
-    return [authority.lower() for authority in found]
+    """The hosts that links lead to, each once, in order."""
+    return list(dict.fromkeys([link.host for link in texts.links]))
 
 
 def _links(texts: Texts, lists: Mapping[str, frozenset[str]]) -> Iterator[str]:
-    authorities = _authorities(texts)
-    if not authorities:
+    if not texts.links:
         return
     yield "link"
-    if len(authorities) > 20:
+    if len(texts.links) > 20:
         yield "many_links"
     short = lists.get("shorteners", frozenset())
-    for authority in set(authorities):
-        user, _, host = authority.rpartition("@")
-        name, _, port = host.partition(":")
-        if user:
+    for link in set(texts.links):
+        if link.user:
             yield "link_user"
-        if port and port not in ("80", "443"):
+        if link.port and link.port not in ("80", "443"):
             yield "link_port"
-        if _ADDRESS.fullmatch(name):
+        if _ADDRESS.fullmatch(link.host):
             yield "link_address"
-        if name.removeprefix("www.") in short:
+        if link.host.removeprefix("www.") in short:
             yield "link_short"
-    yield from _disguised(texts)
-
-
-def _disguised(texts: Texts) -> Iterator[str]:
     for text in texts.texts:
-        if text.html and any(_differs(*found) for found in _ANCHOR.findall(text.source[:LOOKED_AT])[:MAX_LINKS]):
+        if text.html and any(_differs(*found) for found in _ANCHOR.findall(text.lower[:LOOKED_AT])):
             yield "link_disguised"
 
 
@@ -160,21 +151,5 @@ def _differs(leads_to: str, shows: str) -> bool:
     match = _SHOWN_HOST.match(shows)
     if match is None:
         return False
-    shown, real = match[1].lower().split("."), leads_to.lower().rpartition("@")[2].partition(":")[0].split(".")
+    shown, real = match[1].split("."), leads_to.rpartition("@")[2].partition(":")[0].split(".")
     return shown[-2:] != real[-2:]
-
-
-def _markup(source: str) -> Iterator[str]:
-    lower = source.lower()
-    if _HIDDEN.search(source):
-        yield "hidden_text"
-    if _TINY.search(source):
-        yield "tiny_text"
-    if _BROKEN.search(source):
-        yield "broken_words"
-    if "<script" in lower:
-        yield "script"
-    if "<form" in lower:
-        yield "form"
-    if "<iframe" in lower or "<object" in lower or "<embed" in lower:
-        yield "frame"

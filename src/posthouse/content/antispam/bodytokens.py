@@ -7,11 +7,12 @@ is the same as advertising that nobody did.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
 from itertools import pairwise
 
 from posthouse.content.antispam.headertokens import organisation, shape
-from posthouse.content.antispam.texts import PartText, Texts
+from posthouse.content.antispam.texts import Link, Texts
 from posthouse.formats.mime.parameters import parameter
 from posthouse.formats.text.message import file_name
 
@@ -22,21 +23,23 @@ MAX_LINKS = 100
 SAMPLE_CHARS = 5_000
 
 _WORD = re.compile(r"[^\W_]++(?:['\-.][^\W_]++)*+|[$€£]\d[\d,.]*+|!{2,}|[$€£]++")
-_LINK = re.compile(r"(?:(?:https?|ftp)://|www\.)([^\s\"'<>()/\\?#]{1,100})([/?#][^\s\"'<>]{0,200})?", re.I)
-_MAILTO = re.compile(r"mailto:([^\s\"'<>?]{1,80})", re.I)
+_MAILTO = re.compile(r"mailto:([^\s\"'<>?]{1,80})")
 _PATH_WORD = re.compile(r"[A-Za-z0-9_\-]{2,20}")
-_CAPITAL = re.compile(r"[A-Z]")
-_FIGURE = re.compile(r"\d")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+_CAPITALS, _FIGURES = string.ascii_uppercase.encode(), string.digits.encode()
 
 
 def body_tokens(texts: Texts) -> set[str]:
     """The tokens of all parts."""
     found: set[str] = set()
     _parts(texts, found)
+    for link in dict.fromkeys(texts.links[:MAX_LINKS]):
+        found.update(_link(link))
     for text in texts.texts:
-        _links(text, found)
+        if "mailto:" in text.lower:
+            for address in _MAILTO.findall(text.lower)[:MAX_LINKS]:
+                found.add("m:" + address)
+                found.add("md:" + address.rpartition("@")[2])
         quoted = text.source.count("\n>") + text.source.startswith(">")
         found.add(f"q:{10 * quoted // (text.source.count(chr(10)) + 1)}")
     shown = texts.shown
@@ -62,25 +65,10 @@ def _parts(texts: Texts, found: set[str]) -> None:
             found.add("ext:" + name.lower().rpartition(".")[2][:10])
 
 
-def _links(text: PartText, found: set[str]) -> None:
-    source = text.source
-    lower = source.lower()
-    if "://" in lower or "www." in lower:
-        for number, match in enumerate(_LINK.finditer(source)):
-            if number == MAX_LINKS:
-                break
-            found.update(_link(match[1].lower(), match[2] or ""))
-    if "mailto:" in lower:
-        for address in _MAILTO.findall(source)[:MAX_LINKS]:
-            found.add("m:" + address.lower())
-            found.add("md:" + address.lower().rpartition("@")[2])
-
-
-def _link(authority: str, path: str) -> Iterator[str]:
-    user, _, host = authority.rpartition("@")
-    if user:
+def _link(link: Link) -> Iterator[str]:
+    name = link.host
+    if link.user:
         yield "uat"
-    name, _, port = host.partition(":")
     yield "u:" + name
     if "." in name:
         owner = organisation(name)
@@ -88,11 +76,11 @@ def _link(authority: str, path: str) -> Iterator[str]:
         yield "ut:" + owner.rpartition(".")[2]
     if name.replace(".", "").isdigit():
         yield "uip"
-    if port:
-        yield "uport:" + port[:6]
-    yield "us:" + shape(path)
-    for word in _PATH_WORD.findall(path)[:6]:
-        yield "up:" + word.lower()
+    if link.port:
+        yield "uport:" + link.port[:6]
+    yield "us:" + shape(link.path)
+    for word in _PATH_WORD.findall(link.path)[:6]:
+        yield "up:" + word
 
 
 def _unspaced(shown: str) -> Iterator[str]:
@@ -105,10 +93,14 @@ def _unspaced(shown: str) -> Iterator[str]:
 def _looks(shown: str) -> Iterator[str]:
     """How the text looks from afar."""
     sample = shown[:SAMPLE_CHARS]
-    size = len(sample) or 1
+    size, ascii_only = len(sample) or 1, sample.encode("ascii", "ignore")
     yield f"len:{len(shown).bit_length()}"
-    yield f"up:{20 * len(_CAPITAL.findall(sample)) // size}"
-    yield f"dig:{20 * len(_FIGURE.findall(sample)) // size}"
-    yield f"nonasc:{0 if sample.isascii() else 10 * len(_BEYOND_ASCII.findall(sample)) // size}"
+    yield f"up:{20 * _count(ascii_only, _CAPITALS) // size}"
+    yield f"dig:{20 * _count(ascii_only, _FIGURES) // size}"
+    yield f"nonasc:{10 * (len(sample) - len(ascii_only)) // size}"
     yield f"excl:{shown.count('!').bit_length()}"
     yield f"doll:{shown.count('$').bit_length()}"
+
+
+def _count(octets: bytes, which: bytes) -> int:
+    return len(octets) - len(octets.translate(None, which))

@@ -31,6 +31,8 @@ LEARNT_SHARE = 0.05
 MAX_LINK_DOMAINS = 20
 CACHED_USERS = 24
 TOLD_WORDS = 5
+TOLD_FROM = 45.0
+"""Points from which the words are told."""
 LARGE_BYTES = 64 << 10
 """Messages from this size on are read in a thread."""
 
@@ -153,8 +155,7 @@ def points_of(margin: float) -> float:
 
 
 def _hit(rule: str, points: float, weights: Weights, tokens: MessageTokens) -> RuleHit:
-    spam, ham = weights.telling(tokens, TOLD_WORDS)
-    words = ", ".join(_shown(word) for word in (spam if points > 0 else ham))
+    words = ", ".join(map(_shown, weights.telling(tokens, TOLD_WORDS, spam=points > 0))) if abs(points) >= TOLD_FROM else ""
     kind = "spam" if points > 0 else "wanted mail"
     return RuleHit(rule, points, f"like {kind} that was learnt" + (f": {words}" if words else ""))
 

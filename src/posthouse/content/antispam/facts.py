@@ -50,7 +50,7 @@ HEADER_FACTS: Mapping[str, str] = {
 }  # fmt: skip
 FACTS: Mapping[str, str] = {**HEADER_FACTS, **BODY_FACTS}
 
-_ONCE = ("from", "to", "subject", "date", "message-id", "reply-to", "sender", "mime-version", "content-type")
+_ONCE = frozenset(("from", "to", "subject", "date", "message-id", "reply-to", "sender", "mime-version", "content-type"))
 _DYNAMIC = re.compile(
     r"(?:\d{1,3}[.\-_x]){3}\d{1,3}|(?:dsl|dial|dyn|pool|ppp|cable|dhcp|client|customer|broadband|catv|wline)[\w\-]*[.\-]?\d"
     r"|\d[\w\-]*\.(?:dsl|adsl|dyn|dial|pool|ppp|cable|dhcp|broadband)\w*\."
@@ -133,7 +133,8 @@ def _header(mail: ScoredMail, lists: Mapping[str, frozenset[str]]) -> Iterator[s
     for name, fact in (("message-id", "no_message_id"), ("date", "no_date"), ("subject", "no_subject")):
         if name not in names:
             yield fact
-    if any(summary.count(name) > 1 for name in _ONCE if name in names):
+    once = [field.name for field in summary.root.headers if field.name in _ONCE]
+    if len(once) != len(set(once)):
         yield "doubled"
     if summary.problems:
         yield "broken_header"

@@ -44,7 +44,8 @@ class Example:
 
 @dataclass(slots=True)
 class _Side:
-    """One side of all examples: tokens as places in a vocabulary."""
+    """One side of all examples: tokens as places in a vocabulary. ``counts``: in how many examples a token is;
+    ``token_counts``: how many tokens an example has, in the vocabulary or not."""
 
     keys: list[int]
     rarity: list[float]
@@ -53,6 +54,8 @@ class _Side:
     lengths: list[float]
     weight: list[float] = field(default_factory=list)
     bias: float = 0.0
+    counts: list[int] = field(default_factory=list)
+    token_counts: list[int] = field(default_factory=list)
 
 
 def fit(examples: Sequence[Example]) -> Weights:
@@ -107,7 +110,8 @@ def _side(examples: Sequence[Example], belongs: Callable[[int], bool]) -> _Side:
         squared = sum([rarity[at] for at in known]) + unknown * min(len(numbers) - len(known), len(known))
         places.append(known)
         lengths.append(sqrt(squared) or 1.0)
-    return _Side(list(index), rarity, unknown, places, lengths, [0.0] * len(kept))
+    counted = [count for _, count in kept]
+    return _Side(list(index), rarity, unknown, places, lengths, [0.0] * len(kept), 0.0, counted, list(map(len, chosen)))
 
 
 def _user_side(examples: Sequence[Example], rarity: Callable[[int], float], *, body: bool) -> _Side:
@@ -183,6 +187,7 @@ def _held_back(side: _Side, truth: Sequence[float], alphas: Sequence[float], fol
     """The margins of one fold's examples by weights fitted on all others, starting from the weights of all."""
     out = range(fold, len(truth), FOLDS)
     without = _Side(side.keys, side.rarity, side.unknown, side.places, side.lengths, list(side.weight), side.bias)
+    without.counts, without.token_counts = side.counts, side.token_counts
     fewer = list(alphas)
     for at in out:
         if fewer[at] > 0.0:
@@ -193,7 +198,18 @@ def _held_back(side: _Side, truth: Sequence[float], alphas: Sequence[float], fol
                 without.weight[place] += step * side.rarity[place]
             fewer[at] = 0.0
     _descend(without, truth, fewer, [at for at in range(len(truth)) if at % FOLDS != fold])
-    return [(at, _margin(without, at)) for at in out]
+    inside = Counter(place for at in out for place in side.places[at])
+    return [(at, _margin_unseen(without, at, inside)) for at in out]
+
+
+def _margin_unseen(side: _Side, at: int, inside: Counter[int]) -> float:
+    """The margin as if the tokens of the fold, which are counted ``inside`` it, had not been counted when those that are rare
+    were left out."""
+    places = side.places[at]
+    known = [place for place in places if side.counts[place] - inside[place] >= RARE]
+    unknown = side.token_counts[at] - len(known)
+    squared = sum([side.rarity[place] for place in known]) + side.unknown * min(unknown, len(known))
+    return sum([side.weight[place] for place in known]) / (sqrt(squared) or 1.0) + side.bias
 
 
 def _threshold(ham: Sequence[float]) -> float:

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import re2  # type: ignore[import-untyped]
-
+from posthouse.content.antispam.automaton import Automaton
 from posthouse.content.antispam.bodyfacts import link_hosts
 from posthouse.content.antispam.facts import facts_of
 from posthouse.content.antispam.rulegroups import BadRules, Rule, RuleGroup
 from posthouse.content.antispam.texts import Texts
-from posthouse.content.patterns import PIECE_BYTES, Expression, PatternError
+from posthouse.content.patterns import Expression, PatternError
 from posthouse.formats import headers
 from posthouse.model.spam import RuleHit, ScoredMail
 
 MAX_HEADER_CHARS = 500
-_SET_MEMORY_BYTES = 16 << 20
-_OVERLAP_BYTES = 512
 _ONE_TEXT = frozenset(("subject", "body", "source"))
 """The others are lines, each a field or a host; ``^`` and ``$`` are of the line there."""
 
@@ -53,7 +49,7 @@ class RuleSet:
         self.rules: Sequence[Rule] = tuple(rules.values())
         self.lists: Mapping[str, frozenset[str]] = lists
         self._needed = [len(rule.patterns) for rule in self.rules]
-        self._automatons: dict[str, _Automaton] = {}
+        self._automatons: dict[str, tuple[Automaton, list[int]]] = {}
         patterns: dict[str, list[tuple[int, str]]] = {}
         for at, rule in enumerate(self.rules):
             for target, expression in rule.patterns:
@@ -63,46 +59,20 @@ class RuleSet:
                 patterns.setdefault(target, []).append((at, _checked(rule, expression)))
         for target, asked in patterns.items():
             lines = "" if target in _ONE_TEXT else "(?m)"
-            self._automatons[target] = _Automaton([(at, lines + expression) for at, expression in asked])
+            self._automatons[target] = Automaton([lines + expression for _, expression in asked]), [at for at, _ in asked]
 
     def found(self, mail: ScoredMail, texts: Texts) -> list[Found]:
         """The rules that hit."""
         facts = facts_of(mail, texts, self.lists)
         hits = [0] * len(self.rules)
-        for target, automaton in self._automatons.items():
+        for target, (automaton, asking) in self._automatons.items():
             for at in automaton.matches(_octets(target, mail, texts)):
-                hits[at] += 1
+                hits[asking[at]] += 1
         return [
             Found(rule)
             for rule, needed, had in zip(self.rules, self._needed, hits, strict=True)
             if had == needed and all((name in facts) is wanted for name, wanted in rule.facts)
         ]
-
-
-class _Automaton:
-    """Many expressions on one text; which rules they belong to."""
-
-    def __init__(self, entries: Sequence[tuple[int, str]]) -> None:
-        options = re2.Options()
-        options.case_sensitive = False
-        options.log_errors = False
-        options.max_mem = _SET_MEMORY_BYTES
-        self._rules = [at for at, _ in entries]
-        self._set: Any = re2.Set.SearchSet(options)
-        for _, expression in entries:
-            self._set.Add(expression)
-        self._set.Compile()
-
-    def matches(self, octets: bytes) -> set[int]:
-        """The rules whose expressions match; in pieces, so that the automaton is thrown away before it grows too large."""
-        if len(octets) <= PIECE_BYTES:
-            return {self._rules[at] for at in self._set.Match(octets) or ()}
-        step = PIECE_BYTES - _OVERLAP_BYTES
-        return {
-            self._rules[at]
-            for start in range(0, len(octets), step)
-            for at in (self._set.Match(octets[start : start + PIECE_BYTES]) or ())
-        }
 
 
 def without(group: RuleGroup, names: Iterable[str]) -> RuleGroup:

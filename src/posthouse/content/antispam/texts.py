@@ -6,6 +6,7 @@ said what it wants by then. Never raises for a stranger's octets.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from posthouse.formats.mime import transfer
@@ -15,31 +16,44 @@ from posthouse.model.summary import Part, Summary
 
 MAX_CHARS = 48_000
 MAX_PARTS = 100
+MAX_LINKS = 200
 _RAW_PER_CHAR = 3
+_LINK = re.compile(r"://([^\s\"'<>()/\\?#]{1,100})([/?#][^\s\"'<>]{0,200})?")
+_BARE_LINK = re.compile(r"www\.([^\s\"'<>()/\\?#]{1,96})([/?#][^\s\"'<>]{0,200})?")
 _MARKUP = ("<html", "<body", "<font", "<table", "<a href", "<br")
 
 
 @dataclass(frozen=True, slots=True)
 class PartText:
-    """One text part. ``source`` is its decoded text, ``shown`` what a reader sees; the same unless it is HTML."""
+    """One text part. ``source`` is its decoded text, ``lower`` that in small letters, ``shown`` what a reader sees; the same
+    as ``source`` unless it is HTML."""
 
     part: Part
     source: str
+    lower: str
     shown: str
     html: bool
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Where a link leads, in small letters. ``user`` is what stands in front of the host, ``port`` behind it, "" if nothing."""
+
+    host: str
+    path: str
+    user: str = ""
+    port: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Texts:
-    """``parts`` are all MIME parts, the first ``MAX_PARTS`` of them; ``texts`` those that are text, in order."""
+    """``parts`` are all MIME parts, the first ``MAX_PARTS`` of them; ``texts`` those that are text, in order. ``shown`` is all
+    that a reader sees, parts on lines of their own. ``links`` are the first ``MAX_LINKS``."""
 
     parts: tuple[Part, ...]
     texts: tuple[PartText, ...]
-
-    @property
-    def shown(self) -> str:
-        """All that a reader sees, parts on lines of their own."""
-        return "\n".join([text.shown for text in self.texts])
+    shown: str
+    links: tuple[Link, ...]
 
 
 def texts_of(content: bytes, summary: Summary) -> Texts:
@@ -56,13 +70,26 @@ def texts_of(content: bytes, summary: Summary) -> Texts:
         raw = content[part.body_start : min(part.body_end, part.body_start + _RAW_PER_CHAR * left)]
         source = parts.text_of(transfer.decode(raw, part.encoding), part)[:left]
         left -= len(source)
-        html = part.subtype == "html" or _looks_like_html(source)
-        texts.append(PartText(part, source, visible_text(source) if html else source, html))
-    return Texts(tuple(found), tuple(texts))
+        lower = source.lower()
+        html = part.subtype == "html" or ("<" in source and any(mark in lower for mark in _MARKUP))
+        texts.append(PartText(part, source, lower, visible_text(source) if html else source, html))
+    links: list[Link] = []
+    for text in texts:
+        _add_links(text.lower, links)
+    return Texts(tuple(found), tuple(texts), "\n".join([text.shown for text in texts]), tuple(links))
 
 
-def _looks_like_html(source: str) -> bool:
-    if "<" not in source:
-        return False
-    lower = source[:20_000].lower()
-    return any(mark in lower for mark in _MARKUP)
+def _add_links(lower: str, links: list[Link]) -> None:
+    if "://" in lower:
+        for match in _LINK.finditer(lower):
+            if len(links) >= MAX_LINKS:
+                return
+            user, _, rest = match[1].rpartition("@")
+            host, _, port = rest.partition(":")
+            links.append(Link(host, match[2] or "", user, port))
+    if "www." in lower:
+        for match in _BARE_LINK.finditer(lower):
+            if len(links) >= MAX_LINKS:
+                return
+            if lower[match.start() - 1 : match.start()] not in ("/", "@", "."):
+                links.append(Link("www." + match[1].partition(":")[0], match[2] or ""))

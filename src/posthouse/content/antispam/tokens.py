@@ -44,6 +44,8 @@ def tokens_of(content: bytes, summary: Summary, texts: Texts | None = None) -> M
 
 
 def _numbered(words: set[str]) -> Iterable[tuple[int, str]]:
+    if not words:
+        return ()
     chosen = sorted(words)[:MAX_TOKENS] if len(words) > MAX_TOKENS else list(words)
     octets = "\n".join([word.replace("\n", " ") for word in chosen]).encode("utf-8", "replace")
     return zip(map(crc32, octets.split(b"\n")), chosen, strict=True)

@@ -13,6 +13,7 @@ import sys
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import nlargest
 from math import isfinite, sqrt
 from zlib import crc32
 
@@ -100,17 +101,16 @@ class Weights:
         at = self._index.get(number)
         return (self.body if number >> 31 else self.header).unknown if at is None else self._rarity[at]
 
-    def telling(self, tokens: MessageTokens, count: int) -> tuple[list[str], list[str]]:
-        """The words that speak loudest for spam, and for ham; the loudest first."""
-        found = []
-        for side in (tokens.header, tokens.body):
-            for number, word in side.items():
-                at = self._index.get(number)
-                if at is not None:
-                    found.append((self._weight[at], word))
-        found.sort()
-        ham = [word for weight, word in found[:count] if weight < 0]
-        return [word for weight, word in found[: -count - 1 : -1] if weight > 0], ham
+    def telling(self, tokens: MessageTokens, count: int, *, spam: bool) -> list[str]:
+        """The words that speak loudest for spam, or for ham; the loudest first."""
+        sign = 1.0 if spam else -1.0
+        found = [
+            (sign * self._weight[at], word)
+            for side in (tokens.header, tokens.body)
+            for number, word in side.items()
+            if (at := self._index.get(number)) is not None
+        ]
+        return [word for weight, word in nlargest(count, found) if weight > 0]
 
     def _side(self, tokens: dict[int, str], terms: SideTerms) -> tuple[float, float]:
         find, weight, rarity = self._index.get, self._weight, self._rarity
