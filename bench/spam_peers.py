@@ -51,11 +51,13 @@ class SpamAssassin:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        folder.parent.chmod(0o755)  # the daemon's child runs as nobody
         folder.mkdir()
+        folder.chmod(0o777)
         for pre in Path("/etc/spamassassin").glob("*.pre"):
             shutil.copy(pre, folder)
         (folder / "local.cf").write_text(
-            f"bayes_path {folder}/bayes\nuse_bayes 1\nbayes_auto_learn 0\nbayes_auto_expire 0\nskip_rbl_checks 1\n"
+            f"bayes_path {folder}/bayes\nbayes_file_mode 0777\nuse_bayes 1\nbayes_auto_learn 0\nbayes_auto_expire 0\nskip_rbl_checks 1\n"
             "use_razor2 0\nuse_pyzor 0\ndns_available no\nlock_method flock\n"
         )
         self._options = [f"--siteconfigpath={folder}", "--configpath=/usr/share/spamassassin"]
@@ -69,6 +71,8 @@ class SpamAssassin:
             command = ["sa-learn", "--spam" if spam else "--ham", "--no-sync", f"--folders={listing}"]
             subprocess.run([*command, *self._options], check=True, capture_output=True)
         subprocess.run(["sa-learn", "--sync", *self._options], check=True, capture_output=True)
+        for file in self._folder.glob("bayes*"):
+            file.chmod(0o666)
 
     def start(self) -> None:
         command = ["spamd", "-L", "-x", "-i", "127.0.0.1", "-p", str(SPAMD_PORT), "-m", "1", "--min-children=1"]
