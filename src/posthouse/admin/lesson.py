@@ -29,7 +29,7 @@ class LessonsRow:
 
 
 @operation("lesson show", role="reader", reads=True)
-async def show(context: Context, user: Address | None = None) -> LessonsRow:
+async def show(context: Context, *, user: Address | None = None) -> LessonsRow:
     """Shows how much has been taught.
 
     Args:
@@ -40,7 +40,7 @@ async def show(context: Context, user: Address | None = None) -> LessonsRow:
 
 
 @operation("lesson fit", role="administrator")
-async def fit(context: Context, user: Address | None = None) -> LessonsRow:
+async def fit(context: Context, *, user: Address | None = None) -> LessonsRow:
     """Makes weights of all lessons now, rather than when it is due. May take a minute for ten thousand lessons.
 
     Args:
@@ -51,7 +51,7 @@ async def fit(context: Context, user: Address | None = None) -> LessonsRow:
 
 
 @operation("lesson forget", role="administrator")
-async def forget(context: Context, user: Address | None = None) -> LessonsRow:
+async def forget(context: Context, *, user: Address | None = None) -> LessonsRow:
     """Forgets everything that was taught.
 
     Args:

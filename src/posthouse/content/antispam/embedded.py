@@ -33,6 +33,7 @@ CACHED_USERS = 24
 TOLD_WORDS = 5
 TOLD_FROM = 45.0
 """Points from which the words are told."""
+_KINDS = {"w": "", "w2": "", "s": "subject ", "sl": "subject ", "sb": "subject ", "fromd": "from ", "u": "link ", "ud": "link "}
 LARGE_BYTES = 64 << 10
 """Messages from this size on are read in a thread."""
 
@@ -155,13 +156,20 @@ def points_of(margin: float) -> float:
 
 
 def _hit(rule: str, points: float, weights: Weights, tokens: MessageTokens) -> RuleHit:
-    words = ", ".join(map(_shown, weights.telling(tokens, TOLD_WORDS, spam=points > 0))) if abs(points) >= TOLD_FROM else ""
+    words = (
+        ", ".join(dict.fromkeys(map(_shown, weights.telling(tokens, TOLD_WORDS, spam=points > 0))))
+        if abs(points) >= TOLD_FROM
+        else ""
+    )
     kind = "spam" if points > 0 else "wanted mail"
     return RuleHit(rule, points, f"like {kind} that was learnt" + (f": {words}" if words else ""))
 
 
-def _shown(word: str) -> str:
-    return "".join([character if character.isprintable() else "?" for character in word[:30]])
+def _shown(token: str) -> str:
+    """A token for people."""
+    kind, _, word = token.partition(":")
+    text = f"{_KINDS[kind]}{word}" if kind in _KINDS and word else token
+    return "".join([character if character.isprintable() else "?" for character in text[:40]])
 
 
 def _rule_name(kind: str, zone: str) -> str:
