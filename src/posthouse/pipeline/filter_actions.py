@@ -48,13 +48,14 @@ class Run:
 @dataclass(slots=True)
 class Next:
     """What becomes of the copies of a run. ``keep`` None: they are dropped, unless an action has disposed of them.
-    ``final``: no later check looks at them."""
+    ``final``: no later check looks at them. ``points`` are those that it has given so far."""
 
     keep: actions.Keep | None = None
     must_keep: bool = False
     hold: actions.Quarantine | None = None
     delay_s: int = 0
     next_hop: str = ""
+    points: float = 0.0
     verified_tls: bool = False
     final: bool = False
     filed: bool = False
@@ -232,7 +233,7 @@ class Actions:
     def _policy(self, action: actions.Action, run: Run, copies: Sequence[Copy], ahead: Next) -> None:
         """Actions on the way onward."""
         if isinstance(action, actions.Score):
-            self._score(action, run, copies)
+            self._score(action, run, copies, ahead)
         elif isinstance(action, actions.Route):
             ahead.next_hop = action.next_hop
             self._note(run, action)
@@ -248,9 +249,10 @@ class Actions:
         elif isinstance(action, actions.Discard):
             self._note(run, action)
 
-    def _score(self, action: actions.Score, run: Run, copies: Sequence[Copy]) -> None:
+    def _score(self, action: actions.Score, run: Run, copies: Sequence[Copy], ahead: Next) -> None:
         """A system filter's points are the message's; others count for the one copy."""
-        points = action.points - (run.facts.score or 0.0) if action.absolute else action.points
+        points = action.points - (run.facts.score or 0.0) - ahead.points if action.absolute else action.points
+        ahead.points += points
         if self._stage != PRIORITY:
             for copy in copies:
                 copy.points += points

@@ -352,6 +352,13 @@ async def test_requiretls_concerns_copies_that_leave() -> None:
     assert (flags, len(await box(house, jane))) == ({"list@example.test": False, "x@other.test": True}, 1)
 
 
+@pytest.mark.parametrize(("script", "mailbox"), [("score :set 10; score :add 1;", "INBOX"), ("score :add 1;", "Junk Mail")])
+async def test_a_score_that_is_set_replaces_what_the_script_gave_before(script: str, mailbox: str) -> None:
+    house, jane, _ = await house_of(system=POLICY + "score :add 300; " + script)
+    await sent(house)
+    assert len(await box(house, jane, mailbox)) == 1
+
+
 async def test_a_score_is_added() -> None:
     house, _, _ = await house_of(system='require "vnd.posthouse.filter"; score :add 7;')
     reply = await sent(house)
