@@ -61,3 +61,12 @@ PATTERN_AGE = Gauge(
 )
 BOMBS = Counter("posthouse_archive_bombs", "Attachments past the bounds of archives.", ["bound"], registry=REGISTRY)
 OUTBREAK_HELD = Counter("posthouse_outbreak_held", "Messages held by the outbreak check.", ["rule"], registry=REGISTRY)
+SPAM_SCANS = Counter(
+    "posthouse_spam_scans",
+    "Messages given to spam engines by result: answered or failed.",
+    ["engine", "result"],
+    registry=REGISTRY,
+)
+SCORED = Counter("posthouse_scored_messages", "Messages scored, by what they are: spam or ham.", ["what"], registry=REGISTRY)
+JUNK = Counter("posthouse_junk_copies", "Copies about which lists or points decided, by the rule.", ["rule"], registry=REGISTRY)
+LESSONS = Counter("posthouse_spam_lessons", "Lessons that users have taught, by what they say.", ["what"], registry=REGISTRY)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from posthouse.base import log
 from posthouse.base.clock import Clock
 from posthouse.base.errors import MailError, NotFound
+from posthouse.base.metrics import LESSONS
 from posthouse.formats.mime import summarise
 from posthouse.interfaces.mailstore import MailStore
 from posthouse.model.settings import AntispamSettings
@@ -105,7 +106,9 @@ class Trainer:
             async for contents in self._contents(taught.mailbox_id, taught.uids):
                 allowed = contents[: self._left_today(taught.account_id, settings.max_lessons)]
                 self._today[taught.account_id] = self._today.get(taught.account_id, 0) + len(allowed)
-                self.taught += await self.teach(allowed, owners, spam=taught.spam, who=taught.account_id)
+                learnt = await self.teach(allowed, owners, spam=taught.spam, who=taught.account_id)
+                self.taught += learnt
+                LESSONS.labels("spam" if taught.spam else "ham").inc(learnt)
                 if len(allowed) < len(contents):
                     _log.warning("too-many-lessons", account_id=taught.account_id, limit=settings.max_lessons)
                     return

@@ -105,7 +105,12 @@ def matches(pattern: str, address: Address) -> bool:
     """Whether an entry matches an address."""
     if not has_wildcard(pattern):
         return pattern in keys_of(address)
-    return _fits(pattern, address.key if "@" in pattern else address.domain)
+    text = address.key if "@" in pattern else address.domain
+    if "?" not in pattern:  # most patterns are settled by what stands before the first and behind the last *
+        head, _, rest = pattern.partition("*")
+        if not text.startswith(head) or not text.endswith(rest.rpartition("*")[2]):
+            return False
+    return _fits(pattern, text)
 
 
 def parsed(texts: Sequence[str]) -> tuple[Address, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
+from posthouse.base.metrics import SCORED
 from posthouse.formats.mime.fronted import without
 from posthouse.model.plan import ToMailbox
 from posthouse.model.session import Session
@@ -93,6 +94,7 @@ class Antispam(Stage):
         fields = spam_fields(hits, failed, threshold, host, report=settings.antispam.report)
         verdicts = [self._told(report) for report in reports]
         total = sum(hit.points for hit in hits)
+        SCORED.labels("spam" if total >= threshold else "ham").inc()
         if transaction.session.account and settings.antispam.outgoing == "refuse" and total >= threshold:
             reason = Reason(self.name, "outgoing", f"{shown(total)} points of {shown(threshold)}")
             return (*verdicts, Refuse(OUTGOING, reason))

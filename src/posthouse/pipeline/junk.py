@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from posthouse.base.errors import AlreadyExists, Permanent
+from posthouse.base.metrics import JUNK
 from posthouse.content.sieve.actions import TagSubject
 from posthouse.formats import headers
 from posthouse.interfaces.junk import JunkBook
@@ -107,6 +108,7 @@ class Junk(Stage):
         forms = Forms(transaction.forms)
         told: list[Verdict] = []
         for decision in decisions:
+            JUNK.labels(decision.rule).inc()
             how = await self._done(transaction, decision, forms, milder=milder)
             told.append(Continue(Reason(STAGE, decision.rule, f"{_recipient(decision.copy)}: {decision.why}: {how}")))
         return told

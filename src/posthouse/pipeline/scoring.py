@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from posthouse.base.clock import Clock
+from posthouse.base.metrics import SPAM_SCANS
 from posthouse.interfaces.scorer import Scorer
 from posthouse.model.spam import ScoredMail, SpamReport
 from posthouse.pipeline.breaker import Breaker, Unanswered
@@ -38,9 +39,12 @@ class Scoring:
 
     async def _report(self, engine: Scorer, mail: ScoredMail, timeout_s: float) -> SpamReport:
         try:
-            return await self._breakers[engine].call(partial(engine.score, mail), timeout_s)
+            report = await self._breakers[engine].call(partial(engine.score, mail), timeout_s)
         except Unanswered as error:
+            SPAM_SCANS.labels(engine.name, "failed").inc()
             return SpamReport(engine.name, (), error.cause or error.public)
+        SPAM_SCANS.labels(engine.name, "answered").inc()
+        return report
 
 
 def _unheard(_back: bool) -> None:  # noqa: FBT001 - what breakers call

@@ -22,15 +22,17 @@ SKETCH = 16
 """Hashes kept of a text."""
 MIN_PIECES = 20
 """A text with fewer is like too many others."""
-MAX_WORDS = 3_000
-MAX_TEXT_CHARS = 100_000
+MAX_WORDS = 1_500
+MAX_WORD_CHARS = 25
+MAX_TEXT_CHARS = 24_000
+"""Of all texts together: what comes later tells nothing new."""
 MAX_TAGS = 400
 MIN_TAGS = 15
 MAX_FILES = 5
 MIN_FILE_BYTES = 1_024
 MAX_FILE_BYTES = 16 << 20
 _MASK = (1 << 63) - 1
-_VARIED = re.compile(r"\S*@\S*|\S*\d\S*|\S{25,}")
+_DIGIT = re.compile(r"\d")
 _LINK = re.compile(r"https?://(?:[^\s/?#@]*@)?([a-z0-9.-]{1,253})[^\s]*")
 _WORD = re.compile(r"[^\W_]+")
 _TAG = re.compile(r"<([a-z][a-z0-9]{0,15})\b")
@@ -66,8 +68,18 @@ def _sketch(texts: Iterable[str]) -> tuple[int, ...]:
 
 
 def _words(text: str) -> list[str]:
-    lowered = _LINK.sub(lambda match: " link" + match[1].replace(".", "dot") + " ", text.casefold())
-    return _WORD.findall(_VARIED.sub(" ", lowered))[:MAX_WORDS]
+    lowered = text.casefold()
+    if "://" in lowered:
+        lowered = _LINK.sub(lambda match: " link" + match[1].replace(".", "dot") + " ", lowered)
+    found: list[str] = []
+    for word in lowered.split():
+        if len(word) >= MAX_WORD_CHARS or "@" in word:
+            continue
+        if word.isalpha():
+            found.append(word)
+        elif not _DIGIT.search(word):
+            found += _WORD.findall(word)
+    return found[:MAX_WORDS]
 
 
 def _structure(markup: str) -> int:

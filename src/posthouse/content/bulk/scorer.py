@@ -21,7 +21,7 @@ from posthouse.model.settings import AntispamSettings
 from posthouse.model.spam import RuleHit, ScoredMail, SpamReport
 from posthouse.model.summary import Summary
 
-IN_THREAD_BYTES = 64 << 10
+IN_THREAD_BYTES = 8 << 10
 ALIKE = 11
 """Of the hashes of a text, how many must have been seen for it to be the same text: more than two thirds of it."""
 MANY_CLIENTS = 6.0
