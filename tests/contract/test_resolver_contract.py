@@ -188,11 +188,11 @@ async def test_a_flood_of_questions_is_bounded() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         resolver = DnsResolver([f"127.0.0.1:{silent.getsockname()[1]}"], budget_s=0.5)
-        asked = (resolver.txt(f"n{number}.test") for number in range(700))
+        asked = (resolver.txt(f"n{number}.test") for number in range(2300))
         results = await asyncio.gather(*asked, return_exceptions=True)
     overload = [result for result in results if isinstance(result, Temporary) and result.cause == "resolver overloaded"]
-    assert len(results) == 700
-    assert len(overload) == 700 - 512
+    assert len(results) == 2300
+    assert len(overload) == 2300 - 2000
 
 
 @pytest.mark.parametrize(
@@ -217,6 +217,17 @@ async def test_a_dead_zone_does_not_use_up_what_others_need(dead: str, others: s
     overload = [result.cause == "resolver overloaded" for result in results if isinstance(result, Temporary)]
     assert sum(overload[:300]) == 300 - 128
     assert sum(overload[300:]) == 0
+
+
+async def test_attack_names_that_are_kept_dead_do_not_pass_for_dead_servers() -> None:
+    with Zone() as zone:
+        zone.silence("dead.test")
+        zone.add("alive.test", "MX", "10 mx.alive.test.")
+        resolver = DnsResolver([zone.address], budget_s=0.1)
+        for turn in range(3):
+            asked = (resolver.txt(f"n{number}.t{turn}.dead.test") for number in range(20))
+            assert all(isinstance(result, Temporary) for result in await asyncio.gather(*asked, return_exceptions=True))
+        assert list(await resolver.mx("alive.test")) == [Mx(10, "mx.alive.test")]
 
 
 async def test_what_could_not_be_answered_is_not_asked_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 """The resolver of a process: answers kept for the records' TTL, bounded in time, number and memory (interfaces/resolver.py).
 
 One question that several sessions ask at once goes out once. Answers that are at hand are given without a task. What no server
-could answer is not asked again for some seconds (RFC 9520), and when all servers are silent every question fails at once for a
-while instead of holding up every session for the whole budget. How names and servers are asked stands in ``dns_client.py``.
+could answer is not asked again for some seconds (RFC 9520), and when all servers are dead every question fails at once for a
+while instead of holding up every session for the whole budget. Names that strangers keep dead must not look like dead servers:
+after some silences the servers are asked for the root, which every living one answers at once. How names and servers are asked
+stands in ``dns_client.py``.
 """
 
 from __future__ import annotations
@@ -21,20 +23,22 @@ from posthouse.backends.dns_client import DnsClient, Server, Silent
 from posthouse.base.errors import Temporary
 from posthouse.interfaces.resolver import Mx
 from posthouse.model.tls_policy import Tlsa
-from posthouse.protocols.dns.messages import Answer, Question, Value
+from posthouse.protocols.dns.messages import NS, Answer, Question, Value
 from posthouse.protocols.dns.names import BadName
 
 CACHE_ENTRIES = 20_000
 CACHE_BYTES = 16 << 20
-BUDGET_S = 10.0
-TRY_S = 3.0
-MAX_RUNNING = 512
+BUDGET_S = 8.0
+TRY_S = 0.8
+MAX_RUNNING = 2000
 MAX_RUNNING_OF_ZONE = 128
 """Questions under way below one registered name: a dead zone must not use up what all others need."""
 MAX_KEPT_S = 3600.0
 FAILURE_KEPT_S = 5.0
 SILENCES = 5
 SILENCE_S = 5.0
+PROBE_S = 1.0
+ROOT = Question(b"\0", NS)
 RESOLV_CONF = Path("/etc/resolv.conf")
 
 Key = tuple[str, str]
@@ -52,6 +56,8 @@ class DnsResolver:
         self._kept: dict[Key, tuple[float, Answer | None]] = {}
         self._kept_bytes = 0
         self._silences = 0
+        self._probing = False
+        self._dead = False
         self._silent_until = 0.0
 
     def use(self, nameservers: Sequence[str]) -> None:
@@ -63,6 +69,7 @@ class DnsResolver:
         self._running = {}
         self._of_zone = Counter()
         self._silences = 0
+        self._dead = False
 
     async def mx(self, domain: str) -> Sequence[Mx]:
         found = [
@@ -152,18 +159,34 @@ class DnsResolver:
             answer = await client.ask(question, self._budget_s)
         except Temporary as error:
             if isinstance(error, Silent):
-                self._silences += 1
-                self._silent_until = time.monotonic() + SILENCE_S
+                await self._note_silence(client)
             self._keep(client, key, None, FAILURE_KEPT_S)
             raise Temporary(error.public, enhanced=error.enhanced, cause=f"{key[0]} {key[1]}: {error.cause}") from error
         if client is self._client:
-            self._silences = 0
+            self._silences, self._dead = 0, False
         self._keep(client, key, answer, answer.ttl_s)
         return answer
 
+    async def _note_silence(self, client: DnsClient) -> None:
+        """One more question in a row that no server answered; are they dead, or only what was asked for?"""
+        self._silences += 1
+        if self._silences < SILENCES or self._probing or client is not self._client:
+            return
+        self._probing = True
+        try:
+            await client.ask(ROOT, min(PROBE_S, self._budget_s))
+            dead = False
+        except Temporary as error:
+            dead = isinstance(error, Silent)
+        finally:
+            self._probing = False
+        if client is self._client:
+            self._silences, self._dead = 0, dead
+            self._silent_until = time.monotonic() + SILENCE_S
+
     def _refuse_while_silent(self) -> None:
-        """Raises Temporary when all servers have been silent; lets a single question out now and then to try them."""
-        if self._silences < SILENCES:
+        """Raises Temporary when all servers are dead; lets a single question out now and then to try them."""
+        if not self._dead:
             return
         now = time.monotonic()
         if now < self._silent_until:

@@ -22,12 +22,13 @@ from posthouse.protocols.dns.messages import (
     UDP_BYTES,
     Answer,
     BadMessage,
+    NotAnAnswer,
     Question,
     read_answer,
 )
 
 DNS_PORT = 53
-ROUNDS = 2
+ROUNDS = 4
 MAX_STRANGE = 16
 """Datagrams that are no answer to the question, after which it goes over TCP."""
 ASKED_LAST_S = 10.0
@@ -62,7 +63,8 @@ class Silent(Temporary):
 
 
 class DnsClient:
-    """To be used on one loop. ``try_s``: how long one server is waited for."""
+    """To be used on one loop. ``try_s``: how long one server is waited for at first; twice as long each time they are all
+    asked again, so that a lost datagram costs little and a slow server gets its time."""
 
     def __init__(self, servers: Sequence[Server], try_s: float) -> None:
         self._servers = tuple(servers)
@@ -75,8 +77,9 @@ class DnsClient:
         until = loop.time() + budget_s
         trouble = ""
         answered = False
-        for server in self._in_order(loop.time()) * ROUNDS:
-            left_s = min(self._try_s, until - loop.time())
+        servers = self._in_order(loop.time())
+        for turn, server in enumerate(servers * ROUNDS):
+            left_s = min(self._try_s * 2 ** (turn // len(servers)), until - loop.time())
             if left_s <= 0:
                 break
             try:
@@ -113,7 +116,7 @@ async def _ask_one(server: Server, question: Question, timeout_s: float) -> Answ
 
 
 class _Datagram:
-    """One question over UDP. ``answer`` gives None when too much comes that is none."""
+    """One question over UDP. ``answer`` gives None when it is broken, or when too much comes that is none."""
 
     __slots__ = ("_loop", "_number", "_question", "_result", "_server", "_socket", "_strange")
 
@@ -151,10 +154,12 @@ class _Datagram:
             return
         try:
             self._result.set_result(read_answer(octets, self._number, self._question))
-        except BadMessage:
+        except NotAnAnswer:
             self._strange += 1
             if self._strange > MAX_STRANGE:
                 self._result.set_result(None)
+        except BadMessage:
+            self._result.set_result(None)
 
     def _fail(self, error: Exception) -> None:
         if not self._result.done():

@@ -1,7 +1,8 @@
 """Asking DNS block lists by a resolver (interfaces/blocklists.py, NET-5). Source: RFC 5782.
 
 All zones are asked side by side, each within the time of one check. A zone that has not answered several times in a row is
-left alone for a minute, so that a dead list costs nobody's mail its time-out; that is logged. Failing: open.
+left alone for a minute, so that a dead list costs nobody's mail its time-out; then one question, which is not waited for long,
+tries it again. Failing: open, and that is logged.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from posthouse.model.settings import Settings
 
 SILENCES = 3
 LEFT_ALONE_S = 60.0
+TRIAL_S = 0.3
 MAX_TEXT = 200
 
 _log = log.get("block-lists")
@@ -64,17 +66,29 @@ class DnsBlockLists:
             _log.warning("zones-not-read", cause=error.cause)
             return []
         now = self._clock.steady()
-        return [zone for zone in zones if zone.enabled and zone.about in (about, "both") and not self._is_silent(zone, now)]
+        return [
+            zone
+            for zone in zones
+            if zone.enabled and zone.about in (about, "both") and (not self._is_silent(zone) or self._tries_again(zone, now))
+        ]
 
-    def _is_silent(self, zone: BlockListZone, now: float) -> bool:
-        count, until = self._silences.get(zone.zone, (0, 0.0))
-        return count >= SILENCES and now < until
+    def _is_silent(self, zone: BlockListZone) -> bool:
+        return self._silences.get(zone.zone, (0, 0.0))[0] >= SILENCES
+
+    def _tries_again(self, zone: BlockListZone, now: float) -> bool:
+        """Whether a silent zone is due for a trial; then it is for whoever asked, and for nobody else."""
+        count, until = self._silences[zone.zone]
+        if now < until:
+            return False
+        self._silences[zone.zone] = (count, now + LEFT_ALONE_S)
+        return True
 
     async def _ask(self, zone: BlockListZone, what: str, label: str) -> ListHit | None:
         question = f"{label}.{zone.zone}"
         if len(question) > 253:
             return None
-        until = asyncio.get_running_loop().time() + self._settings().lookup.check_timeout_s
+        check_s = self._settings().lookup.check_timeout_s
+        until = asyncio.get_running_loop().time() + (min(check_s, TRIAL_S) if self._is_silent(zone) else check_s)
         try:
             async with asyncio.timeout_at(until):
                 judged = zone.judge(await self._resolver.a(question))
@@ -98,7 +112,7 @@ class DnsBlockLists:
 
     def _note_silence(self, zone: BlockListZone, why: str) -> None:
         count = self._silences.get(zone.zone, (0, 0.0))[0] + 1
-        if count >= SILENCES:
+        if count == SILENCES:
             _log.warning("list-left-alone", zone=zone.zone, seconds=LEFT_ALONE_S, cause=why)
         self._silences[zone.zone] = (count, self._clock.steady() + LEFT_ALONE_S)
 

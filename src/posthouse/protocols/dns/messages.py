@@ -34,7 +34,11 @@ Value = str | bytes | tuple[int, str] | tuple[int, int, int, bytes]
 
 
 class BadMessage(ValueError):
-    """No DNS message, or not an answer to the question."""
+    """An answer to the question that is broken."""
+
+
+class NotAnAnswer(BadMessage):
+    """No DNS message, or not an answer to the question: somebody else's, or a guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +72,12 @@ class Answer:
 
 
 def read_answer(wire: bytes, number: int, question: Question) -> Answer:
-    """Raises BadMessage."""
+    """Raises NotAnAnswer, BadMessage."""
     if len(wire) < _HEADER.size:
-        raise BadMessage("too short")
+        raise NotAnAnswer("too short")
     got, flags, questions, answers, authorities, _ = _HEADER.unpack_from(wire)
     if got != number or not flags & _QR or flags & 0x7800:
-        raise BadMessage("not an answer to this question")
+        raise NotAnAnswer("not an answer to this question")
     code = flags & 0x0F
     at = _HEADER.size
     if questions == 0 and code not in (NO_ERROR, NO_SUCH_NAME):
@@ -81,7 +85,7 @@ def read_answer(wire: bytes, number: int, question: Question) -> Answer:
     end = at + len(question.name)
     asked = struct.pack("!HH", question.kind, IN)
     if questions != 1 or wire[at:end].lower() != question.name.lower() or wire[end : end + 4] != asked:
-        raise BadMessage("the answer is to another question")
+        raise NotAnAnswer("the answer is to another question")
     authentic, truncated = bool(flags & _AD), bool(flags & _TC)
     if truncated or code not in (NO_ERROR, NO_SUCH_NAME):
         return Answer(code, (), 0, authentic=authentic, truncated=truncated)
