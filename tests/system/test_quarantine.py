@@ -15,6 +15,7 @@ import pytest
 
 from support.node import PASSWORD, Node, running, until
 from support.soundness import unsound
+from support.zone import Zone
 
 JANE, OMAR, ADA = "jane@example.test", "omar@example.org", "ada@example.test"
 MAIL = "From: Lena <lena@elsewhere.test>\r\nTo: jane@example.test\r\nSubject: {subject}\r\n\r\nThe text of it.\r\n"
@@ -23,7 +24,8 @@ MAIL = "From: Lena <lena@elsewhere.test>\r\nTo: jane@example.test\r\nSubject: {s
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     folder = tmp_path_factory.mktemp("quarantine")
-    with running(folder, services=("smtp", "submission", "imap", "admin"), workers=1) as started:
+    services = ("smtp", "submission", "imap", "admin")
+    with Zone() as zone, running(folder, services=services, workers=1, extra=zone.toml) as started:
         started.run("user", "add", ADA, "--password", PASSWORD, "--role", "quarantine-administrator")
         started.run("filter", "add", "Secrets", "--system", "--when", "subject contains secret", "--do", "quarantine secrets")
         started.run("filter", "add", "Slow", "--system", "--when", "subject contains slow", "--do", "delay 1")
@@ -112,12 +114,36 @@ def test_quarantine_administrators_see_it_by_the_protocol_and_users_their_own_on
     assert node.run(*words).returncode == 0
 
 
+@pytest.mark.spec_part("QTN-2", "QTN-4", "CON-11")
+def test_a_users_junk_is_held_and_a_release_that_allows_spares_the_sender_from_then_on(node: Node) -> None:
+    node.run("filter", "add", "Pills", "--system", "--when", "subject contains pills", "--do", "change_score 70")
+    node.run("junk", "set", "--user", OMAR, "--action", "quarantine")
+    send(node, "pills one", OMAR)
+    send(node, "pills two", OMAR)
+    rows = held(node, "--kind", "junk")
+    assert [(row["quarantine"], row["subject"], row["score"] >= 50) for row in rows] == [
+        (OMAR, "pills two", True),
+        (OMAR, "pills one", True),
+    ]
+    assert not any("pills" in subject for subject in subjects(node, OMAR))
+    (done,) = node.json("quarantine", "release", str(rows[1]["held_id"]), "--allow")
+    assert "lena@elsewhere.test is allowed from now on" in done["detail"]
+    client = node.imap(OMAR)
+    client.select("INBOX")
+    _, data = client.search(None, "KEYWORD", "$NotJunk")
+    client.logout()
+    assert len(data[0].split()) == 1
+    send(node, "pills three", OMAR)
+    assert [subject for subject in subjects(node, OMAR) if "pills" in subject] == ["pills one", "pills three"]
+    assert [row["subject"] for row in held(node, "--kind", "junk")] == ["pills two"]
+
+
 @pytest.mark.spec_part("QTN-1", "QTN-4")
 def test_a_crash_while_held_mail_comes_and_goes_loses_none_and_doubles_none(tmp_path: Path) -> None:
     with running(tmp_path, services=("smtp", "imap"), workers=1) as node:
         node.run("filter", "add", "All", "--system", "--when", "subject starts n", "--do", "quarantine all")
         sure: list[str] = []
-        for enough in (150, 300):
+        for enough in (80, 160):
             crash_while(
                 node, partial(until, lambda enough=enough: len(sure) >= enough, step_s=0.001), partial(flood, node, sure)
             )

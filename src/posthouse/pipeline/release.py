@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from posthouse.base.clock import Clock
-from posthouse.base.errors import NotFound, Permanent, Temporary
+from posthouse.base.errors import MailError, NotFound, Permanent, Temporary
 from posthouse.base.ids import Ids
 from posthouse.formats.mime import summarise
 from posthouse.formats.quarantine_notice import QuarantineNotice, compose
 from posthouse.interfaces.quarantine import Quarantine
 from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.traces import TraceLog
+from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.held import HeldMessage
 from posthouse.model.mail_authentication import AuthReport, DkimResult, DmarcResult, SpfResult
@@ -46,6 +47,13 @@ RETRY_S = 300.0
 DAY_S = 86_400.0
 NEVER = Permanent("what holds a virus is never released; inform its recipient, ask its sender for a clean copy, or delete it")
 AT_ONCE = 100
+
+
+class NoMailbox(Permanent):
+    """Whom it was for has no mailbox here any more."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"{account} has no mailbox any more", code=550, enhanced="5.1.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +164,9 @@ class Releases:
         for held in await quarantine.due(now, AT_ONCE):
             try:
                 await self.release(held, CLOCK)
-            except NotFound:
-                continue
-            except (Temporary, Permanent) as error:
+            except NoMailbox as error:
+                await self.delete(held, f"{CLOCK}: {error.public}")
+            except MailError as error:
                 await quarantine.postpone(held.held_id, now + RETRY_S)
                 step = TraceStep(now, STAGE, "release", "defer", str(held.recipient), error.cause or error.public)
                 self._record(held, "held", [step])
@@ -231,6 +239,9 @@ class Releases:
             if not found:
                 raise NotFound(f"{held.recipient} leads nowhere")
             return found
+        local = isinstance(onward, ToMailbox) and onward.account_id > 0 and onward.account
+        if local and not await self._tools.onward(Recipient(Address.parse(local))):
+            raise NoMailbox(local)
         if isinstance(onward, ToMailbox) and held.kind == "junk":
             mailbox = INBOX if onward.mailbox in JUNK_MAILBOXES else onward.mailbox
             return [replace(onward, mailbox=mailbox, flags=(*onward.flags, "$NotJunk"))]

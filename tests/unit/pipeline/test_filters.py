@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import email
+import threading
 from collections.abc import Sequence
 from email.message import Message
+from typing import Any
 
 import pytest
 
 from posthouse.base.errors import NoSpace, Permanent
+from posthouse.content.sieve import runner
+from posthouse.content.sieve.runner import run
 from posthouse.model.account import Account
 from posthouse.model.address import Address
 from posthouse.model.mailbox import FLAGGED, SEEN
@@ -416,3 +420,17 @@ async def test_copies_into_one_mailbox_are_one() -> None:
     assert len(await box(house, jane)) == 1
     [acceptance] = house.sink.accepted
     assert not any(isinstance(each, ToNowhere) for each in acceptance.destinations)
+
+
+@pytest.mark.parametrize(("size_bytes", "aside"), [(100, False), (400_000, True)])
+async def test_what_takes_long_runs_beside_the_loop(size_bytes: int, aside: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+    house, _, _ = await house_of(jane='require ["body", "regex"]; if body :text :regex "zz[0-9]+" { discard; }')
+    ran: list[int] = []
+
+    def noted(*arguments: Any) -> Any:
+        ran.append(threading.get_ident())
+        return run(*arguments)
+
+    monkeypatch.setattr(runner, "run", noted)
+    await sent(house, content=MESSAGE + (b"x" * 70 + b"\r\n") * (size_bytes // 72))
+    assert [ident != threading.get_ident() for ident in ran] == [aside]

@@ -185,6 +185,39 @@ async def test_what_cannot_be_scanned_now_stays_and_is_tried_again_later() -> No
     assert (await place.house.releases.release_due(), len(await place.house.inbox(jane))) == (1, 1)
 
 
+async def test_what_was_held_for_somebody_who_is_gone_goes_too() -> None:
+    place = Place(outbreak=True)
+    jane = await place.begin()
+    await place.house.deliver(JANE)
+    (held,) = await place.held()
+    await place.house.directory.delete_account(jane.address)
+    with pytest.raises(Permanent, match="no mailbox any more"):
+        await place.house.releases.release(held, "ada")
+    place.house.clock.advance(100)
+    assert (await place.house.releases.release_due(), await place.held()) == (1, [])
+    assert (await place.records())[0].steps[0].detail == "by the clock: jane@example.test has no mailbox any more"
+
+
+async def test_one_whose_content_cannot_be_read_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(outbreak=True)
+    jane = await place.begin()
+    for _ in range(2):
+        await place.house.deliver(JANE)
+    second, first = await place.held()
+    content = place.house.quarantine.content
+
+    async def broken(body_id: int) -> bytes:
+        if body_id == first.body_id:
+            raise NotFound("The message is gone")
+        return await content(body_id)
+
+    monkeypatch.setattr(place.house.quarantine, "content", broken)
+    place.house.clock.advance(100)
+    assert await place.house.releases.release_due() == 1
+    assert (len(await place.house.inbox(jane)), [each.held_id for each in await place.held()]) == (1, [first.held_id])
+    assert second.held_id != first.held_id
+
+
 async def test_a_delayed_message_is_delivered_when_its_time_has_come() -> None:
     place = Place()
     jane = await place.begin(domain="delay 600;")
