@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from posthouse.backends.memory.rule_book import MemoryRuleBook
 from posthouse.base.clock import ManualClock
 from posthouse.base.errors import BadValue, Permanent, Temporary
-from posthouse.content.antispam.bundles import MAX_FILE_BYTES
+from posthouse.content.antispam.bundles import MAX_FILE_BYTES, public_key, verified
 from posthouse.content.antispam.rulegroups import shipped_groups
 from posthouse.content.antispam.rules_in_use import RulesInUse
 from posthouse.content.antispam.updates import RuleUpdates
@@ -175,3 +177,20 @@ async def test_groups_and_rules_are_chosen_by_settings() -> None:
     bench.settings = replace(bench.settings, rule_groups=("default", "europe", "nowhere"), rules_off=("HTML_ONLY",))
     assert "EU_MONEY" in await bench.names()
     assert "HTML_ONLY" not in await bench.names()
+
+
+def test_the_guides_commands_make_a_bundle_that_holds(tmp_path: Path) -> None:
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "default.toml").write_text(shipped_groups()["default"])
+    (tmp_path / "samples" / "ham-x.eml").write_text("Subject: hi\n\nhi\n")
+    script = """
+        openssl genpkey -algorithm ed25519 -out key.pem
+        (echo posthouse-rules 1; echo version $(date +%Y%m%d%H); sha256sum *.toml samples/*) > manifest
+        openssl pkeyutl -sign -inkey key.pem -rawin -in manifest | base64 > manifest.sig
+        openssl pkey -in key.pem -pubout -outform DER | tail -c 32 | base64
+    """
+    done = subprocess.run(["sh", "-e", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    manifest = verified(
+        (tmp_path / "manifest").read_bytes(), (tmp_path / "manifest.sig").read_bytes(), public_key(done.stdout.strip())
+    )
+    assert set(manifest.files) == {"default.toml", "samples/ham-x.eml"}

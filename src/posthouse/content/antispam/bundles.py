@@ -59,7 +59,7 @@ def public_key(text: str) -> Ed25519PublicKey:
 def verified(manifest: bytes, signature: bytes, key: Ed25519PublicKey) -> Manifest:
     """The manifest, if the signature holds. Raises BadBundle."""
     try:
-        key.verify(base64.b64decode(signature.strip(), validate=True), manifest)
+        key.verify(base64.b64decode(b"".join(signature.split()), validate=True), manifest)
     except (InvalidSignature, ValueError, binascii.Error):
         raise BadBundle("the signature does not hold") from None
     try:
