@@ -44,6 +44,7 @@ def zone() -> Iterator[Zone]:
         served.add("liar.partner.test", "A", "203.0.113.99")
         served.add("22.113.0.203.in-addr.arpa", "PTR", "nothing.partner.test.")
         served.add_host("relay.notpartner.test", "203.0.113.23")
+        served.add("elsewhere.test", "MX", "10 relay.partner.test.")
         yield served
 
 

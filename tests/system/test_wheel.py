@@ -51,7 +51,9 @@ def test_the_wheel_holds_the_package_with_its_types_and_its_licence_and_nothing_
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"posthouse"}
     assert "posthouse/py.typed" in names
     assert [name for name in names if name.endswith("/LICENSE")]
-    assert not [name for name in names if name.startswith("posthouse/") and not name.endswith((".py", "py.typed"))]
+    assert not [
+        name for name in names if name.startswith("posthouse/") and not name.endswith((".py", "py.typed", ".toml", ".eml"))
+    ]
 
 
 def test_an_installed_wheel_serves_and_brings_a_message_from_smtp_to_imap(
