@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from posthouse.base import log
 from posthouse.base.clock import Clock
@@ -22,9 +24,20 @@ from posthouse.model.settings import Settings
 SILENCES = 3
 LEFT_ALONE_S = 60.0
 TRIAL_S = 0.3
+TEXT_LAST_S = 0.02
+"""So much before time is up the text is not waited for any more: that something is listed counts without it."""
 MAX_TEXT = 200
 
 _log = log.get("block-lists")
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """``label`` is what stands before the zone's name."""
+
+    zone: BlockListZone
+    what: str
+    label: str
 
 
 class DnsBlockLists:
@@ -37,25 +50,35 @@ class DnsBlockLists:
         self._clock = clock
         self._silences: dict[str, tuple[int, float]] = {}
 
+    async def any_for(self, about: Literal["address", "domain"]) -> bool:
+        try:
+            return any(zone.enabled and zone.about in (about, "both") for zone in await self._zones.zones())
+        except MailError as error:
+            _log.warning("zones-not-read", cause=error.cause)
+            return False
+
     async def address(self, address: str) -> Sequence[ListHit]:
         ip = plain_ip(address)
         if ip is None or not (zones := await self._usable("address")):
             return ()
         text = str(ip)
-        wanted = [zone for zone in zones if not zone.exempts_address(text)]
-        asked = [self._ask(zone, text, reversed_address(text)) for zone in wanted]
-        return [hit for hit in await asyncio.gather(*asked) if hit is not None]
+        label = reversed_address(text)
+        return await self._hits([_Question(zone, text, label) for zone in zones if not zone.exempts_address(text)])
 
-    async def domain(self, name: str) -> Sequence[ListHit]:
-        name = name.lower().strip(".")
-        if not name or name.startswith("[") or not (zones := await self._usable("domain")):
+    async def domain(self, *names: str) -> Sequence[ListHit]:
+        if not (zones := await self._usable("domain")):
             return ()
-        wanted = [zone for zone in zones if not zone.exempts_domain(name)]
-        asked = [self._ask(zone, one, one) for zone in wanted for one in _looked_up(name)]
+        wanted = [name for each in names if (name := each.lower().strip(".")) and not name.startswith("[")]
+        asked = dict.fromkeys(
+            _Question(zone, one, one)
+            for zone in zones
+            for name in wanted
+            if not zone.exempts_domain(name)
+            for one in _looked_up(name)
+        )
         found: dict[str, ListHit] = {}
-        for hit in await asyncio.gather(*asked):
-            if hit is not None:
-                found.setdefault(hit.zone, hit)
+        for hit in await self._hits(list(asked)):
+            found.setdefault(hit.zone, hit)
         return list(found.values())
 
     async def _usable(self, about: str) -> list[BlockListZone]:
@@ -72,6 +95,22 @@ class DnsBlockLists:
             if zone.enabled and zone.about in (about, "both") and (not self._is_silent(zone) or self._tries_again(zone, now))
         ]
 
+    async def _hits(self, questions: Sequence[_Question]) -> list[ListHit]:
+        """All answers that come within the time of one check, in the order of the questions."""
+        if not questions:
+            return []
+        check_s = self._settings().lookup.check_timeout_s
+        tasks = [asyncio.create_task(self._ask(question, check_s)) for question in questions]
+        try:
+            await asyncio.wait(tasks, timeout=check_s)
+        finally:
+            late = [question.zone for question, task in zip(questions, tasks, strict=True) if not task.done()]
+            for task in tasks:
+                task.cancel()
+        for zone in dict.fromkeys(late):
+            self._note_silence(zone, "no answer in time")
+        return [hit for task in tasks if task.done() and not task.cancelled() and (hit := task.result()) is not None]
+
     def _is_silent(self, zone: BlockListZone) -> bool:
         return self._silences.get(zone.zone, (0, 0.0))[0] >= SILENCES
 
@@ -83,23 +122,24 @@ class DnsBlockLists:
         self._silences[zone.zone] = (count, now + LEFT_ALONE_S)
         return True
 
-    async def _ask(self, zone: BlockListZone, what: str, label: str) -> ListHit | None:
-        question = f"{label}.{zone.zone}"
-        if len(question) > 253:
+    async def _ask(self, question: _Question, check_s: float) -> ListHit | None:
+        zone, name = question.zone, f"{question.label}.{question.zone.zone}"
+        if len(name) > 253:
             return None
-        check_s = self._settings().lookup.check_timeout_s
-        until = asyncio.get_running_loop().time() + (min(check_s, TRIAL_S) if self._is_silent(zone) else check_s)
+        until = asyncio.get_running_loop().time() + check_s - TEXT_LAST_S
         try:
-            async with asyncio.timeout_at(until):
-                judged = zone.judge(await self._resolver.a(question))
+            if self._is_silent(zone):
+                async with asyncio.timeout(TRIAL_S):
+                    judged = zone.judge(await self._resolver.a(name))
+            else:
+                judged = zone.judge(await self._resolver.a(name))
         except (TimeoutError, MailError) as error:
             self._note_silence(zone, str(error) or "no answer in time")
             return None
         self._silences.pop(zone.zone, None)
         if judged is None:
             return None
-        text = await self._text(question, until)
-        return ListHit(zone.zone, what, judged[0], text, judged[1], zone.action)
+        return ListHit(zone.zone, question.what, judged[0], await self._text(name, until), judged[1], zone.action)
 
     async def _text(self, question: str, until: float) -> str:
         """Why the list names it; a list need not say (RFC 5782 §2.1)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from posthouse.model.block_list import BlockListZone, ListHit
 
@@ -12,12 +12,17 @@ class BlockLists(Protocol):
     """Asks all zones at once, each within its own time; what does not answer counts as not listing (open). Answers are kept for
     their TTL. Never raises."""
 
+    async def any_for(self, about: Literal["address", "domain"]) -> bool:
+        """Whether any list is asked about these at all. Cheap."""
+        ...
+
     async def address(self, address: str) -> Sequence[ListHit]:
         """The lists that name an IPv4 or IPv6 address; nothing for what is none."""
         ...
 
-    async def domain(self, name: str) -> Sequence[ListHit]:
-        """The lists that name a domain or host (of a sender, a greeting, a URL), or one of its parents down to two labels."""
+    async def domain(self, *names: str) -> Sequence[ListHit]:
+        """The lists that name one of these domains or hosts (of a sender, a greeting, a URL), or one of its parents down to two
+        labels; each list once."""
         ...
 
 

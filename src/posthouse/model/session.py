@@ -53,9 +53,10 @@ class Session:
     """One connection. ``client_address`` is the true one, after PROXY protocol (DEP-6).
 
     ``host`` is the verified name of the client's address ("" if there is none), ``host_state`` what became of the look-up ("":
-    not known yet, or not asked); ``listed`` are the DNS block lists that name the client (NET-5), once they have been asked.
-    Both are looked up from the first moment on by ``host_lookup`` and ``lists_lookup``. ``dns_waited_s`` is how long the
-    current message has waited for DNS. ``account`` is the address of the authenticated account, "" before authentication.
+    not known yet, or not asked), ``host_why`` words about it; ``listed`` are the DNS block lists that name the client (NET-5),
+    once they have been asked. Both are looked up from the first moment on by ``host_lookup`` and ``lists_lookup``.
+    ``dns_waited_s`` is how long the current message has waited for DNS. ``account`` is the address of the authenticated
+    account, "" before authentication.
     ``counted`` is the counter that holds this connection open, "" if none (NET-1).
     ``relay`` says why this peer may relay: "" (it may not), ``account``, ``network`` or ``domain`` (NET-4).
     """
@@ -76,6 +77,7 @@ class Session:
     relay: str = ""
     counted: str = ""
     host_state: HostState = ""
+    host_why: str = ""
     listed: tuple[ListHit, ...] = ()
     host_lookup: Lookup[HostName] | None = None
     lists_lookup: Lookup[tuple[ListHit, ...]] | None = None

@@ -96,6 +96,7 @@ class Driver:
     async def begin(self, session: Session, sender: Sender) -> tuple[Transaction, Final | None]:
         """A new transaction at MAIL FROM, and why it is refused, if it is."""
         transaction = Transaction(self._ids.new(), session, sender, self._clock.now())
+        session.dns_waited_s = 0.0
         if self._spans.watching():
             transaction.timings = []
         for stage in self._mail_from:

@@ -36,26 +36,28 @@ class Lists(Stage):
         self._patience = patience
 
     async def connect(self, session: Session) -> Verdict | None:
-        if _is_asked_about(session):
+        if _is_asked_about(session) and await self._lists.any_for("address"):
             self._begin(session)
         return None
 
     async def mail_from(self, transaction: Transaction) -> Verdict | None:
         session = transaction.session
-        if _is_asked_about(session):
+        if _is_asked_about(session) and await self._lists.any_for("domain"):
             domain = transaction.sender.address.domain if transaction.sender.address else ""
-            names = dict.fromkeys(name for name in (domain, session.helo) if name)
-            transaction.lists = asyncio.create_task(self._names(tuple(names)))
+            names = [name for name in (domain, session.helo) if name]
+            transaction.lists = asyncio.create_task(self._names(names))
         return None
 
     async def rcpt_to(self, transaction: Transaction, recipient: Recipient) -> Verdict | None:
         session = transaction.session
-        if transaction.lists is None or not _is_asked_about(session):
+        if not _is_asked_about(session):
             return None
         longest_s = self._patience.check_s + GRACE_S
         try:
-            session.listed = await self._patience.wait(session, self._begin(session), longest_s)
-            transaction.listed = await self._patience.wait(session, transaction.lists, longest_s)
+            if session.lists_lookup is not None or await self._lists.any_for("address"):
+                session.listed = await self._patience.wait(session, self._begin(session), longest_s)
+            if transaction.lists is not None:
+                transaction.listed = await self._patience.wait(session, transaction.lists, longest_s)
         except Temporary as error:
             return Continue(Reason(self.name, "late", error.cause))
         refusing = next((hit for hit in (*session.listed, *transaction.listed) if hit.action == "reject"), None)
@@ -82,13 +84,8 @@ class Lists(Stage):
     async def _address(self, address: str) -> tuple[ListHit, ...]:
         return tuple(await self._lists.address(address))
 
-    async def _names(self, names: tuple[str, ...]) -> tuple[ListHit, ...]:
-        """Each list counts once, whichever names it has."""
-        found: dict[str, ListHit] = {}
-        for hits in await asyncio.gather(*(self._lists.domain(name) for name in names)):
-            for hit in hits:
-                found.setdefault(hit.zone, hit)
-        return tuple(found.values())
+    async def _names(self, names: Sequence[str]) -> tuple[ListHit, ...]:
+        return tuple(await self._lists.domain(*names))
 
 
 def _is_asked_about(session: Session) -> bool:

@@ -45,11 +45,13 @@ class HostNames:
 
     async def of(self, session: Session, at_most_s: float | None = None) -> HostName:
         """The name of the session's client, waited for if it must be."""
+        if session.host_state:
+            return HostName(session.host_state, session.host, session.host_why)
         try:
             found = await self._patience.wait(session, self.begin(session), at_most_s)
         except Temporary:
             return UNKNOWN
-        session.host, session.host_state = found.name, found.state
+        session.host, session.host_state, session.host_why = found.name, found.state, found.why
         return found
 
 

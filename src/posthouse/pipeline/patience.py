@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from posthouse.base.clock import Clock
 from posthouse.base.errors import Temporary
@@ -33,6 +33,8 @@ class Patience:
     async def wait(self, session: Session, answer: Awaitable[Found], at_most_s: float | None = None) -> Found:
         """The answer. ``at_most_s`` instead of the time that a check usually has. A task that is waited for goes on after it.
         Raises Temporary when time is up, and what ``answer`` raises."""
+        if isinstance(answer, asyncio.Task) and answer.done():
+            return cast(Found, answer.result())
         lookup = self._settings().lookup
         usual_s = lookup.check_timeout_s if at_most_s is None else at_most_s
         left_s = min(usual_s, lookup.message_timeout_s - session.dns_waited_s)

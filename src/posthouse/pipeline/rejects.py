@@ -35,7 +35,7 @@ class Rejects(Stage):
         try:
             entry = await self._rejected.network_of(session.client_address)
         except MailError:
-            return None  # mail_from asks again, and says that it could not
+            return None  # mail_from says that the list cannot be read
         return self._refusal(NOT_FROM_YOU, "address", session.client_address, entry) if entry is not None else None
 
     async def mail_from(self, transaction: Transaction) -> Verdict | None:
@@ -43,9 +43,6 @@ class Rejects(Stage):
         if session.service != "smtp" or session.account:
             return None
         try:
-            entry = await self._rejected.network_of(session.client_address)
-            if entry is not None:
-                return self._refusal(NOT_FROM_YOU, "address", session.client_address, entry)
             if not await self._rejected.has_domains():
                 return None
             if sender is not None and (entry := await self._rejected.domain_of(sender.domain)) is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 
@@ -68,9 +69,12 @@ class Desk:
     async def address(self, address: str) -> Sequence[ListHit]:
         raise AssertionError("addresses are looked up elsewhere")
 
-    async def domain(self, name: str) -> Sequence[ListHit]:
-        self.asked.append(name)
-        return self.links.get(name, ())
+    async def any_for(self, about: Literal["address", "domain"]) -> bool:
+        return about == "domain"
+
+    async def domain(self, *names: str) -> Sequence[ListHit]:
+        self.asked += names
+        return [hit for name in names for hit in self.links.get(name, ())]
 
     async def teach(self, count: int = 40) -> None:
         lessons = [lesson(letter(n, spam=spam), spam=spam) for n in range(count) for spam in (True, False)]

@@ -258,6 +258,17 @@ async def test_bounces_literals_and_our_own_domains_need_no_dns(sender: str) -> 
     assert (await house.deliver("jane@example.test", sender=sender)).code == 250
 
 
+async def test_each_message_of_a_connection_has_a_budget_of_its_own() -> None:
+    house = House()
+    house.set("smtp.sender_check", True)
+    house.set("lookup.message_timeout_s", 0.2)
+    await house.add_user("jane@example.test")
+    session = house.session()
+    for _ in range(3):
+        session.dns_waited_s += 0.3
+        assert (await house.deliver("jane@example.test", session=session)).code == 250
+
+
 async def test_dead_dns_costs_one_message_no_more_than_its_budget() -> None:
     house = House()
     house.set("smtp.sender_check", True)

@@ -70,10 +70,11 @@ async def test_who_has_logged_in_is_not_asked() -> None:
 async def test_a_list_that_cannot_be_read_refuses_nobody_and_says_so() -> None:
     house = await house_with()
 
-    async def broken(address: str) -> None:
+    async def broken(address: str = "") -> None:
         raise Temporary("Database trouble", cause="disk on fire")
 
     house.reject_list.network_of = broken  # type: ignore[method-assign]
+    house.reject_list.has_domains = broken  # type: ignore[method-assign, assignment]
     assert await house.driver.connect(house.session()) is None
     assert (await house.deliver(JANE)).code == 250
     assert ("reject-list", "not-read", "pass") in await steps(house)
