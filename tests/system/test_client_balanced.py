@@ -31,6 +31,7 @@ SETTINGS = """
 smtp.proxy_networks = 127.0.0.1/32
 smtp.relay_networks = 198.51.100.
 smtp.relay_domains = partner.test
+smtp.tarpit_s = 0
 auth.failure_delay_s = 0.1
 """
 
