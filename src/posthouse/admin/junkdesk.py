@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from posthouse.content.training import Trainer
 from posthouse.interfaces.junk import JunkBook, JunkBookWriter
-from posthouse.interfaces.mail_source import MailPlaces
 from posthouse.interfaces.senders import SenderLists, SenderListsWriter
-from posthouse.model.spam import ScoredMail, SpamReport
+
+if TYPE_CHECKING:  # a command must start quickly
+    from posthouse.content.training import Trainer
+    from posthouse.interfaces.mail_source import MailPlaces
+    from posthouse.model.spam import ScoredMail, SpamReport
 
 
 @dataclass(frozen=True, slots=True)
