@@ -80,6 +80,12 @@ def test_traced_mail_comes_with_its_envelope_and_client(node: Node) -> None:
     assert {row["then"] for row in found["differences"]} == {
         "refused: 550 5.7.1 The recipient does not want mail from this sender"
     }
+    node.add_user("nova@example.test")  # who never had any mail, and so has no mailboxes yet
+    one = {"at": 1_790_000_000, "client": "", "sender": "lena@elsewhere.test", "recipients": ["nova@example.test"]}
+    path = node.folder / "nova.jsonl"
+    path.write_text(json.dumps(one | {"message": MAIL.format(subject="first")}) + "\n")
+    (row,) = rehearsed(node, "blocked=lena@elsewhere.test", "--path", str(path))["differences"]
+    assert row["then"].startswith("Junk Mail of nova@example.test")
     found = rehearsed(node, f"blocked:{OMAR}=lena@elsewhere.test")
     assert [(recipient, then.partition(" ")[0]) for _, recipient, then in fates(found)] == [(OMAR, "Junk")]
 

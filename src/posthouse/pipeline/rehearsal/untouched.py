@@ -8,13 +8,18 @@ from typing import Any, cast
 from posthouse.base.errors import Permanent
 from posthouse.interfaces.courier import Answer, Parcel
 from posthouse.interfaces.mailstore import MailStore
-from posthouse.model.mailbox import MailboxInfo, SpecialUse
+from posthouse.model.mailbox import DEFAULT_MAILBOXES, MailboxInfo, SpecialUse
 from posthouse.model.plan import Acceptance
 from posthouse.model.script import Memory
 from posthouse.model.trace import TraceQuery, TraceRecord
 from posthouse.model.triplet import Outcome, Terms, Triplet, Use
 
-NOTHING = Permanent("A rehearsal writes nothing")
+
+class RehearsalWrites(Permanent):
+    """Something would be written."""
+
+    def __init__(self) -> None:
+        super().__init__("A rehearsal writes nothing")
 
 
 class RehearsalSink:
@@ -47,17 +52,30 @@ class RehearsalMemory:
         return None
 
     def __getattr__(self, name: str) -> Any:
-        raise NOTHING
+        raise RehearsalWrites
 
 
 class RehearsalStore:
-    """A mail store to read from; a mailbox that would be made is only said to be there."""
+    """A mail store to read from; a mailbox that would be made, such as those of an account that had no mail yet, is only said
+    to be there."""
 
     def __init__(self, at_rest: MailStore) -> None:
         self._at_rest = at_rest
 
     async def create(self, account_id: int, name: str, special_use: SpecialUse = "") -> MailboxInfo:
-        return MailboxInfo(0, account_id, name, 1, 1, 1, 0, 0, 0, 0, (), special_use, subscribed=False, object_id="")
+        return _as_if(account_id, name, special_use)
+
+    async def mailboxes(self, account_id: int) -> Sequence[MailboxInfo]:
+        try:
+            return await self._at_rest.mailboxes(account_id)
+        except RehearsalWrites:
+            return [_as_if(account_id, name, use) for name, use in DEFAULT_MAILBOXES]
+
+    async def mailbox(self, account_id: int, name: str) -> MailboxInfo | None:
+        try:
+            return await self._at_rest.mailbox(account_id, name)
+        except RehearsalWrites:
+            return next((box for box in await self.mailboxes(account_id) if box.name == name), None)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._at_rest, name)
@@ -67,11 +85,15 @@ class RehearsalStore:
         return cast(MailStore, self)
 
 
+def _as_if(account_id: int, name: str, special_use: SpecialUse) -> MailboxInfo:
+    return MailboxInfo(0, account_id, name, 1, 1, 1, 0, 0, 0, 0, (), special_use, subscribed=False, object_id="")
+
+
 class RehearsalGate:
     """The gate of backends that must not write: the last line of defence."""
 
     async def call(self, kind: str, arguments: Any, octets: int = 0) -> Any:
-        raise NOTHING
+        raise RehearsalWrites
 
     def tell(self, kind: str, payload: Any) -> None:
         return None
