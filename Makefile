@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev engines run test lint format docs bench bench-imap bench-outbound bench-spam build clean
+.PHONY: help install dev engines run test lint format docs bench bench-imap bench-filters bench-outbound bench-spam build clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ bench-imap: dev bench-engines  ## IMAP beside Dovecot (root)
 
 bench-outbound: dev bench-engines  ## the outbound queue beside Postfix, and with a million messages to a dead host (root)
 	$(BIN)/python bench/outbound.py --peer --backlog 1000000
+
+bench-filters: dev  ## words and expressions on a 100 KiB body
+	$(BIN)/python bench/filters.py
 
 bench-spam: dev bench-spam-engines  ## the embedded spam scorer on real mail, beside SpamAssassin and bogofilter
 	$(BIN)/python bench/spam.py
