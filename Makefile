@@ -40,7 +40,7 @@ run: install  ## start the all-in-one with demo users on loopback ports and samp
 	$(BIN)/posthouse demo demo
 
 test: dev engines  ## set everything up and pass every test
-	$(BIN)/pytest -q -n 2 --dist loadgroup
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 lint: dev  ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check src tests bench

@@ -39,8 +39,9 @@ async def test_a_newer_one_takes_its_place(policies: StsPolicies) -> None:
     assert await policies.kept("far.test") == newer
 
 
-async def test_old_ones_are_dropped(policies: StsPolicies) -> None:
+async def test_what_had_ended_is_dropped_when_another_is_fetched(policies: StsPolicies) -> None:
     await policies.keep("far.test", ONE)
-    assert await policies.expire(5000.0) == 0
-    assert await policies.expire(5001.0) == 1
+    await policies.keep("near.test", KeptPolicy("1", StsPolicy("none", (), 1000), 6000.0))
+    assert await policies.kept("far.test") == ONE
+    await policies.keep("near.test", KeptPolicy("2", StsPolicy("none", (), 1000), 6001.0))
     assert await policies.kept("far.test") is None

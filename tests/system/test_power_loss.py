@@ -122,11 +122,15 @@ def test_a_file_that_somebody_else_left_unsynced_is_synced_before_it_is_relied_o
     left = node_for_tracing.folder / "data" / "blobs" / digest[:2] / digest[2:]
     left.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     left.write_bytes(text.encode())
+    node_for_tracing.send(JANE, SMALL)  # jane has her mailboxes, and nothing else is being written
+    until(lambda: all(row["attempts"] for row in node_for_tracing.json("queue", "list")))
     with watched(node_for_tracing, tmp_path / "calls.txt"):
         append(node_for_tracing, text)
     calls = (tmp_path / "calls.txt").read_text(errors="replace")
     synced = [found[1] for line in calls.splitlines() if (found := _SYNC.search(line))]
-    assert synced.index(str(left.parent)) < synced.index(str(node_for_tracing.folder / "data" / "mail.db-wal"))
+    named = len(synced) - 1 - synced[::-1].index(str(node_for_tracing.folder / "data" / "mail.db-wal"))
+    assert synced.index(str(left)) < named, "its octets"
+    assert synced.index(str(left.parent)) < named, "and its name"
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def test_a_delayed_message_arrives_by_itself(node: Node) -> None:
 def test_quarantine_administrators_see_it_by_the_protocol_and_users_their_own_only(node: Node) -> None:
     send(node, "secret three")
     found = node.json("quarantine", "stats")
-    assert [(row["kind"], row["quarantine"]) for row in found] == [("filter", "secrets")]
+    assert ("filter", "secrets") in [(row["kind"], row["quarantine"]) for row in found]
     words = ["quarantine", "list", "--json"]
     assert node.run(*words).returncode == 0
 

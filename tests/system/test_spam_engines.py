@@ -188,7 +188,7 @@ def teach(node: Node, folder: Path) -> None:
     for words in (("spam", "spam"), ("ham", "ham"), ("ham", "own", "--user", "jane@example.test", "--only-user")):
         node.run("antispam", "train", words[0], "--file", str(folder / words[1]), *words[2:])
     node.run("lesson", "fit")
-    node.run("lesson", "fit", "jane@example.test")
+    node.run("lesson", "fit", "--user", "jane@example.test")
 
 
 @pytest.mark.spec("CON-8")

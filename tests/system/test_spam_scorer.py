@@ -81,6 +81,9 @@ def teach(node: Node, tmp_path: Path) -> None:
 @pytest.mark.spec_part("CON-8")
 def test_a_node_that_was_taught_tells_new_spam_from_new_mail(node: Node, tmp_path: Path) -> None:
     junk, wanted = letter(900, spam=True), letter(900, spam=False)
+    node.run("lesson", "forget")
+    node.run("lesson", "forget", "--user", JANE)
+    until(lambda: not node.json("lesson", "show")["counts"])
     node.send(JANE, letter(899, spam=True))
     assert delivered(node, JANE, letter(899, spam=True)) is not None, "untaught, and no rule speaks"
     teach(node, tmp_path)
@@ -96,9 +99,12 @@ def test_a_node_that_was_taught_tells_new_spam_from_new_mail(node: Node, tmp_pat
 
 
 @pytest.mark.spec_part("CON-8")
-def test_a_user_who_takes_mail_out_of_junk_gets_its_like_in_the_inbox_and_others_do_not(node: Node) -> None:
+def test_a_user_who_takes_mail_out_of_junk_gets_its_like_in_the_inbox_and_others_do_not(node: Node, tmp_path: Path) -> None:
+    teach(node, tmp_path)
+    until(lambda: (row := node.json("lesson", "show"))["counts"] and row["spam"] == 40, timeout_s=60)
     junk = letter(950, spam=True)
     node.send(JANE, junk)
+    until(lambda: delivered(node, JANE, junk, "Junk Mail") is not None)
     with node.imap(JANE) as client:
         client.select('"Junk Mail"')
         (numbers,) = client.search(None, "HEADER", "Message-ID", str(email.message_from_string(junk)["Message-ID"]))[1]

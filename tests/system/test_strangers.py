@@ -196,7 +196,7 @@ def received(node: Node, address: str) -> str:
     with ImapWire(node.ports["imap"], first=proxy_v1("127.0.0.1")) as reader:
         reader.login(JANE)
         reader.good("EXAMINE INBOX")
-        uids = reader.good(f'UID SEARCH SUBJECT "from {address}"').lines[-1].split()[2:]
+        uids = until(lambda: reader.good(f'UID SEARCH SUBJECT "from {address}"').lines[-1].split()[2:])
         (found,) = reader.good(f"UID FETCH {uids[-1].decode()} (BODY.PEEK[HEADER])").of("FETCH")
     return found.decode().replace("\r\n\t", " ").replace("\r\n ", " ")
 

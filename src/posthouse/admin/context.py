@@ -9,39 +9,39 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from posthouse.admin.junkdesk import JunkDesk
-from posthouse.admin.listdesk import ListDesk
-from posthouse.admin.nodecontrol import NodeControl
-from posthouse.admin.scorerdesk import ScorerDesk
-from posthouse.admin.suppressiondesk import SuppressionDesk
-from posthouse.admin.virusdesk import VirusDesk
-from posthouse.base.clock import Clock
 from posthouse.base.errors import Permanent
-from posthouse.base.ids import Ids
-from posthouse.checking.desk import CheckDesk
-from posthouse.interfaces.bus import Bus
-from posthouse.interfaces.configuration import Configuration
-from posthouse.interfaces.directory import Directory, DirectoryWriter
-from posthouse.interfaces.hasher import Hasher
-from posthouse.interfaces.limits import Allowances, LimitBook, LimitBookWriter
-from posthouse.interfaces.mail_reports import ReportBook
-from posthouse.interfaces.mailstore import MailStore
-from posthouse.interfaces.quarantine import Quarantine
-from posthouse.interfaces.rehearsals import Rehearsals
-from posthouse.interfaces.routes import Routes, RoutesWriter
-from posthouse.interfaces.scripts import Scripts, ScriptsWriter
-from posthouse.interfaces.signing_keys import SigningKeys, SigningKeysWriter
-from posthouse.interfaces.sink import Sink
-from posthouse.interfaces.spool import Spool
-from posthouse.interfaces.store_care import StoreCare
-from posthouse.interfaces.textindex import TextIndex
-from posthouse.interfaces.traces import TraceLog
-from posthouse.interfaces.triplets import Triplets
-from posthouse.interfaces.unknown_recipients import UnknownRecipients
-from posthouse.model.account import Account, Role
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the command line loads operations for their syntax: it must be quick
+    from posthouse.admin.junkdesk import JunkDesk
+    from posthouse.admin.listdesk import ListDesk
+    from posthouse.admin.nodecontrol import NodeControl
+    from posthouse.admin.scorerdesk import ScorerDesk
+    from posthouse.admin.suppressiondesk import SuppressionDesk
+    from posthouse.admin.virusdesk import VirusDesk
+    from posthouse.base.clock import Clock
+    from posthouse.base.ids import Ids
+    from posthouse.checking.desk import CheckDesk
+    from posthouse.interfaces.bus import Bus
+    from posthouse.interfaces.configuration import Configuration
+    from posthouse.interfaces.directory import Directory, DirectoryWriter
+    from posthouse.interfaces.hasher import Hasher
+    from posthouse.interfaces.limits import Allowances, LimitBook, LimitBookWriter
+    from posthouse.interfaces.mail_reports import ReportBook
+    from posthouse.interfaces.mailstore import MailStore
+    from posthouse.interfaces.quarantine import Quarantine
+    from posthouse.interfaces.rehearsals import Rehearsals
+    from posthouse.interfaces.routes import Routes, RoutesWriter
+    from posthouse.interfaces.scripts import Scripts, ScriptsWriter
+    from posthouse.interfaces.signing_keys import SigningKeys, SigningKeysWriter
+    from posthouse.interfaces.sink import Sink
+    from posthouse.interfaces.spool import Spool
+    from posthouse.interfaces.store_care import StoreCare
+    from posthouse.interfaces.textindex import TextIndex
+    from posthouse.interfaces.traces import TraceLog
+    from posthouse.interfaces.triplets import Triplets
+    from posthouse.interfaces.unknown_recipients import UnknownRecipients
     from posthouse.migration.jobs import MigrationJobs
+    from posthouse.model.account import Account, Role
     from posthouse.pipeline.release import Releases
 
 Checker = Callable[[], Awaitable[Sequence[str]]]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from posthouse.admin.context import Context
-from posthouse.base import log
 from posthouse.base.errors import MailError
-
-_log = log.get("leaving")
 
 
 async def finish_leaving(context: Context) -> None:
     """Also before something new gets a name: what a crash has left of its predecessor must not fall to it."""
-    from posthouse.directory.leaving import finish_leaving as finish  # the command line loads the nouns for their syntax only
+    from posthouse.base import log  # both here: the command line loads the nouns for their syntax only
+    from posthouse.directory.leaving import finish_leaving as finish
 
     try:
         await finish(context.directory_writer, context.store, *context.junk.forgetting())
     except MailError as error:
-        _log.warning("mail-left-for-later", cause=error.cause or error.public)
+        log.get("leaving").warning("mail-left-for-later", cause=error.cause or error.public)

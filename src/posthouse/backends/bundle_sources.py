@@ -47,8 +47,12 @@ class WebBundle:
 def bundle_source(place: str, web: WebFetch) -> BundleSource:
     """The source of the setting ``scorer.update_from``. Raises BadValue."""
     if place.startswith("https://"):
-        parts = urlsplit(place)
-        if not parts.hostname or parts.port not in (None, 443):
+        try:
+            parts = urlsplit(place)
+            usable = bool(parts.hostname) and parts.port in (None, 443)
+        except ValueError:
+            usable = False
+        if not usable or not parts.hostname:
             raise BadValue("Rules come from https://host/folder, without a port")
         return WebBundle(web, parts.hostname, parts.path)
     if not place.startswith("/"):

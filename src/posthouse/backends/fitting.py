@@ -24,10 +24,13 @@ class FitProcess:
     async def __call__(self, octets: bytes) -> bytes:
         """What the process made of ``octets``. Raises Temporary."""
         environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONDONTWRITEBYTECODE": "1"}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", self._module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL, env=environment,
-        )  # fmt: skip
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", self._module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL, env=environment,
+            )  # fmt: skip
+        except OSError as error:
+            raise Temporary("Learning failed", cause=f"{self._module} could not be started: {error}") from error
         try:
             answer, _ = await asyncio.wait_for(process.communicate(octets), self._timeout_s)
         except TimeoutError:

@@ -33,7 +33,7 @@ Tokens = Callable[[bytes, Summary], tuple[int, ...]]
 Learn = Callable[[Sequence[Lesson]], Awaitable[int]]
 """Keeps lessons; gives how many changed something. Raises Temporary."""
 
-Reported = Callable[[bytes, Summary, int, bool], None]
+Reported = Callable[[bytes, Summary, int, bool], Awaitable[None]]
 """Also told of each message: content, summary, who says so, whether it is spam."""
 
 _log = log.get("training")
@@ -112,7 +112,10 @@ class Trainer:
                 if len(allowed) < len(contents):
                     _log.warning("too-many-lessons", account_id=taught.account_id, limit=settings.max_lessons)
                     return
-        except MailError as error:
+        except Exception as error:  # noqa: BLE001 - one message that breaks must not end all learning
+            if not isinstance(error, MailError):
+                _log.exception("lesson-broken", account_id=taught.account_id)
+                return
             _log.warning("lesson-not-learnt", account_id=taught.account_id, cause=error.cause or error.public)
 
     async def teach(self, contents: Sequence[bytes], owners: Sequence[int], *, spam: bool, who: int = SITE_ID) -> int:
@@ -124,7 +127,7 @@ class Trainer:
             summary, tokens = await asyncio.to_thread(self._read, content)
             lessons += [Lesson(owner, spam, summary.digest, tokens, now) for owner in owners]
             if self._tools.reported is not None and who != SITE_ID:
-                self._tools.reported(content, summary, who, spam)
+                await self._tools.reported(content, summary, who, spam)
         return await self._tools.learn(lessons) if lessons else 0
 
     def _read(self, content: bytes) -> tuple[Summary, tuple[int, ...]]:

@@ -16,6 +16,11 @@ class KeptPolicy:
     policy: StsPolicy
     until: float
 
+    @property
+    def fetched_at(self) -> float:
+        """When it was fetched."""
+        return self.until - self.policy.max_age_s
+
 
 class StsPolicies(Protocol):
     """One policy a domain. Raises Temporary when the store cannot be used."""
@@ -25,9 +30,5 @@ class StsPolicies(Protocol):
         ...
 
     async def keep(self, domain: str, kept: KeptPolicy) -> None:
-        """In place of what was there."""
-        ...
-
-    async def expire(self, before: float) -> int:
-        """Drops what ended before then; gives how many."""
+        """In place of what was there. Policies of other domains that had ended when this one was fetched are dropped."""
         ...

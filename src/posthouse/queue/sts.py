@@ -64,7 +64,6 @@ class Sts:
             return None, self._note_failure(domain, now, "sts-policy-invalid", str(error))
         self._failed.pop(domain, None)
         kept = KeptPolicy(policy_id, policy, now + policy.max_age_s)
-        await self._policies.expire(now)
         await self._policies.keep(domain, kept)
         return kept, "sts-policy-fetch-error"
 

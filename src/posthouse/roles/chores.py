@@ -197,4 +197,6 @@ class Chores:
                 await chore()
             except MailError as error:
                 _log.warning("chore-failed", chore=chore.__name__, cause=error.cause or error.public)
+            except Exception:  # noqa: BLE001 - a chore that breaks once is due again all the same
+                _log.exception("chore-broken", chore=chore.__name__)
             await self._sleep(interval_s)

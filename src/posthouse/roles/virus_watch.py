@@ -107,4 +107,6 @@ class VirusWatch:
                 await work()
             except MailError as error:
                 _log.warning("chore-failed", chore=work.__name__, cause=error.cause or error.public)
+            except Exception:  # noqa: BLE001 - a chore that breaks once is due again all the same
+                _log.exception("chore-broken", chore=work.__name__)
             await self._tools.sleep(interval_s)

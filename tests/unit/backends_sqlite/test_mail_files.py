@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import apsw
 import pytest
 
 from posthouse.backends.sqlite.blob_files import KEEP_S, BlobFiles
@@ -167,3 +168,19 @@ def test_writing_a_file_again_makes_it_young(tmp_path: Path) -> None:
     assert blobs.remove(digest, now)  # gone already
     with pytest.raises(NotFound):
         blobs.read(digest)
+
+
+async def test_flags_that_cannot_be_read_hold_up_nobody_when_their_mailbox_goes(real: Real) -> None:
+    """Upkeep once took the steward down with it, again after each start."""
+    theirs = await real.store.mailbox(2, "INBOX")
+    assert theirs
+    await real.store.append(theirs.mailbox_id, [NewMessage(letter(f"old {number}"), ()) for number in range(200)])
+    damaged = apsw.Connection(str(real.path))
+    damaged.execute("UPDATE flag_block SET flags = x'00' WHERE mailbox_id = ?", (theirs.mailbox_id,))
+    damaged.close()
+    await real.store.delete_account(2)
+    for number in range(5):
+        await real.append(letter(f"new {number}"))
+    _, rows = await real.store.rows(real.mailbox_id)
+    assert len(rows) == 5
+    assert real.writer.work and real.writer.work.upkeep_due, "there is something left that cannot be done"

@@ -182,7 +182,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 async def test_a_full_disk_loses_nothing_and_passes(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(1 << 20))
+    ballast.write_bytes(bytes(2 << 20))
     path = small_disk / "mail.db"
     async with running(path) as (store, sink, _):
         await store.mailboxes(1)

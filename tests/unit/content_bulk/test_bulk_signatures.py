@@ -220,10 +220,10 @@ async def test_what_users_call_spam_and_what_they_call_wanted() -> None:
     summary = summarise(content)
     expected = {1: 15.0, 2: 35.0, 3: 60.0, 4: 60.0}
     for account_id, points in expected.items():
-        site.nodes[0].reported(content, summary, account_id, True)
+        await site.nodes[0].reported(content, summary, account_id, True)
         assert rules(await site.send(content, "192.0.2.1"))["BULK_REPORTED"] == points
     for account_id in range(10, 14):
-        site.nodes[1].reported(content, summary, account_id, False)
+        await site.nodes[1].reported(content, summary, account_id, False)
     assert rules(await site.send(content, "192.0.2.1")) == {"BULK_WANTED": 0.0}
 
 

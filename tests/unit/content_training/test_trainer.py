@@ -47,7 +47,7 @@ class School:
         tools = Tools(self.store, self.lessons.learn, _number, self.clock, lambda: chosen, self._reported)
         self.trainer = Trainer(tools)
 
-    def _reported(self, _content: bytes, _summary: Summary, account_id: int, spam: bool) -> None:  # noqa: FBT001
+    async def _reported(self, _content: bytes, _summary: Summary, account_id: int, spam: bool) -> None:  # noqa: FBT001
         self.reports.append((account_id, spam))
 
     async def messages(self, account_id: int, *numbers: int) -> tuple[int, tuple[int, ...]]:

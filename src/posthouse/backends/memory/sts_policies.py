@@ -13,10 +13,5 @@ class MemoryStsPolicies:
         return self._kept.get(domain)
 
     async def keep(self, domain: str, kept: KeptPolicy) -> None:
+        self._kept = {name: each for name, each in self._kept.items() if each.until >= kept.fetched_at}
         self._kept[domain] = kept
-
-    async def expire(self, before: float) -> int:
-        old = [domain for domain, kept in self._kept.items() if kept.until < before]
-        for domain in old:
-            del self._kept[domain]
-        return len(old)

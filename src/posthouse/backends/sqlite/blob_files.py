@@ -47,10 +47,10 @@ class BlobFiles:
         try:
             if self.has(digest, len(content)):
                 os.utime(path)
+                _sync_file(path)  # whoever put it there, we or a restore, may not have come so far
             else:
                 packed = compressed(content) if compress else None
                 self._write_new(path.with_suffix(SUFFIX if packed else ""), packed or content)
-            # Also for a file that was there: who put it there may not have come so far, or died before.
             for folder in (path.parent, self._folder, self._folder.parent):
                 _sync_folder(folder)
         except OSError as error:
@@ -168,6 +168,14 @@ def _write_synced(path: Path, content: bytes) -> None:
         view = memoryview(content)
         while view:
             view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -37,18 +37,16 @@ class SqliteBulk:
         marks = ", ".join("?" * len(chosen))
         sql = f"SELECT key, messages, recipients, clients FROM sighting WHERE key IN ({marks}) AND slot >= ?"
         reports = f"SELECT key, spam, count(*) FROM report WHERE key IN ({marks}) GROUP BY key, spam"
-        found: dict[int, Seen] = {}
+        sums: dict[int, list[int]] = {}
         with mail_errors():
             db = self._db()
             for row in db.execute(sql, (*chosen, slot_of(since))):
                 key, messages, recipients, clients = cast("tuple[int, int, int, int]", row)
-                known = found.get(key, Seen())
-                found[key] = replace(
-                    known,
-                    messages=known.messages + messages,
-                    recipients=known.recipients + recipients,
-                    clients=known.clients | clients,
-                )
+                known_sum = sums.setdefault(key, [0, 0, 0])
+                known_sum[0] += messages
+                known_sum[1] += recipients
+                known_sum[2] |= clients
+            found = {key: Seen(messages=each[0], recipients=each[1], clients=each[2]) for key, each in sums.items()}
             for row in db.execute(reports, chosen):
                 key, spam, count = cast("tuple[int, int, int]", row)
                 known = found.get(key, Seen())

@@ -47,6 +47,7 @@ CREATE TABLE dead_letter (
     at REAL NOT NULL
 ) STRICT;
 CREATE INDEX dead_letter_by_address ON dead_letter (address, at);
+CREATE INDEX dead_letter_by_time ON dead_letter (at);
 """
 MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import apsw
+
 from posthouse.backends.sqlite.database import DatabaseThread
 from posthouse.formats.mta_sts import BadPolicy, StsPolicy, parse
 from posthouse.interfaces.sts_policies import KeptPolicy
@@ -23,11 +25,12 @@ class SqliteStsPolicies:
 
     async def keep(self, domain: str, kept: KeptPolicy) -> None:
         values = (domain, kept.policy_id, _text(kept.policy), kept.until)
-        await self._database.write(lambda db: db.execute("INSERT OR REPLACE INTO sts_policy VALUES (?, ?, ?, ?)", values))
 
-    async def expire(self, before: float) -> int:
-        sql = "DELETE FROM sts_policy WHERE until < ? RETURNING domain"
-        return len(await self._database.write(lambda db: db.execute(sql, (before,)).fetchall()))
+        def work(db: apsw.Connection) -> None:
+            db.execute("DELETE FROM sts_policy WHERE until < ?", (kept.fetched_at,))
+            db.execute("INSERT OR REPLACE INTO sts_policy VALUES (?, ?, ?, ?)", values)
+
+        await self._database.write(work)
 
 
 def _text(policy: StsPolicy) -> str:

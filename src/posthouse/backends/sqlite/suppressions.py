@@ -1,5 +1,5 @@
-"""Suppressed addresses in ``outgoing.db`` (interfaces/suppressions.py). Readers open it read-only; most sites have few, so one
-keeps them all while the file has not changed.
+"""Suppressed addresses in ``outgoing.db`` (interfaces/suppressions.py). Readers open it read-only; a look-up is one step in the
+primary key.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from posthouse.backends.sqlite.database import DatabaseThread, mail_errors, open
 from posthouse.backends.sqlite.outgoing_schema import MIGRATIONS
 from posthouse.interfaces.suppressions import Suppression
 
-MAX_KEPT = 100_000
 MAX_WHY = 500
 
 
@@ -24,23 +23,17 @@ class SqliteSuppressions:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._opened: apsw.Connection | None = None
-        self._version = -1
-        self._kept: dict[str, Suppression] = {}
 
     async def suppressed(self, address: str) -> Suppression | None:
-        connection = self._fresh()
-        if len(self._kept) < MAX_KEPT:
-            return self._kept.get(address.lower())
+        sql = "SELECT address, why, since FROM suppression WHERE address = ?"
         with mail_errors():
-            row = connection.execute(
-                "SELECT address, why, since FROM suppression WHERE address = ?", (address.lower(),)
-            ).fetchone()
+            row = self._db().execute(sql, (address.lower(),)).fetchone()
         return Suppression(*cast("tuple[str, str, float]", row)) if row is not None else None
 
     async def listing(self, *, after: str = "", limit: int = 1000) -> Sequence[Suppression]:
         sql = "SELECT address, why, since FROM suppression WHERE address > ? ORDER BY address LIMIT ?"
         with mail_errors():
-            rows = self._fresh().execute(sql, (after, limit)).fetchall()
+            rows = self._db().execute(sql, (after, limit)).fetchall()
         return [Suppression(*cast("tuple[str, str, float]", row)) for row in rows]
 
     def close(self) -> None:
@@ -49,17 +42,10 @@ class SqliteSuppressions:
             self._opened.close()
             self._opened = None
 
-    def _fresh(self) -> apsw.Connection:
-        with mail_errors():
-            if self._opened is None:
-                self._opened = open_reader(self._path, MIGRATIONS)
-            version = cast(int, self._opened.execute("PRAGMA data_version").get)
-            if version != self._version:
-                sql = "SELECT address, why, since FROM suppression LIMIT ?"
-                rows = self._opened.execute(sql, (MAX_KEPT,)).fetchall()
-                self._kept = {cast(str, row[0]): Suppression(*cast("tuple[str, str, float]", row)) for row in rows}
-                self._version = version
-            return self._opened
+    def _db(self) -> apsw.Connection:
+        if self._opened is None:
+            self._opened = open_reader(self._path, MIGRATIONS)
+        return self._opened
 
 
 class SqliteSuppressionsWriter:
@@ -73,7 +59,7 @@ class SqliteSuppressionsWriter:
 
         def work(db: apsw.Connection) -> bool:
             db.execute("INSERT INTO dead_letter VALUES (?, ?)", (key, at))
-            db.execute("DELETE FROM dead_letter WHERE address = ? AND at <= ?", (key, at - within_s))
+            db.execute("DELETE FROM dead_letter WHERE at <= ?", (at - within_s,))
             if cast(int, db.execute("SELECT count(*) FROM dead_letter WHERE address = ?", (key,)).get) < times:
                 return False
             sql = "INSERT OR IGNORE INTO suppression VALUES (?, ?, ?) RETURNING 1"

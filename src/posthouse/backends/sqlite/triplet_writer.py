@@ -156,15 +156,24 @@ class TripletWriter:
         try:
             with mail_errors(), transaction(self._db):
                 results = [work(self._tables) for work, _ in group]
-        except (MailError, apsw.Error) as error:
+        except Exception as error:  # noqa: BLE001 - the thread must outlive a unit that breaks
             self._tables.rolled_back()
-            failure = error if isinstance(error, MailError) else mail_error(error)
+            failure = _failure(error)
             if alone or group[0][1] is _nobody:
                 group[0][1](None, failure)
             return False
         for (_, answer), result in zip(group, results, strict=True):
             answer(result, None)
         return True
+
+
+def _failure(error: Exception) -> MailError:
+    if isinstance(error, MailError):
+        return error
+    if isinstance(error, apsw.Error):
+        return mail_error(error)
+    _log.error("unit-broken", exc_info=error)
+    return Temporary("The greylisting database failed", cause=repr(error))
 
 
 def _nobody(_: Any, error: MailError | None) -> None:

@@ -41,6 +41,7 @@ GATHER_S = 0.002
 GATHER_QUANTUM_S = 0.0005
 IDLE_S = 0.01
 UPKEEP_REST_S = 1.0
+UPKEEP_FAILED_S = 60.0
 DEAD_WRITER_STATUS = 70
 
 Reply = Callable[[Any, "MailError | None"], None]
@@ -175,7 +176,7 @@ class MailWriterThread:
             work.execute("BEGIN IMMEDIATE")
             results = [self._unit(work, job) for job in group]
             if self._has_upkeep(work):
-                upkeep.step(work)
+                self._keep_up(work)
             work.execute("COMMIT")
         except apsw.Error as error:
             self._give_up(work, group, error)
@@ -188,6 +189,22 @@ class MailWriterThread:
             self._tell(Committed(merged(work.touched), work.queue_grew))
         for job, (result, failure) in zip(group, results, strict=True):
             job[3](result, failure)
+
+    def _keep_up(self, work: Work) -> None:
+        """One step of upkeep. What it cannot read is left for later and told: nobody's mail waits for it. Raises apsw.Error
+        when the whole group cannot go on."""
+        touched = len(work.touched)
+        work.execute("SAVEPOINT upkeep")
+        try:
+            upkeep.step(work)
+        except (MailError, apsw.Error, *UNIT_FAULTS) as error:
+            if isinstance(error, GROUP_FAULTS) or not work.connection.in_transaction:
+                raise
+            work.execute("ROLLBACK TO upkeep")
+            del work.touched[touched:]
+            self._upkeep_from = time.monotonic() + UPKEEP_FAILED_S
+            self._log.error("upkeep-failed", cause=repr(error))
+        work.execute("RELEASE upkeep")
 
     def _tell(self, committed: Committed) -> None:
         try:

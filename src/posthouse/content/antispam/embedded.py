@@ -93,17 +93,19 @@ class EmbeddedScorer:
     async def _of(self, owner_id: int) -> Weights | None:
         """An owner's weights, read again when there are newer ones."""
         version = await self._weights.version(owner_id)
-        known = self._known.get(owner_id)
+        known = self._known.pop(owner_id, None)
+        if not version:  # most users have taught nothing: they take nobody's place
+            return None
         if known is None or known[0] != version:
-            octets = await self._weights.octets(owner_id) if version else b""
+            octets = await self._weights.octets(owner_id)
             try:
                 weights = await asyncio.to_thread(parse, octets) if octets else None
             except BrokenWeights:
                 weights = None
-            self._known.pop(owner_id, None)
             if len(self._known) > CACHED_USERS:
                 self._known.pop(next(each for each in self._known if each != SITE_ID))
-            known = self._known[owner_id] = (version, weights)
+            known = (version, weights)
+        self._known[owner_id] = known
         return known[1]
 
     async def _listed(self, mail: ScoredMail, texts: Texts) -> Sequence[RuleHit]:

@@ -26,15 +26,18 @@ class RulesInUse:
         self._settings = settings
         self._made_for: tuple[int, tuple[str, ...], tuple[str, ...]] | None = None
         self._rules = RuleSet(())
+        self._making = asyncio.Lock()
 
     async def current(self) -> RuleSet:
         """The rules. Raises Temporary when the book cannot be read."""
         settings = self._settings()
         wanted = (await self._book.changes(), settings.rule_groups, settings.rules_off)
         if wanted != self._made_for:
-            groups = await self.groups()
-            self._rules = await asyncio.to_thread(chosen, groups, settings)
-            self._made_for = wanted
+            async with self._making:  # messages that come meanwhile wait for the same rules
+                if wanted != self._made_for:
+                    groups = await self.groups()
+                    self._rules = await asyncio.to_thread(chosen, groups, settings)
+                    self._made_for = wanted
         return self._rules
 
     async def groups(self) -> Mapping[str, RuleGroup]:

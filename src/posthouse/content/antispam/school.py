@@ -8,6 +8,7 @@ Failing: when the process dies or takes too long, the weights stay as they were,
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
@@ -82,8 +83,7 @@ class School:
             anchors: Sequence[Lesson] = ()
             if owner_id != SITE_ID:
                 site, anchors = await self._site()
-            task = Task(site, _plain(lessons), _plain(anchors))
-            octets = await self._fitter(_encoder.encode(task))
+            octets = await self._fitter(await asyncio.to_thread(_task, site, lessons, anchors))
         await self._book.keep_weights(owner_id, octets, learnt.changes, self._clock.now())
         _log.info("lessons-fitted", owner=owner_id, spam=learnt.spam, ham=learnt.ham, size_bytes=len(octets))
         return await self._book.learnt(owner_id)
@@ -118,6 +118,11 @@ def carry_out(octets: bytes) -> bytes:
     spam = sum(spam for spam, _ in task.lessons)
     rarity = site.rarity if site is not None else lambda _: 1.0
     return fit_beside(examples, rarity, (spam, len(task.lessons) - spam)).octets()
+
+
+def _task(site: bytes | None, lessons: Sequence[Lesson], anchors: Sequence[Lesson]) -> bytes:
+    """For the process that fits; many lessons take a while to write down."""
+    return _encoder.encode(Task(site, _plain(lessons), _plain(anchors)))
 
 
 def _plain(lessons: Sequence[Lesson]) -> list[tuple[bool, list[int]]]:

@@ -58,9 +58,9 @@ class BulkScorer:
             self._table.note(Sighting(signatures.keys, max(len(mail.recipients), 1), client_bit(mail.client_address), now))
         return SpamReport(self.name, tuple(hits(signatures, seen, settings, signed=_is_signed(mail))))
 
-    def reported(self, content: bytes, summary: Summary, account_id: int, spam: bool) -> None:  # noqa: FBT001
+    async def reported(self, content: bytes, summary: Summary, account_id: int, spam: bool) -> None:  # noqa: FBT001
         """A user said what a message is."""
-        signatures = signatures_of(content, summary)
+        signatures = await asyncio.to_thread(signatures_of, content, summary)
         if keys := (*signatures.text, *signatures.files):
             self._table.report(Report(keys, account_id, spam, self._clock.now()))
 
