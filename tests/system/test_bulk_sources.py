@@ -25,7 +25,7 @@ from support.clamav import free_port
 from support.databases import valkey
 from support.node import Node, running, until
 
-pytestmark = [pytest.mark.xdist_group("spam-engines"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.timeout(120)]
 
 SPAM = (
     b"From: a@b.test\r\nSubject: x\r\n\r\n"
@@ -167,7 +167,7 @@ class DccifdThread:
                 peer.sendall(("A\nA\n" + METRICS.format("many", "many", "many")).encode())
 
 
-@pytest.mark.spec("CON-9")
+@pytest.mark.spec_part("CON-9")
 def test_nodes_feed_and_query_one_table_beside_pyzor_and_dcc(pyzor: ScannerPlace, tmp_path: Path) -> None:
     words, greek = random.Random(5), ["alpha", "beta", "gamma", "delta", "omega", "kappa", "sigma", "theta"]
     body = " ".join(words.choice(greek) + words.choice("xyz") for _ in range(120))

@@ -21,7 +21,7 @@ from support.node import Node, running, until
 from support.soundness import unsound
 
 ROUNDS = int(os.environ.get("POSTHOUSE_CRASH_ROUNDS", "25"))
-pytestmark = [pytest.mark.timeout(90 + 6 * ROUNDS), pytest.mark.xdist_group("heavy")]
+pytestmark = [pytest.mark.timeout(90 + 6 * ROUNDS)]
 
 
 async def flood_until_killed(node: Node, books: Books, name: str, seconds: float) -> None:

@@ -20,7 +20,7 @@ from support.node import PASSWORD, SERVICES, Node, running
 from support.soundness import unsound
 
 ROUNDS = int(os.environ.get("POSTHOUSE_CRASH_ROUNDS", "12"))
-pytestmark = [pytest.mark.timeout(120 + 12 * ROUNDS), pytest.mark.xdist_group("heavy")]
+pytestmark = [pytest.mark.timeout(120 + 12 * ROUNDS)]
 
 
 async def change_until_killed(node: Node, books: Books, facts: Facts, name: str, seconds: float) -> None:

@@ -22,7 +22,6 @@ SIZE_MIB = 24
 BALLAST_MIB = 8
 pytestmark = [
     pytest.mark.timeout(180),
-    pytest.mark.xdist_group("heavy"),
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk"),
 ]
 

@@ -21,7 +21,7 @@ from support.flood import run
 from support.hostile import JANE, all_is_read, descriptors, served_in_s
 from support.node import Node, running, until
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("heavy")]
+pytestmark = [pytest.mark.timeout(180)]
 CLEAR = ("smtp", "imap", "pop3", "submission")
 TLS = ("imaps", "pop3s", "submissions")
 CLIENT_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(196))

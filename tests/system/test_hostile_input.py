@@ -10,7 +10,7 @@ import pytest
 from support.hostile import JANE, peak_kib, pour, served_in_s
 from support.node import PASSWORD, Node, running
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("heavy")]
+pytestmark = [pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")

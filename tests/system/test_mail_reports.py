@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -102,10 +103,22 @@ COMPLAINT = (
 @pytest.mark.spec_part("MON-5")
 def test_a_complaint_is_shown_and_lists_send_to_who_complained_no_more(node: Node) -> None:
     assert send(node, COMPLAINT % (b"c1", b"eve@bank.test"), "fbl@bank.test").startswith(b"250")
-    [row] = node.json("report", "show", "example.test", "--kind", "feedback", "--days", "9999")
+    row = next(row for row in complaints(node) if row["source"] == "eve@bank.test")
     assert (row["source"], row["results"], row["detail"]) == ("eve@bank.test", "abuse", "<n1@example.test>; news; 192.0.2.1")
     [row] = node.json("suppression", "list")
     assert (row["address"], row["why"]) == ("eve@bank.test", "complained (abuse), as bank.test reports")
+
+
+def test_attack_a_site_takes_nobody_elses_users_off_a_list(node: Node) -> None:
+    assert send(node, COMPLAINT % (b"c3", b"victim@other.test"), "fbl@bank.test").startswith(b"250")
+    until(lambda: any(row["source"] == "victim@other.test" for row in complaints(node)))
+    assert "victim@other.test" not in [row["address"] for row in node.json("suppression", "list")]
+
+
+def complaints(node: Node) -> list[dict[str, object]]:
+    done = node.run("report", "show", "example.test", "--kind", "feedback", "--days", "9999", "--json", check=False)
+    rows: list[dict[str, object]] = json.loads(done.stdout) if done.returncode == 0 else []
+    return rows
 
 
 def test_attack_a_complaint_of_who_knows_whom_suppresses_nobody(node: Node) -> None:

@@ -22,8 +22,6 @@ from support.scripted_host import ScriptedHost, in_background, server_context
 from support.sending import queue, submit
 from support.unbound import Unbound
 
-pytestmark = pytest.mark.xdist_group("outgoing-tls")
-
 POLICY_HOST = "127.0.7.43"
 DOMAINS = {
     "dane-good": "127.0.7.1",

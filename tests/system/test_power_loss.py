@@ -18,7 +18,6 @@ from support.node import PASSWORD, Node, running, until
 
 pytestmark = [
     pytest.mark.timeout(60),
-    pytest.mark.xdist_group("heavy"),
     pytest.mark.skipif(shutil.which("strace") is None, reason="strace is what watches the system calls"),
 ]
 CALLS = "write,writev,pwrite64,fsync,fdatasync,rename,renameat,renameat2,ftruncate,sendto,sendmsg"

@@ -19,8 +19,6 @@ from support.node import Node, running, until
 from support.scripted_host import ScriptedHost, in_background, server_context
 from support.sending import JANE, inbox, queue, reports, submit, until_queue_is_empty, with_subject
 
-pytestmark = pytest.mark.xdist_group("queue-delivery")
-
 OMAR = "omar@faraway.test"
 RECORDS = {
     ("faraway.test", "MX"): ["10 dead.faraway.test", "20 mx.faraway.test"],

@@ -14,7 +14,6 @@ from support.sending import JANE, queue, reports, submit, until_queue_is_empty, 
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="Postfix starts as root only"),
-    pytest.mark.xdist_group("queue-postfix"),
 ]
 
 

@@ -220,7 +220,6 @@ class Worker(threading.Thread):
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.xdist_group("heavy")
 @pytest.mark.spec_part("STO-1", "STO-2", "STO-5")
 def test_sums_are_exact_after_every_kill(tmp_path: Path) -> None:
     with running(tmp_path) as node:

@@ -16,7 +16,7 @@ from support.flood import READER, Audit, Flood, prepare, run
 from support.node import Node, running
 from support.soundness import unsound
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("heavy")]
+pytestmark = [pytest.mark.timeout(120)]
 BACK_WITHIN_S = 10.0
 
 

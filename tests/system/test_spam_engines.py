@@ -21,7 +21,7 @@ from support.node import Node, running, until
 from support.spam_engines import GTUBE, Rspamd, Spamd
 from support.zone import Zone
 
-pytestmark = [pytest.mark.xdist_group("spam-engines"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.timeout(180)]
 
 HAM = (
     b"Received: from mail.good.test ([192.0.2.9]) by mx.example.test; Tue, 24 Nov 2026 08:00:00 +0000\r\n"

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from posthouse.content.antispam.rulegroups import shipped_groups
 from support.node import Node, running, until
 
-pytestmark = [pytest.mark.xdist_group("spam-scorer"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.timeout(180)]
 
 JANE, BOB = "jane@example.test", "bob@example.test"
 SPAM_WORDS = [f"offer{number}" for number in range(40)]

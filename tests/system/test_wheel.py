@@ -14,7 +14,7 @@ from support.node import PASSWORD, Node
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.xdist_group("wheel"), pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.timeout(90)]
 
 
 def run(*words: str, cwd: Path) -> str:

@@ -1,4 +1,7 @@
-"""``check``: is the node in order, and does the world see it as it should (PLN-2)? ``posthouse check`` alone runs all."""
+"""``check``: is the node in order, and does the world see it as it should (PLN-2)? ``posthouse check`` alone runs all.
+
+What connects to hosts that the caller names is for administrators: it shows what a network answers.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class Checked:
         return "\n".join(lines)
 
 
-@operation("check all", role="reader", reads=True)
+@operation("check all", role="administrator", reads=True)
 async def all_(context: Context, hosts: tuple[str, ...] = (), *, time_server: str = TIME_SERVER) -> Checked:
     """Checks everything: the host's name, every domain's records, certificates, ports, clock and disk.
 
@@ -83,7 +86,7 @@ async def certificate(context: Context) -> Checked:
     return Checked(tuple(await _certificates(context)))
 
 
-@operation("check port", role="reader", reads=True)
+@operation("check port", role="administrator", reads=True)
 async def port(context: Context, hosts: tuple[str, ...] = ()) -> Checked:
     """Checks that the node's own ports answer, and that other hosts can be reached.
 
@@ -93,7 +96,7 @@ async def port(context: Context, hosts: tuple[str, ...] = ()) -> Checked:
     return Checked(tuple(await _ports(context, hosts)))
 
 
-@operation("check clock", role="reader", reads=True)
+@operation("check clock", role="administrator", reads=True)
 async def clock(context: Context, *, time_server: str = TIME_SERVER) -> Checked:
     """Compares the node's clock with a time server.
 

@@ -183,7 +183,8 @@ def _script(path: str) -> str:
     if not path:
         return ""
     try:
-        octets = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            octets = file.read(MAX_SCRIPT_BYTES + 1)
     except OSError as error:
         raise BadValue(f"{path} cannot be read: {error.strerror or error}") from None
     if len(octets) > MAX_SCRIPT_BYTES:

@@ -116,7 +116,8 @@ class ReportSender:
         for uri in record.reports_to[:MAX_ADDRESSES] if record is not None else ():
             address = uri.partition("!")[0]
             at = address.rpartition("@")[2].lower()
-            if at == domain or at.endswith(f".{domain}") or domain.endswith(f".{at}") or await self._agrees(domain, at):
+            own = at == domain or at.endswith(f".{domain}") or ("." in at and domain.endswith(f".{at}"))
+            if own or await self._agrees(domain, at):
                 found.append(address)
         return tuple(found)
 

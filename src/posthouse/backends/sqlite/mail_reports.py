@@ -67,19 +67,26 @@ class SqliteReportBook:
 
 
 def handler(book: SqliteReportBook, suppressions: SuppressionsWriter) -> Callable[[Any], Awaitable[Any]]:
-    """The steward's end of ``receiver``. Who has complained, as a site says that proves who it is, gets no more from lists."""
+    """The steward's end of ``receiver``. Who has complained, as their own site says, gets no more from lists; it must have proven
+    that it is that site."""
 
     async def handle(payload: Any) -> bool:
         report = _decoder.decode(payload)
         new = await book.receive(report)
         if new and report.kind == "feedback" and report.trusted:
             for row in report.rows:
-                if row.source and not row.passed:
+                if row.source and not row.passed and _is_of(row.source, report.sender):
                     why = f"complained ({row.result}), as {report.sender} reports"
                     await suppressions.suppress(row.source, why, report.ends_at)
         return new
 
     return handle
+
+
+def _is_of(address: str, site: str) -> bool:
+    """A site speaks for its own users: another's word would let anyone take anyone off a list."""
+    domain = address.rpartition("@")[2]
+    return domain == site or domain.endswith(f".{site}") or site.endswith(f".{domain}")
 
 
 def receiver(call: Callable[[str, Any], Awaitable[Any]]) -> Callable[[ReceivedReport], Awaitable[bool]]:
