@@ -67,7 +67,7 @@ class SqliteReportBook:
 
 
 def handler(book: SqliteReportBook, suppressions: SuppressionsWriter) -> Callable[[Any], Awaitable[Any]]:
-    """The steward's end of ``receiver``. Who has complained, as their own site says, gets no more from lists; it must have proven
+    """The steward's end of ``receiver``. Who has complained gets no more from lists, if their own site says so and has proven
     that it is that site."""
 
     async def handle(payload: Any) -> bool:
