@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from posthouse.backends.dns_lists import DnsBlockLists
 from posthouse.backends.memory.blocklists import MemoryBlockListZones
+from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.memory.counters import MemoryCounters
 from posthouse.backends.memory.directory import MemoryDirectory
 from posthouse.backends.memory.junk import MemoryJunk
@@ -35,6 +36,7 @@ from posthouse.base.ids import Ids
 from posthouse.base.settings import Value
 from posthouse.content.antivirus.asking import VirusEngines
 from posthouse.directory.allowances import AllowanceBook
+from posthouse.directory.device_logins import DeviceLogins
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.courier import Answer, Parcel
 from posthouse.interfaces.scorer import Scorer
@@ -68,12 +70,17 @@ STRANGER = {
 MESSAGE = b"From: lena@elsewhere.test\r\nTo: jane@example.test\r\nSubject: Hello\r\n\r\nHi.\r\n"
 
 
+def indulgent() -> Settings:
+    """What most tests want: any sender will do, from outside and from accounts."""
+    return Settings().with_value("smtp.sender_check", False).with_value("submission.sender", "any")
+
+
 @dataclass
 class House:
     """`add_user` and `say` first; then `deliver` walks one message along the path and gives the reply."""
 
     clock: ManualClock = field(default_factory=ManualClock)
-    settings: Settings = field(default_factory=lambda: Settings().with_value("smtp.sender_check", False))
+    settings: Settings = field(default_factory=indulgent)
     delays: list[float] = field(default_factory=list)
     spans: Spans | None = None
     triplets: Triplets = field(default_factory=MemoryTriplets)
@@ -93,6 +100,8 @@ class House:
         self.resolver.records = {key: tuple(values) for key, values in STRANGER.items()}
         self.routes = MemoryRoutes()
         self.probe = MemoryProbe()
+        self.bus = MemoryBus()
+        self.device_logins = DeviceLogins(lambda: self.settings, self.clock, self.bus)
         self.unknown = MemoryUnknownRecipients()
         self.behind: dict[str, str] = {}
         self.handed: list[Parcel] = []
@@ -127,6 +136,7 @@ class House:
             probe=self.probe,
             hand_over=self._hand_over,
             unknown=self.unknown,
+            device_logins=self.device_logins,
             reject_list=self.reject_list,
             block_lists=DnsBlockLists(self.resolver, self.zones, lambda: self.settings, self.clock),
             sink=self.sink,

@@ -42,6 +42,10 @@ SCRAM_ITERATIONS = 4096
 _log = log.get("login")
 
 
+def _untold(_session: Session) -> None:
+    """Nobody wants to know who logs in."""
+
+
 class LoginFailed(Permanent):
     """Refused, without saying why. ``cause`` is for the log."""
 
@@ -77,7 +81,8 @@ class ScramSecret:
 
 class Authenticator:
     """``login_key``: 32 secret octets, the same in all processes of the node and after a restart, from which the salts of
-    unknown logins are made. ``sleep`` waits for the given seconds (asyncio.sleep; tests pass their own)."""
+    unknown logins are made. ``sleep`` waits for the given seconds (asyncio.sleep; tests pass their own); ``admitted``
+    is told of each session that has logged in."""
 
     def __init__(
         self,
@@ -88,12 +93,14 @@ class Authenticator:
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]],
         login_key: bytes,
+        admitted: Callable[[Session], None] = _untold,
     ) -> None:
         self._directory = directory
         self._hasher = hasher
         self._settings = settings
         self._sleep = sleep
         self._login_key = login_key
+        self._admitted = admitted
         self._remembered = Remembered(clock)
         self._slowdown = Slowdown(counters, settings)
         self._turns = FairTurns()
@@ -184,6 +191,7 @@ class Authenticator:
         session.account = str(account.address)
         session.account_id = account.account_id
         LOGINS.labels(session.service, "ok").inc()
+        self._admitted(session)
         return account
 
     async def _acting_as(self, authzid: str, administrator: Account, session: Session) -> Account:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from posthouse.base.clock import Clock
 from posthouse.base.ids import Ids
 from posthouse.content.sieve.lookups import Sources
+from posthouse.directory.device_logins import DeviceLogins
+from posthouse.directory.permitted_senders import PermittedSenders
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.blocklists import BlockLists
 from posthouse.interfaces.counters import Counters
@@ -41,6 +43,7 @@ from posthouse.pipeline.antispam import Antispam, ForgedScores
 from posthouse.pipeline.antivirus import Antivirus, VirusScanning
 from posthouse.pipeline.attachments import Attachments, LookInto
 from posthouse.pipeline.authenticate import Authenticate
+from posthouse.pipeline.device import Device
 from posthouse.pipeline.dispose import Dispose
 from posthouse.pipeline.envelope import Envelope
 from posthouse.pipeline.filter_facts import FactBook
@@ -66,6 +69,7 @@ from posthouse.pipeline.room import Room
 from posthouse.pipeline.route import Route
 from posthouse.pipeline.scoring import Engines, Scoring
 from posthouse.pipeline.sender import SenderDomain
+from posthouse.pipeline.sender_policy import SenderPolicy
 from posthouse.pipeline.sign import Sign
 from posthouse.pipeline.spf_begin import SpfCheck
 from posthouse.pipeline.stage import Stage
@@ -102,6 +106,7 @@ class Parts:
     senders: SenderLists
     junk_book: JunkBook
     triplets: Triplets
+    device_logins: DeviceLogins
     unknown: UnknownRecipients
     hand_over: Deliver
     reports: ReportDesk
@@ -117,6 +122,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
     hosts = HostNames(parts.resolver, patience)
     harvest = Harvest(parts.settings, parts.counters)
     check = RecipientCheck(parts.settings, parts.recipients, parts.routes, parts.probe, parts.unknown, parts.clock)
+    permitted = PermittedSenders(parts.directory, parts.settings)
     verifier = Verifier(parts.resolver, parts.clock)
     spf = SpfCheck(parts.settings, verifier, parts.clock, parts.node_name)
     attachments = Attachments(parts.settings, parts.clock.steady)
@@ -127,9 +133,11 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Greeting(parts.settings, parts.node_name),
         Lists(parts.block_lists, patience),
         Room(parts.is_short),
+        Device(parts.device_logins, parts.directory),
         Envelope(parts.settings, parts.recipients, parts.routes, hosts, check, harvest),
         harvest,
         SenderDomain(parts.settings, parts.directory, parts.resolver, patience),
+        SenderPolicy(parts.settings, permitted, parts.recipients, parts.counters),
         Quota(parts.allowances, parts.store, parts.clock),
         Greylist(parts.settings, parts.triplets, spf, parts.clock),
         Authenticate(parts.settings, verifier, spf, parts.node_name, parts.reports.seen),

@@ -15,7 +15,20 @@ from support.house import MESSAGE, House
 def test_the_stages_stand_in_the_order_of_the_path() -> None:
     names = [stage.name for stage in stages(House().parts)]
     peer = ["connect", "reject-list", "names", "helo", "block-lists"]
-    first = [*peer, "room", "envelope", "harvest", "sender", "quota", "greylist", "authenticate", "content", "antispam"]
+    first = [
+        *peer,
+        "room",
+        "device",
+        "envelope",
+        "harvest",
+        "sender",
+        "sender-policy",
+        "quota",
+        "greylist",
+        "authenticate",
+        "content",
+        "antispam",
+    ]
     checks = ["attachments", "priority-filters", "outbreak", "antivirus", "antispam", "domain-filters", "junk", "user-filters"]
     assert names == [*first, "route", *checks, "reputation", "reports", "sign", "hand-over", "dispose"]
 
@@ -112,7 +125,12 @@ async def test_a_smart_host_takes_all_mail_for_elsewhere() -> None:
     house = House()
     await house.add_user("jane@example.test")
     house.set("route.smart_host", "relay.isp.test:587")
-    await house.deliver("x@faraway.test", session=house.session("submission", account="jane@example.test"))
+    await house.deliver(
+        "x@faraway.test",
+        sender="jane@example.test",
+        content=MESSAGE.replace(b"lena@elsewhere", b"jane@example"),
+        session=house.session("submission", account="jane@example.test"),
+    )
     [destination] = house.sink.accepted[0].destinations
     assert not isinstance(destination, ToMailbox)
     assert getattr(destination, "next_hop", None) == "", "the queue asks for the smart host at each attempt"
@@ -137,5 +155,10 @@ async def test_a_submitted_message_is_mended_and_loses_its_bcc() -> None:
 async def test_relayed_mail_only_gets_a_received_field() -> None:
     house = House()
     await house.add_user("jane@example.test")
-    await house.deliver("x@faraway.test", session=house.session("submission", account="jane@example.test"))
+    await house.deliver(
+        "x@faraway.test",
+        sender="jane@example.test",
+        content=MESSAGE.replace(b"lena@elsewhere", b"jane@example"),
+        session=house.session("submission", account="jane@example.test"),
+    )
     assert house.sink.accepted[0].content.startswith(b"Received: ")

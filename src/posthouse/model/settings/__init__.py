@@ -27,6 +27,7 @@ from posthouse.model.settings.search import SearchSettings
 from posthouse.model.settings.sieve import SieveSettings
 from posthouse.model.settings.smtp import SmtpSettings
 from posthouse.model.settings.store import StoreSettings
+from posthouse.model.settings.submission import SubmissionSettings
 from posthouse.model.settings.tls import TlsSettings
 from posthouse.model.settings.zone import ZoneSettings
 
@@ -53,6 +54,7 @@ __all__ = [
     "SieveSettings",
     "SmtpSettings",
     "StoreSettings",
+    "SubmissionSettings",
     "TlsSettings",
     "ZoneSettings",
 ]
@@ -81,6 +83,7 @@ class Settings:
     store: StoreSettings = field(default_factory=StoreSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     reports: ReportsSettings = field(default_factory=ReportsSettings)
+    submission: SubmissionSettings = field(default_factory=SubmissionSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
     antivirus: AntivirusSettings = field(default_factory=AntivirusSettings)
@@ -120,6 +123,7 @@ GROUPS: dict[str, type] = {
     "store": StoreSettings,
     "search": SearchSettings,
     "reports": ReportsSettings,
+    "submission": SubmissionSettings,
     "tls": TlsSettings,
     "monitoring": MonitoringSettings,
     "antivirus": AntivirusSettings,

@@ -89,3 +89,22 @@ def _shared_database(text: str) -> None:
 SENDER_OR_NETWORK = Form("an address, a domain or a network", _sender_or_network)
 EXEMPT_RECIPIENT = Form("an address, a domain, or a local part with @", _exempt_recipient)
 SHARED_DATABASE = Form("a URL such as postgresql://user@host/name or redis://host:6379/0", _shared_database, secret=True)
+
+
+def _delegate(text: str) -> None:
+    account, _, address = text.partition("=")
+    Address.parse(account)
+    if address.startswith("@"):
+        normal_domain(address[1:])
+    else:
+        Address.parse(address)
+
+
+def _domain_map(text: str) -> None:
+    old, _, new = text.partition("=")
+    normal_domain(old.removeprefix("."))
+    normal_domain(new)
+
+
+DELEGATE = Form("an account with an address, such as jane@example.com=sales@example.com", _delegate)
+DOMAIN_MAP = Form("two domains, such as host1.example.com=example.com", _domain_map)

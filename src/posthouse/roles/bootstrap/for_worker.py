@@ -26,6 +26,7 @@ from posthouse.backends.sqlite.triplets import RemoteTripletWriter
 from posthouse.backends.sqlite.unknown_recipients import RemoteUnknownWriter
 from posthouse.base.clock import SystemClock
 from posthouse.directory.authenticate import Authenticator
+from posthouse.directory.device_logins import DeviceLogins
 from posthouse.interfaces.bus import Bus
 from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.path import stages
@@ -74,8 +75,9 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     suppressions = stack.enter_context(closing(SqliteSuppressions(files.outgoing)))
     desk = ReportDesk(lambda seen: gate.tell(SEEN_TELL, encoded(seen)), receiver(gate.call), suppressions)
     outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), triplets, RemoteUnknownWriter(gate.call), desk
+    devices = DeviceLogins(live.settings, SystemClock(), bus)
     viruses = virus_scanning(live, SystemClock(), bus, stack)
-    ways = Ways(gate, traces, RemoteScriptsWriter(gate.call), *outside, viruses, partial(gate.tell, BULK_TELL))
+    ways = Ways(gate, traces, RemoteScriptsWriter(gate.call), *outside, viruses, devices, partial(gate.tell, BULK_TELL))
     parts = await path_parts(config, live, ways, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
@@ -86,7 +88,9 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         clock=clock,
         ids=ids,
         directory=directory,
-        authenticator=Authenticator(directory, hasher, parts.counters, live.settings, clock, asyncio.sleep, key),
+        authenticator=Authenticator(
+            directory, hasher, parts.counters, live.settings, clock, asyncio.sleep, key, devices.admitted
+        ),
         store=parts.store,
         sink=parts.sink,
         traces=traces,

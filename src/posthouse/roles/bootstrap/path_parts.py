@@ -21,6 +21,7 @@ from posthouse.backends.sqlite.unknown_recipients import SqliteUnknownRecipients
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
 from posthouse.directory.allowances import AllowanceBook
+from posthouse.directory.device_logins import DeviceLogins
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.counters import Counters
 from posthouse.interfaces.resolver import Resolver
@@ -58,6 +59,7 @@ class Ways:
     unknown: UnknownWriting
     reports: ReportDesk
     viruses: VirusScanning
+    device_logins: DeviceLogins
     tell_bulk: Callable[[Any], None] = _untold
     """Takes what was seen of bulk mail on its way to who counts it."""
 
@@ -106,6 +108,7 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
         senders=stack.enter_context(closing(SqliteSenders(files.directory))),
         junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),
         triplets=ways.triplets,
+        device_logins=ways.device_logins,
         viruses=ways.viruses,
         allowances=may,
         is_short=store.packer.room.is_short,

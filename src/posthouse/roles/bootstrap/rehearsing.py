@@ -15,6 +15,7 @@ from posthouse.base.clock import ManualClock
 from posthouse.base.errors import BadValue, NotFound
 from posthouse.base.ids import Ids
 from posthouse.content.sieve import Scope, compile_script
+from posthouse.directory.device_logins import DeviceLogins
 from posthouse.interfaces.directory import Directory
 from posthouse.interfaces.scripts import ScriptsWriter
 from posthouse.model.address import Address
@@ -94,6 +95,7 @@ async def _way(config: NodeConfig, plan: RehearsalPlan, policy: ProposedPolicy, 
         unknown=RehearsalTripletWriter(),
         reports=ReportDesk(lambda _: None, _not_taken, suppressions),
         viruses=virus_scanning(live, clock, MemoryBus(), stack),
+        device_logins=DeviceLogins(live.settings, clock, MemoryBus()),
     )
     made = await path_parts(config, live, ways, stack)
     ids = Ids(clock, random.Random(1).randbytes)  # noqa: S311 - the same in every run

@@ -8,6 +8,7 @@ from dataclasses import replace
 from posthouse.admin.context import Context
 from posthouse.backends.memory.counters import MemoryCounters
 from posthouse.backends.sqlite.local_gate import LocalGate
+from posthouse.directory.device_logins import DeviceLogins
 from posthouse.interfaces.resolver import Resolver
 from posthouse.model.mail_reports import ReceivedReport
 from posthouse.pipeline.driver import Driver
@@ -36,6 +37,7 @@ async def with_releases(
         unknown=writers.triplets,
         reports=ReportDesk(lambda _: None, _not_taken, context.suppressions.reader),
         viruses=virus_scanning(live, context.clock, context.bus, stack),
+        device_logins=DeviceLogins(live.settings, context.clock, context.bus),
     )
     parts = await path_parts(config, live, ways, stack)
     driver = Driver(

@@ -1,0 +1,176 @@
+"""Stage ``sender-policy``: as whom our own people send, and how much (OUT-2 to OUT-5, INB-6).
+
+Concerns clients that logged in; masquerading also hosts that may relay. Both the envelope's sender and the authors in the
+header are held to the account's addresses: what is not one of them is refused, or replaced. The account stands in the
+envelope's AUTH (RFC 4954 §5), so that the queue knows whose message it is. Failing: closed. If the directory cannot be asked,
+the sender tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+
+from posthouse.directory.permitted_senders import PermittedSenders
+from posthouse.directory.resolve import RecipientResolver
+from posthouse.formats import author_fields
+from posthouse.formats.mime import Limits, summarise
+from posthouse.interfaces.counters import Counters
+from posthouse.model.address import Address
+from posthouse.model.envelope import Recipient
+from posthouse.model.session import Session
+from posthouse.model.settings import Settings, SubmissionSettings
+from posthouse.model.verdict import Continue, Defer, Reason, Refuse, Reply, Verdict
+from posthouse.pipeline.copies import off_loop
+from posthouse.pipeline.stage import Stage
+from posthouse.pipeline.transaction import Transaction
+
+HOUR_S = 3600.0
+MAX_AUTHORS = 100
+
+
+class SenderPolicy(Stage):
+    name = "sender-policy"
+
+    def __init__(
+        self, settings: Callable[[], Settings], permitted: PermittedSenders, recipients: RecipientResolver, counters: Counters
+    ) -> None:
+        self._settings = settings
+        self._permitted = permitted
+        self._recipients = recipients
+        self._counters = counters
+
+    async def mail_from(self, transaction: Transaction) -> Verdict | None:
+        session, submission = transaction.session, self._settings().submission
+        transaction.sender = replace(transaction.sender, auth=session.account)
+        if session.service == "lmtp" or not (session.account or session.relay):
+            return None
+        told = self._masquerade(transaction, submission)
+        if not session.account or transaction.sender.address is None:
+            return told
+        verdict = await self._as_whom(transaction, submission)
+        if isinstance(verdict, Refuse):
+            return verdict
+        if submission.sender_must_exist and (refused := await self._unknown(transaction.sender.address)) is not None:
+            return refused
+        return verdict or told
+
+    async def rcpt_to(self, transaction: Transaction, recipient: Recipient) -> Verdict | None:
+        """Counts recipients by the hour (OUT-5)."""
+        session, submission = transaction.session, self._settings().submission
+        if not session.account:
+            return None
+        limits = _rates(session, submission)
+        for what, key, most in limits:
+            if self._counters.recent(key, HOUR_S) >= most:
+                text = f"{what} has sent to {most} recipients within an hour, which is the most; try again later"
+                return Defer(Reply(450, "4.7.1", text), Reason(self.name, "rate", text))
+        for _, key, _ in limits:
+            self._counters.hit(key, HOUR_S)
+        return None
+
+    async def message(self, transaction: Transaction) -> Sequence[Verdict]:
+        session, submission = transaction.session, self._settings().submission
+        if session.service == "lmtp" or not (session.account or session.relay) or transaction.held_id:
+            return ()
+        form, told = transaction.form, []
+        content = form.content
+        if submission.masquerade:
+            content = author_fields.rewritten(content, form.summary.root, partial(_masked, submission.masquerade))
+            if content is not form.content:
+                told.append(Continue(Reason(self.name, "masquerade", "addresses in the header were masqueraded")))
+                await self._become(transaction, content)
+        if session.account and submission.sender != "any":
+            return (*told, *await self._authors(transaction, submission))
+        return told
+
+    def _masquerade(self, transaction: Transaction, submission: SubmissionSettings) -> Verdict | None:
+        address = transaction.sender.address
+        if address is None or not submission.masquerade:
+            return None
+        local, domain = _masked(submission.masquerade, address.local, address.domain)
+        if domain == address.domain:
+            return None
+        transaction.sender = replace(transaction.sender, address=Address(local, domain))
+        return Continue(Reason(self.name, "masquerade", f"{address} is written as {local}@{domain}"))
+
+    async def _as_whom(self, transaction: Transaction, submission: SubmissionSettings) -> Verdict | None:
+        """The envelope's sender (OUT-3)."""
+        address, account = transaction.sender.address, Address.parse(transaction.session.account)
+        assert address is not None, "the null sender is nobody's"
+        if submission.sender == "any" or await self._permitted.why(account, address):
+            return None
+        if submission.sender == "rewrite":
+            transaction.sender = replace(transaction.sender, address=account)
+            return Continue(Reason(self.name, "rewritten", f"{account} may not send as {address}: sent as itself"))
+        return Refuse(_not_yours(str(address)), Reason(self.name, "not-own", f"{account} may not send as {address}"))
+
+    async def _unknown(self, address: Address) -> Verdict | None:
+        """A sender that takes no mail here (OUT-4)."""
+        found = await self._recipients.resolve(address)
+        if found.is_local and found.is_deliverable:
+            return None
+        reply = Reply(550, "5.1.7", f"The sender's address {address} takes no mail here"[:400])
+        return Refuse(reply, Reason(self.name, "no-such-sender", f"{address} is not deliverable here"))
+
+    async def _authors(self, transaction: Transaction, submission: SubmissionSettings) -> Sequence[Verdict]:
+        """Everyone in From and Sender must be the account (OUT-3)."""
+        account, form = Address.parse(transaction.session.account), transaction.form
+        root = form.summary.root
+        strangers = set()
+        for _, local, domain in author_fields.authors(form.content, root)[:MAX_AUTHORS]:
+            if not await self._permitted.why(account, Address(local, domain.lower())):
+                strangers.add((local, domain.lower()))
+        if not strangers:
+            return ()
+        shown = ", ".join(sorted(f"{local}@{domain}" for local, domain in strangers))[:300]
+        if submission.sender == "refuse":
+            return (Refuse(_not_yours(shown), Reason(self.name, "not-own-header", f"{account} may not write as {shown}")),)
+        own = (account.local, account.domain)
+
+        def as_itself(local: str, domain: str) -> tuple[str, str]:
+            return own if (local, domain) in strangers else (local, domain)
+
+        content = author_fields.rewritten(form.content, root, as_itself, author_fields.AUTHORS)
+        await self._become(transaction, content)
+        return (Continue(Reason(self.name, "rewritten-header", f"{shown} in the header is written as {account}")),)
+
+    async def _become(self, transaction: Transaction, content: bytes) -> None:
+        smtp = self._settings().smtp
+        limits = Limits(smtp.max_headers, smtp.max_header_bytes, smtp.max_parts, smtp.max_part_depth)
+        transaction.form.become(content, await off_loop(len(content), partial(summarise, content, limits)))
+
+
+def _rates(session: Session, submission: SubmissionSettings) -> list[tuple[str, str, int]]:
+    """Who is counted under which key, and how many are allowed."""
+    domain = session.account.rpartition("@")[2]
+    limits = [
+        ("Your account", f"sent-by:{session.account_id}", submission.user_rate),
+        (f"The domain {domain}", f"sent-from:{domain}", submission.domain_rate),
+        ("This server", "sent-by-node", submission.node_rate),
+    ]
+    return [limit for limit in limits if limit[2]]
+
+
+def _not_yours(address: str) -> Reply:
+    printable = "".join(char if char.isprintable() else "?" for char in address)
+    return Reply(550, "5.7.1", f"You may not send as {printable[:300]}")
+
+
+def _masked(pairs: tuple[str, ...], local: str, domain: str) -> tuple[str, str]:
+    """The address that is written in its place (OUT-2)."""
+    masks = _masks(pairs)
+    if domain in masks:
+        return local, masks[domain]
+    parent = domain
+    while parent:
+        _, _, parent = parent.partition(".")
+        if f".{parent}" in masks:
+            return local, masks[f".{parent}"]
+    return local, domain
+
+
+@lru_cache(maxsize=4)
+def _masks(pairs: tuple[str, ...]) -> dict[str, str]:
+    return {old: new for old, _, new in (pair.lower().partition("=") for pair in pairs)}
