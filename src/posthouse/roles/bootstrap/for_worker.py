@@ -28,8 +28,10 @@ from posthouse.base.clock import SystemClock
 from posthouse.directory.authenticate import Authenticator
 from posthouse.directory.device_logins import DeviceLogins
 from posthouse.interfaces.bus import Bus
+from posthouse.interfaces.spans import Spans
+from posthouse.interfaces.traces import TraceLog
 from posthouse.pipeline.driver import Driver
-from posthouse.pipeline.path import stages
+from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.take_reports import ReportDesk
 from posthouse.reporting.tallies import encoded
 from posthouse.roles.bootstrap.outgoing import node_secret
@@ -71,13 +73,20 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     gate = GateClient(files.gate)
     stack.push_async_callback(gate.close)
     traces = stack.enter_context(closing(_traces(gate, files, live)))
-    triplets = chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack)
-    suppressions = stack.enter_context(closing(SqliteSuppressions(files.outgoing)))
-    desk = ReportDesk(lambda seen: gate.tell(SEEN_TELL, encoded(seen)), receiver(gate.call), suppressions)
-    outside = BusCounters(bus, SystemClock(), name), open_resolver(config, bus), triplets, RemoteUnknownWriter(gate.call), desk
     devices = DeviceLogins(live.settings, SystemClock(), bus)
-    viruses = virus_scanning(live, SystemClock(), bus, stack)
-    ways = Ways(gate, traces, RemoteScriptsWriter(gate.call), *outside, viruses, devices, partial(gate.tell, BULK_TELL))
+    ways = Ways(
+        gate=gate,
+        traces=traces,
+        scripts_writer=RemoteScriptsWriter(gate.call),
+        counters=BusCounters(bus, SystemClock(), name),
+        resolver=open_resolver(config, bus),
+        triplets=chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack),
+        unknown=RemoteUnknownWriter(gate.call),
+        reports=_reports(gate, files, stack),
+        viruses=virus_scanning(live, SystemClock(), bus, stack),
+        device_logins=devices,
+        tell_bulk=partial(gate.tell, BULK_TELL),
+    )
     parts = await path_parts(config, live, ways, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
@@ -96,15 +105,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         traces=traces,
         bus=bus,
         counters=parts.counters,
-        driver=Driver(
-            stages(parts),
-            settings=live.settings,
-            clock=clock,
-            ids=ids,
-            traces=traces,
-            node_name=config.name,
-            spans=open_spans(config, live, name, stack),
-        ),
+        driver=_driver(config, parts, traces, open_spans(config, live, name, stack)),
         locks=stack.enter_context(closing(FileLocks(files.locks))),
         control_path=str(files.control),
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
@@ -114,6 +115,23 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         allowances=parts.allowances,
     )
     return Worker(services, stack)
+
+
+def _driver(config: NodeConfig, parts: Parts, traces: TraceLog, spans: Spans) -> Driver:
+    return Driver(
+        stages(parts),
+        settings=parts.settings,
+        clock=parts.clock,
+        ids=parts.ids,
+        traces=traces,
+        node_name=config.name,
+        spans=spans,
+    )
+
+
+def _reports(gate: GateClient, files: Files, stack: AsyncExitStack) -> ReportDesk:
+    suppressions = stack.enter_context(closing(SqliteSuppressions(files.outgoing)))
+    return ReportDesk(lambda seen: gate.tell(SEEN_TELL, encoded(seen)), receiver(gate.call), suppressions)
 
 
 def _traces(gate: GateClient, files: Files, live: Live) -> RemoteTraceLog:
