@@ -70,9 +70,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     live = Live(config.data, configuration.load)
     stack.push_async_callback(live.close)
     await live.start(bus)
-    gate = GateClient(files.gate)
-    stack.push_async_callback(gate.close)
-    traces = stack.enter_context(closing(_traces(gate, files, live)))
+    gate, traces = _gate(files, live, stack)
     devices = DeviceLogins(live.settings, SystemClock(), bus)
     ways = Ways(
         gate=gate,
@@ -90,6 +88,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     parts = await path_parts(config, live, ways, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
+    counters, told = parts.counters, devices.admitted
     services = Services(
         node_name=config.name,
         settings=live.settings,
@@ -97,14 +96,12 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         clock=clock,
         ids=ids,
         directory=directory,
-        authenticator=Authenticator(
-            directory, hasher, parts.counters, live.settings, clock, asyncio.sleep, key, devices.admitted
-        ),
+        authenticator=Authenticator(directory, hasher, counters, live.settings, clock, asyncio.sleep, key, told),
         store=parts.store,
         sink=parts.sink,
         traces=traces,
         bus=bus,
-        counters=parts.counters,
+        counters=counters,
         driver=_driver(config, parts, traces, open_spans(config, live, name, stack)),
         locks=stack.enter_context(closing(FileLocks(files.locks))),
         control_path=str(files.control),
@@ -134,6 +131,10 @@ def _reports(gate: GateClient, files: Files, stack: AsyncExitStack) -> ReportDes
     return ReportDesk(lambda seen: gate.tell(SEEN_TELL, encoded(seen)), receiver(gate.call), suppressions)
 
 
-def _traces(gate: GateClient, files: Files, live: Live) -> RemoteTraceLog:
+def _gate(files: Files, live: Live, stack: AsyncExitStack) -> tuple[GateClient, RemoteTraceLog]:
+    """The way to the steward, and the traces that go by it."""
+    gate = GateClient(files.gate)
+    stack.push_async_callback(gate.close)
     room = Room(files.traces.parent, lambda: live.settings().store.min_free_bytes)
-    return RemoteTraceLog(partial(gate.tell, "trace"), files.traces, room.is_short)
+    traces = RemoteTraceLog(partial(gate.tell, "trace"), files.traces, room.is_short)
+    return gate, stack.enter_context(closing(traces))
