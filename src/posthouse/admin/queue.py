@@ -18,6 +18,7 @@ from posthouse.model.plan import Acceptance, ToMailbox
 from posthouse.model.queued import Outcome, QueuedMessage, QueuedRecipient, State
 from posthouse.model.trace import TraceRecord, TraceStep
 from posthouse.pipeline.onward import Onward
+from posthouse.pipeline.postpone import postponed
 from posthouse.queue.causes import cause_of
 
 _PAGE = 500
@@ -27,7 +28,8 @@ _MAX_HEADER = 65_536
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """One queued message in a list. ``next_attempt`` is the earliest of its waiting recipients'."""
+    """One queued message in a list. ``next_attempt`` is the earliest of its waiting recipients', ``not_before`` when its sender
+    lets it leave, if that is still to come."""
 
     queue_id: str
     queued: str
@@ -38,6 +40,7 @@ class QueueRow:
     next_attempt: str
     size_bytes: int
     last_reply: str
+    not_before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,14 @@ class QueueDetail:
     expires: str
     recipients: tuple[RecipientRow, ...]
     header: str = ""
+    not_before: str = ""
+    deliver_by: str = ""
+    priority: int = 0
 
     def told(self) -> str:
         """As a record with a table of recipients, and the header below if asked for."""
-        names = ("queue_id", "trace_id", "sender", "size_bytes", "queued", "expires")
+        wishes = [name for name in ("not_before", "deliver_by", "priority") if getattr(self, name)]
+        names = ("queue_id", "trace_id", "sender", "size_bytes", "queued", "expires", *wishes)
         shown = record({name: getattr(self, name) for name in names})
         lines = [shown, "recipients:"]
         for each in self.recipients:
@@ -92,7 +99,11 @@ def _next_attempt(recipient: QueuedRecipient) -> str:
     return stamp(recipient.next_attempt_at) if recipient.state == "waiting" else ""
 
 
-def _row(message: QueuedMessage) -> QueueRow:
+def _not_before(message: QueuedMessage, now: float) -> str:
+    return stamp(message.sender.hold_until) if message.sender.hold_until > now else ""
+
+
+def _row(message: QueuedMessage, now: float) -> QueueRow:
     waiting = [each.next_attempt_at for each in message.recipients if each.state == "waiting"]
     states = sorted({each.state for each in message.recipients})
     replies = [each.last_reply for each in message.recipients if each.last_reply]
@@ -106,6 +117,7 @@ def _row(message: QueuedMessage) -> QueueRow:
         next_attempt=stamp(min(waiting)) if waiting else "",
         size_bytes=message.size_bytes,
         last_reply=replies[0] if replies else "",
+        not_before=_not_before(message, now),
     )
 
 
@@ -118,7 +130,8 @@ async def list_(context: Context, *, state: State | None = None, limit: int = 10
         limit: how many to show at most.
         after: queue id after which to go on.
     """
-    return [_row(message) for message in await context.spool.listing(state=state, limit=limit, after=after)]
+    now = context.clock.now()
+    return [_row(message, now) for message in await context.spool.listing(state=state, limit=limit, after=after)]
 
 
 @operation("queue count", role="reader", reads=True)
@@ -159,6 +172,9 @@ async def show(context: Context, queue_id: str, *, header: bool = False) -> Queu
             for each in message.recipients
         ),
         header=_header(await context.spool.content(message.body_id)) if header else "",
+        not_before=_not_before(message, context.clock.now()),
+        deliver_by=stamp(message.deliver_by) if message.deliver_by is not None else "",
+        priority=message.sender.priority,
     )
 
 
@@ -172,7 +188,7 @@ async def retry(context: Context, queue_ids: tuple[str, ...] = ()) -> Touched:
     """Tries delivery now instead of at the planned time.
 
     Args:
-        queue_ids: which messages; without any, all that wait.
+        queue_ids: which messages, also those that their senders want to leave later; without any, all others that wait.
     """
     ids = list(queue_ids) or await _waiting(context)
     touched = await _set_all(context, ids, "waiting", next_attempt_at=context.clock.now(), strict=bool(queue_ids))
@@ -192,12 +208,17 @@ async def hold(context: Context, queue_ids: tuple[str, ...]) -> Touched:
 
 @operation("queue release", role="administrator")
 async def release(context: Context, queue_ids: tuple[str, ...]) -> Touched:
-    """Lets messages go that were held; delivery is tried at once.
+    """Lets messages go that were held; delivery is tried at once, or at the time before which they may not leave.
 
     Args:
         queue_ids: which messages.
     """
-    touched = await _set_all(context, queue_ids, "waiting", next_attempt_at=context.clock.now())
+    now, touched = context.clock.now(), Touched(0, 0)
+    for queue_id in queue_ids:
+        message = await context.spool.get(queue_id.upper())
+        at = max(now, message.sender.hold_until) if message is not None else now
+        one = await _set_all(context, [queue_id], "waiting", next_attempt_at=at)
+        touched = Touched(touched.messages + one.messages, touched.recipients + one.recipients)
     context.bus.publish("queue", {})
     return touched
 
@@ -271,14 +292,16 @@ async def _instead(context: Context, message: QueuedMessage, address: Address) -
     local = any(isinstance(destination, ToMailbox) for destination in destinations)
     if local and content[:12].lower() != b"return-path:":
         content = f"Return-Path: <{message.sender}>\r\n".encode() + content
-    return Acceptance(message.trace_id, context.clock.now(), message.sender, content, summarise(content), destinations)
+    now = context.clock.now()
+    instead = Acceptance(message.trace_id, now, message.sender, content, summarise(content), destinations)
+    return postponed(instead, message.sender.hold_until) if message.sender.hold_until > now else instead
 
 
 async def _waiting(context: Context) -> list[str]:
     ids: list[str] = []
-    after = ""
+    after, now = "", context.clock.now()
     while page := await context.spool.listing(state="waiting", limit=_PAGE, after=after):
-        ids += [message.queue_id for message in page]
+        ids += [message.queue_id for message in page if message.sender.hold_until <= now]
         after = page[-1].queue_id
     return ids
 

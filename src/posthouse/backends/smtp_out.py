@@ -258,7 +258,8 @@ def _answers(result: TransactionResult, parcel: Parcel, core: ClientCore, target
 def _answer(reply: ServerReply, core: ClientCore, target: Target) -> Answer:
     if reply.code < 200 or 300 <= reply.code < 400:
         reply = ServerReply(450, "4.5.0", (f"No verdict but {reply}",))
-    return Answer(reply.code, str(reply), notifies="DSN" in core.extensions, final=target.protocol == "lmtp")
+    notifies, by = "DSN" in core.extensions, "DELIVERBY" in core.extensions
+    return Answer(reply.code, str(reply), notifies=notifies, final=target.protocol == "lmtp", by=by)
 
 
 def _last_word(result: TransactionResult) -> ServerReply | None:

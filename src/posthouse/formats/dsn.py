@@ -62,7 +62,8 @@ class DsnRecipient:
 @dataclass(frozen=True, slots=True)
 class DsnRequest:
     """All that a notice says. ``content`` is the message that it is about; it is returned whole if ``full`` (RET=FULL) and
-    not larger than ``MAX_RETURNED_BYTES``, else its header. ``message_id`` has its brackets. Times in seconds since 1970.
+    not larger than ``MAX_RETURNED_BYTES``, else its header. ``message_id`` has its brackets. Times in seconds since 1970;
+    ``deliver_by`` is when the sender wanted it delivered by (RFC 2852 §5).
     """
 
     reporting_mta: str
@@ -75,6 +76,7 @@ class DsnRequest:
     content: bytes
     envid: str = ""
     full: bool = False
+    deliver_by: float | None = None
 
 
 def status_of(reply: str, otherwise: str = "5.0.0") -> str:
@@ -175,6 +177,7 @@ def _message_fields(request: DsnRequest) -> list[str]:
         f"Reporting-MTA: dns; {request.reporting_mta}",
         *([f"Original-Envelope-Id: {_line(request.envid)}"] if request.envid else []),
         f"Arrival-Date: {dates.render(request.arrived_at)}",
+        *([f"Deliver-By-Date: {dates.render(request.deliver_by)}"] if request.deliver_by is not None else []),
     ]
 
 

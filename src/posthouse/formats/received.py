@@ -20,9 +20,17 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9.:_\[\]\-\x80-\U0010ffff]")
 
 
 def render(
-    session: Session, *, by: str, trace_id: str, recipients: Sequence[Recipient], at: float, smtputf8: bool = False
+    session: Session,
+    *,
+    by: str,
+    trace_id: str,
+    recipients: Sequence[Recipient],
+    at: float,
+    smtputf8: bool = False,
+    priority: int = 0,
 ) -> bytes:
-    """The whole field in UTF-8, folded, with its final CRLF. ``by`` is this host's name, ``at`` seconds since 1970."""
+    """The whole field in UTF-8, folded, with its final CRLF. ``by`` is this host's name, ``at`` seconds since 1970; a
+    ``priority`` that is not the usual one is told (RFC 6710 §4.2)."""
     protocol = session.protocol
     if smtputf8:
         protocol = "UTF8" + protocol.removeprefix("E")
@@ -33,6 +41,8 @@ def render(
     clauses.append(f"id {trace_id}")
     if len(recipients) == 1:
         clauses.append(f"for <{recipients[0]}>")
+    if priority:
+        clauses.append(f"priority {priority}")
     return _folded("Received:", [*clauses[:-1], clauses[-1] + ";", dates.render(at)])
 
 

@@ -41,14 +41,15 @@ class Answer:
     """What the host said about one recipient. ``code`` 2xx: it took the message; 4xx: try again; 5xx: never.
 
     ``text`` is one line, code and enhanced code first. ``notifies`` tells whether the host takes over DSN duties
-    (RFC 3461 §5.2): then a success notice is its business. ``final``: what it takes is in a mailbox (LMTP, RFC 2033), not
-    passed on.
+    (RFC 3461 §5.2): then a success notice is its business; ``by``, whether it takes over the time that the sender gave
+    (RFC 2852). ``final``: what it takes is in a mailbox (LMTP, RFC 2033), not passed on.
     """
 
     code: int
     text: str
     notifies: bool = False
     final: bool = False
+    by: bool = False
 
 
 class Unreachable(Temporary):

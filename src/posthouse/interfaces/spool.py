@@ -12,10 +12,13 @@ from posthouse.model.queued import Outcome, QueuedMessage, State
 class Spool(Protocol):
     """Writes are durable when the call returns. Raises Temporary when they did not happen."""
 
-    async def due(self, now: float, limit: int, after: tuple[float, int] = (0.0, 0)) -> Sequence[QueuedMessage]:
+    async def due(
+        self, now: float, limit: int, after: tuple[float, int] = (0.0, 0), *, urgent: bool = False
+    ) -> Sequence[QueuedMessage]:
         """Messages that have waiting recipients with ``next_attempt_at <= now``, each with only those recipients, oldest
         attempt first; ``limit`` counts recipients. Pages on by ``after``, the greatest (next_attempt_at, recipient_id)
-        seen."""
+        seen. ``urgent``: only those whose priority is above the usual. A message that may not leave before a time
+        (``Sender.hold_until``) comes into the queue due at that time, and its lifetime counts from there."""
         ...
 
     async def next_due(self, later_than: float = -1.0) -> float | None:
@@ -34,9 +37,10 @@ class Spool(Protocol):
         """Recipients by state."""
         ...
 
-    async def record(self, queue_id: str, outcomes: Sequence[Outcome], bounce: Acceptance | None = None) -> None:
-        """Writes what an attempt did. When no recipient is waiting or held any more the message leaves the queue. A DSN
-        that follows from it is accepted (``bounce``) in the same unit, so that none is lost or sent twice."""
+    async def record(self, queue_id: str, outcomes: Sequence[Outcome], *follow: Acceptance) -> None:
+        """Writes what an attempt did. When no recipient is waiting or held any more the message leaves the queue. What
+        follows from it (a DSN, a copy for a mailbox here) is accepted in the same unit, so that none is lost or sent
+        twice."""
         ...
 
     async def set_state(self, queue_id: str, state: State, *, next_attempt_at: float = 0.0) -> int:

@@ -43,6 +43,17 @@ class QueuedMessage:
     expires_at: float
     recipients: tuple[QueuedRecipient, ...]
 
+    @property
+    def begins_at(self) -> float:
+        """When its time began to run: when it came, or when it might leave at the earliest (RFC 4865)."""
+        return max(self.queued_at, self.sender.hold_until)
+
+    @property
+    def deliver_by(self) -> float | None:
+        """When its sender wants it delivered by; None if nothing was said, or the time was over before it came (RFC 2852)."""
+        by = self.sender.by
+        return self.begins_at + by.by_s if by is not None and by.by_s > 0 else None
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -30,6 +30,7 @@ def trace_header(transaction: Transaction, *, hostname: str, at: float, return_p
             recipients=transaction.recipients,
             at=at,
             smtputf8=transaction.sender.smtputf8,
+            priority=transaction.sender.priority,
         )
     )
     out += [_tag_field(name, value) for name, value in transaction.tags]

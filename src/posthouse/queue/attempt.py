@@ -22,12 +22,16 @@ from posthouse.interfaces.suppressions import SuppressionsWriter
 from posthouse.interfaces.traces import TraceLog
 from posthouse.interfaces.unknown_recipients import UnknownRecipients
 from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.local_hop import is_local
+from posthouse.model.plan import Acceptance
 from posthouse.model.queued import QueuedMessage, QueuedRecipient
 from posthouse.model.settings import QueueSettings
 from posthouse.model.trace import Timing, TraceRecord, TraceStep
+from posthouse.queue import deadlines
 from posthouse.queue.causes import cause_of
 from posthouse.queue.handing_over import hand_over
 from posthouse.queue.lines import Job
+from posthouse.queue.local_delivery import HasAccount, copy_for
 from posthouse.queue.notices import Event, Notices, record_of
 from posthouse.queue.outcomes import judge
 from posthouse.queue.require_tls import proven
@@ -42,7 +46,8 @@ _log = log.get("queue")
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What attempts work with. ``smart_host`` takes what no route leads elsewhere, "" for none, asked anew for each attempt;
-    ``forwarded`` gives the sender of what an address here forwards; ``sleep`` waits for seconds."""
+    ``forwarded`` gives the sender of what an address here forwards; ``has_account``: whether an account is still there;
+    ``sleep`` waits for seconds."""
 
     spool: Spool
     courier: Courier
@@ -56,8 +61,18 @@ class Tools:
     suppressions: SuppressionsWriter | None = None
     unknown: UnknownRecipients | None = None
     unknown_s: Callable[[], float] = float
+    has_account: HasAccount | None = None
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     spans: Spans = field(default_factory=NoSpans)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The answers, one a recipient, the host that gave them ("" if it was none), and the copy for a mailbox here."""
+
+    answers: Sequence[Answer]
+    relay: str
+    copy: Acceptance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +90,19 @@ async def attempt(tools: Tools, job: Job) -> Result:
         return Result()
     content = await tools.spool.content(job.message.body_id)
     began_at = tools.clock.now()
-    answers, relay = await _deliver(tools, job, content)
+    copy: Acceptance | None = None
+    answers: Sequence[Answer]
+    if is_local(job.next_hop):
+        answer, copy = await copy_for(job.message, job.next_hop, content, now=began_at, has_account=tools.has_account)
+        answers, relay = [answer] * len(job.message.recipients), ""
+    else:
+        answers, relay = await _deliver(tools, job, content)
     answered_at = tools.clock.now()
-    again_at, told = await _write_down(tools, job.message, answers, relay, content)
+    again_at, told = await _write_down(tools, job.message, _Said(answers, relay, copy), content)
     if tools.spans.watching():
         timings = (Timing("hand over", began_at, answered_at), Timing("write down", answered_at, tools.clock.now()))
         tools.spans.tell(told, timings)
-    return Result(bool(relay), again_at)
+    return Result(bool(relay or copy), again_at)
 
 
 async def _still_standing(tools: Tools, job: Job) -> Job:
@@ -95,6 +116,8 @@ async def _still_standing(tools: Tools, job: Job) -> Job:
 async def _deliver(tools: Tools, job: Job, content: bytes) -> tuple[Sequence[Answer], str]:
     """The answers, one a recipient, and the host that gave them ("" if it was none)."""
     recipients = job.message.recipients
+    if deadlines.is_over(job.message, tools.clock.now()) and deadlines.returns(job.message):
+        return [deadlines.too_late(recipient) for recipient in recipients], ""
     try:
         strict = _is_strict(job.message.sender, [recipient.recipient for recipient in recipients])
         targets = await tools.targets.find(job.domain, job.next_hop, relaxed=not strict and says_no(content))
@@ -108,7 +131,8 @@ async def _deliver(tools: Tools, job: Job, content: bytes) -> tuple[Sequence[Ans
     relay = ""
     for sender in dict.fromkeys(senders):
         places = [place for place, its_sender in enumerate(senders) if its_sender == sender]
-        parcel = Parcel(sender, tuple(recipients[place].recipient for place in places), content)
+        timed = deadlines.with_time_left(sender, job.message, tools.clock.now())
+        parcel = Parcel(timed, tuple(recipients[place].recipient for place in places), content)
         found, host = await hand_over(tools.courier, targets, parcel, strict=strict)
         answers.update(zip(places, found, strict=True))
         relay = host or relay
@@ -128,23 +152,25 @@ async def _sender_for(tools: Tools, job: Job, recipient: QueuedRecipient) -> Sen
     return await tools.forwarded(job.message.sender, recipient.original)
 
 
-async def _write_down(
-    tools: Tools, message: QueuedMessage, answers: Sequence[Answer], relay: str, content: bytes
-) -> tuple[float | None, TraceRecord]:
-    """Gives when the next attempt is due, None if there is none, and the record of this one."""
+async def _write_down(tools: Tools, message: QueuedMessage, said: _Said, content: bytes) -> tuple[float | None, TraceRecord]:
+    """Gives when the next attempt is due, None if there is none, and the record of this one. Raises MailError when a copy for
+    a mailbox here cannot be kept: then nothing has happened."""
     now, queue = tools.clock.now(), tools.settings()
     events = [
-        Event(recipient, judge(message, recipient, answer, relay=relay, now=now, queue=queue), answer)
-        for recipient, answer in zip(message.recipients, answers, strict=True)
+        Event(recipient, judge(message, recipient, answer, relay=said.relay, now=now, queue=queue), answer, message.sender.by)
+        for recipient, answer in zip(message.recipients, said.answers, strict=True)
     ]
     outcomes = [event.outcome for event in events]
     wait_s = 1.0
     while True:
         try:
             notice = await tools.notices.bounce(message, events, content)
-            await tools.spool.record(message.queue_id, outcomes, notice)
+            follow = [each for each in (said.copy, notice) if each is not None]
+            await tools.spool.record(message.queue_id, outcomes, *follow)
             break
         except MailError as error:
+            if said.copy is not None:
+                raise
             _log.error("outcome not recorded yet", queue_id=message.queue_id, cause=error.cause or error.public)
             await tools.sleep(wait_s)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
@@ -198,7 +224,7 @@ async def _learn_unknown(tools: Tools, events: Sequence[Event], now: float) -> N
 def _told(message: QueuedMessage, events: Sequence[Event], now: float, notice: str) -> TraceRecord:
     words = [_WORDS[event.outcome.state] for event in events]
     steps = [
-        TraceStep(now, "queue", event.outcome.relay or "route", word, str(event.recipient.recipient), event.outcome.reply)
+        TraceStep(now, "queue", event.outcome.relay or _place(event), word, str(event.recipient.recipient), event.outcome.reply)
         for event, word in zip(events, words, strict=True)
     ]
     if notice:
@@ -219,6 +245,10 @@ def _told(message: QueuedMessage, events: Sequence[Event], now: float, notice: s
         reply=events[0].outcome.reply,
         steps=tuple(steps),
     )
+
+
+def _place(event: Event) -> str:
+    return "mailbox" if is_local(event.recipient.next_hop) else "route"
 
 
 _WORDS = {"done": "delivered", "failed": "failed", "waiting": "delayed"}

@@ -1,4 +1,5 @@
 """Who is served next: a line of jobs for each destination, taken in turn, each as wide as its destination has proved to bear.
+Within a line senders take turns (``turns.py``).
 
 A destination that does not answer keeps few of the places; one that takes mail gets more, up to the limit. So a slow one
 holds up itself. Where a rate is set, deliveries to one destination are spaced out. Nothing here waits, and nothing here knows
@@ -12,33 +13,21 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from posthouse.model.queued import QueuedMessage
 from posthouse.model.settings import QueueSettings
+from posthouse.queue.turns import Job, Turns
+
+__all__ = ["FIRST_WIDTH", "PER_DESTINATION", "Job", "Lines"]
 
 PER_DESTINATION = 200
 """Jobs that wait in one line; what is more stays in the spool."""
 FIRST_WIDTH = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """The recipients of one message that go to one destination in one transaction."""
-
-    message: QueuedMessage
-    domain: str
-    next_hop: str
-
-    @property
-    def key(self) -> str:
-        """The destination's name."""
-        return self.next_hop or self.domain
-
-
 @dataclass(slots=True)
 class _Line:
     """``overflowed``: there were more jobs than it holds. ``in_turn``: it stands in the turn."""
 
-    jobs: deque[Job] = field(default_factory=deque)
+    jobs: Turns = field(default_factory=Turns)
     running: int = 0
     width: int = FIRST_WIDTH
     overflowed: bool = False
@@ -57,17 +46,20 @@ class Lines:
         self._turn: deque[str] = deque()
         self._running = 0
 
-    def put(self, job: Job) -> bool:
-        """Adds a job; False if its line is full."""
+    def put(self, job: Job) -> Job | None:
+        """Adds a job. Where its line is full the job comes back, or another one that gives way to it."""
         line = self._lines.get(job.key)
         if line is None:
             line = self._lines[job.key] = _Line()
+        out: Job | None = None
         if len(line.jobs) >= PER_DESTINATION:
             line.overflowed = True
-            return False
-        line.jobs.append(job)
-        self._enter(job.key, line)
-        return True
+            out = line.jobs.give_way(job)
+            if out is None:
+                return job
+        line.jobs.push(job)
+        self._enter(job.key, line, first=job.priority > 0)
+        return out
 
     def next(self) -> Job | None:
         """The job that may start now; None if none may."""
@@ -85,7 +77,7 @@ class Lines:
             if queue.rate_per_destination:
                 self._paced.add(key)
                 heapq.heappush(self._resting, (now + 60 / queue.rate_per_destination, key))
-            job = line.jobs.popleft()
+            job = line.jobs.pop()
             line.running += 1
             self._running += 1
             self._enter(key, line)
@@ -124,7 +116,10 @@ class Lines:
             if (line := self._lines.get(key)) is not None:
                 self._enter(key, line)
 
-    def _enter(self, key: str, line: _Line) -> None:
+    def _enter(self, key: str, line: _Line, *, first: bool = False) -> None:
+        if first and line.in_turn:
+            self._turn.remove(key)
+            line.in_turn = False
         if line.jobs and not line.in_turn:
             line.in_turn = True
-            self._turn.append(key)
+            (self._turn.appendleft if first else self._turn.append)(key)

@@ -16,10 +16,11 @@ from posthouse.formats.dsn import Action, DsnRecipient, DsnRequest, compose, sta
 from posthouse.formats.mime import summarise
 from posthouse.interfaces.courier import Answer
 from posthouse.model.address import Address
-from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.envelope import DeliverBy, Recipient, Sender
 from posthouse.model.plan import Acceptance, Destination, ToMailbox
 from posthouse.model.queued import Outcome, QueuedMessage, QueuedRecipient
 from posthouse.model.trace import TraceRecord, TraceStep
+from posthouse.queue.deadlines import is_over
 
 Onward = Callable[[Recipient], Awaitable[Sequence[Destination]]]
 """Where mail of this node's own for an address goes; empty if nowhere."""
@@ -27,11 +28,12 @@ Onward = Callable[[Recipient], Awaitable[Sequence[Destination]]]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One recipient of an attempt with what came of it."""
+    """One recipient of an attempt with what came of it. ``by``: the time that the sender gave, as the message came."""
 
     recipient: QueuedRecipient
     outcome: Outcome
     answer: Answer
+    by: DeliverBy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class _Subject:
     sender: Sender
     arrived_at: float
     content: bytes
+    deliver_by: float | None = None
 
 
 class Notices:
@@ -63,8 +66,9 @@ class Notices:
             if not self._double_bounce() or not any(action == "failed" for _, action in told):
                 return None
             to = Address.parse(self._double_bounce())
-        recipients = tuple(_told(event, action, message.expires_at) for event, action in told)
-        return await self._notice(to, _Subject(message.sender, message.queued_at, content), recipients)
+        recipients = tuple(_told(event, action, message, self._clock.now()) for event, action in told)
+        about = _Subject(message.sender, message.queued_at, content, message.deliver_by)
+        return await self._notice(to, about, recipients)
 
     async def delivered(self, acceptance: Acceptance) -> Acceptance | None:
         """The notice of success for recipients in local mailboxes whose sender asked for it (RFC 3461 §4.1), or None."""
@@ -113,6 +117,7 @@ class Notices:
             recipients=recipients,
             content=about.content,
             envid=about.sender.envid,
+            deliver_by=about.deliver_by,
             full=about.sender.ret == "FULL" and not about.sender.require_tls,
         )
         notice = compose(request)
@@ -155,18 +160,26 @@ def _action(event: Event) -> Action | None:
     if outcome.state == "failed":
         return "failed" if not notify or "FAILURE" in notify else None
     if outcome.state == "done":
-        if "SUCCESS" not in notify or event.answer.notifies:
-            return None
-        return "delivered" if event.answer.final else "relayed"
+        if "SUCCESS" in notify and not event.answer.notifies:
+            return "delivered" if event.answer.final else "relayed"
+        return "relayed" if not event.answer.final and _relaying_is_told(event) else None
     newly = outcome.delayed_notice and not event.recipient.delayed_notice
     return "delayed" if newly and (not notify or "DELAY" in notify) else None
 
 
-def _told(event: Event, action: Action, expires_at: float) -> DsnRecipient:
+def _relaying_is_told(event: Event) -> bool:
+    """RFC 2852 §4.1.3, §4.1.4: traced mail, and mail that is passed on to a host that will not tell of a delay."""
+    by, answer = event.by, event.answer
+    return by is not None and (by.trace or not (by.returns or by.by_s < 1 or answer.by or answer.notifies))
+
+
+def _told(event: Event, action: Action, message: QueuedMessage, now: float) -> DsnRecipient:
     otherwise = {"failed": "5.0.0", "delayed": "4.0.0"}.get(action, "2.0.0")
     status = status_of(event.outcome.reply, otherwise)
     if action == "failed" and not status.startswith("5"):
         status = "5.4.7"  # delivery time expired (RFC 3463 §3.5)
+    if action == "delayed" and is_over(message, now):
+        status = "4.4.7"  # RFC 2852 §4.1.4
     return DsnRecipient(
         final=event.recipient.recipient.address,
         action=action,
@@ -175,5 +188,5 @@ def _told(event: Event, action: Action, expires_at: float) -> DsnRecipient:
         written_to=event.recipient.original,
         remote_mta=event.outcome.relay,
         reply=event.outcome.reply,
-        retry_until=expires_at if action == "delayed" else None,
+        retry_until=message.expires_at if action == "delayed" else None,
     )

@@ -16,9 +16,8 @@ from posthouse.base.errors import MailError, Temporary
 from posthouse.model.queued import QueuedMessage, QueuedRecipient
 from posthouse.queue.attempt import Result, Tools, attempt
 from posthouse.queue.lines import Job, Lines
+from posthouse.queue.window import Window
 
-WINDOW = 2_000
-"""Recipients in the lines and under way."""
 PAGE = 500
 PAGES = 20
 """Pages read in one look; the rest at the next, soon."""
@@ -28,6 +27,8 @@ POLL_S = 30.0
 GAP_S = 0.01
 CALM = 5
 """Between two looks at the spool lies at least this many times what the last one took, so that looking costs little."""
+FURTHER_S = 1.0
+"""While there is no room for more, the spool is looked through this seldom for mail of those who have little under way."""
 BROKEN_S = 300.0
 """A job that broke in an unforeseen way is left alone for this long."""
 
@@ -41,11 +42,12 @@ class QueueRunner:
         self._tools = tools
         self._lines = Lines(tools.settings, tools.clock.steady)
         self._woken = asyncio.Event()
-        self._under_way: set[int] = set()
+        self._under_way = Window()
         self._tasks: set[asyncio.Task[Result]] = set()
         self._cursor = (0.0, 0)
         self._full = False
         self._next_look = 0.0
+        self._further_at = 0.0
         self._resume: asyncio.TimerHandle | None = None
         self._draining = False
 
@@ -90,11 +92,12 @@ class QueueRunner:
         """Puts what is due into the lines; gives the seconds until it must look again."""
         now, spool = self._tools.clock.now(), self._tools.spool
         from_start, self._full = self._cursor == (0.0, 0), False
+        self._take(await spool.due(now, PAGE, urgent=True))
         for _ in range(PAGES):
-            if len(self._under_way) >= WINDOW:
-                self._full = True
+            if self._has_no_room():
                 break
             page = await spool.due(now, PAGE, self._cursor)
+            self._move(page)
             self._take(page)
             if sum(len(message.recipients) for message in page) < PAGE:
                 self._cursor = (0.0, 0)
@@ -104,17 +107,32 @@ class QueueRunner:
             await asyncio.sleep(0)
         else:
             self._woken.set()
+        if self._full:
+            self._further_at = max(self._further_at, self._tools.clock.steady() + FURTHER_S)
         self._start()
         due = await spool.next_due(now)
         return POLL_S if due is None else min(POLL_S, max(due - now, GAP_S))
 
-    def _take(self, page: Sequence[QueuedMessage]) -> None:
+    def _has_no_room(self) -> bool:
+        """Whether this look is over for want of room; now and then it goes on all the same."""
+        if not self._under_way.is_full:
+            return False
+        self._full = True
+        return self._under_way.is_crammed or self._tools.clock.steady() < self._further_at
+
+    def _move(self, page: Sequence[QueuedMessage]) -> None:
         for message in page:
             last = max((recipient.next_attempt_at, recipient.recipient_id) for recipient in message.recipients)
             self._cursor = max(self._cursor, last)
-            for job in self._jobs(message):
-                if self._lines.put(job):
-                    self._under_way.update(recipient.recipient_id for recipient in job.message.recipients)
+
+    def _take(self, page: Sequence[QueuedMessage]) -> None:
+        for message in page:
+            for job in self._jobs(message) if self._under_way.takes(message) else ():
+                out = self._lines.put(job)
+                if out is not job:
+                    self._under_way.add(job.message)
+                    if out is not None:
+                        self._under_way.remove(_ids(out))
 
     def _jobs(self, message: QueuedMessage) -> Sequence[Job]:
         smart_host = self._tools.smart_host()
@@ -154,16 +172,20 @@ class QueueRunner:
 
     def _ended(self, job: Job, task: asyncio.Task[Result]) -> None:
         self._tasks.discard(task)
-        recipient_ids = [recipient.recipient_id for recipient in job.message.recipients]
+        recipient_ids = _ids(job)
         result = Result(reached=False)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("attempt broke", queue_id=job.message.queue_id, exc_info=error)
-            asyncio.get_running_loop().call_later(BROKEN_S, self._under_way.difference_update, recipient_ids)
+            asyncio.get_running_loop().call_later(BROKEN_S, self._under_way.remove, recipient_ids)
         else:
-            self._under_way.difference_update(recipient_ids)
+            self._under_way.remove(recipient_ids)
             result = result if task.cancelled() else task.result()
         hungry = self._lines.ended(job, reached=result.reached)
         early = result.again_at is not None and result.again_at < self._next_look
-        if hungry or early or (self._full and len(self._under_way) <= WINDOW // 2):
+        if hungry or early or (self._full and self._under_way.is_half_empty):
             self._woken.set()
         self._start()
+
+
+def _ids(job: Job) -> list[int]:
+    return [recipient.recipient_id for recipient in job.message.recipients]

@@ -24,11 +24,11 @@ class FullSpool(MemorySpool):
 
     failures = 0
 
-    async def record(self, queue_id: str, outcomes: Sequence[Outcome], bounce: Acceptance | None = None) -> None:
+    async def record(self, queue_id: str, outcomes: Sequence[Outcome], *follow: Acceptance) -> None:
         if self.failures:
             self.failures -= 1
             raise NoSpace
-        await super().record(queue_id, outcomes, bounce)
+        await super().record(queue_id, outcomes, *follow)
 
 
 async def test_a_delivery_that_cannot_be_recorded_is_not_made_again() -> None:
@@ -170,8 +170,8 @@ async def test_the_runner_wakes_for_a_retry_that_is_due_before_its_next_look() -
 
 
 async def test_a_queue_larger_than_the_window_is_worked_off_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("WINDOW", 30), ("PAGE", 10), ("PAGES", 2)):
-        monkeypatch.setattr(f"posthouse.queue.runner.{name}", value)
+    for name, value in (("window.USUAL", 30), ("window.MOST", 60), ("runner.PAGE", 10), ("runner.PAGES", 2)):
+        monkeypatch.setattr(f"posthouse.queue.{name}", value)
     monkeypatch.setattr("posthouse.queue.lines.PER_DESTINATION", 8)
     house = House()
     for number in range(100):

@@ -65,8 +65,9 @@ def test_the_limit_for_all_holds() -> None:
 
 def test_a_full_line_refuses_and_asks_for_more_when_it_is_nearly_empty() -> None:
     waiting = lines(concurrency=1)
-    assert all(waiting.put(job("a")) for _ in range(PER_DESTINATION))
-    assert not waiting.put(job("a"))
+    assert all(waiting.put(job("a")) is None for _ in range(PER_DESTINATION))
+    late = job("a")
+    assert waiting.put(late) is late
     asked = []
     while (found := waiting.next()) is not None:
         asked.append(waiting.ended(found, reached=True))

@@ -56,6 +56,7 @@ class MemorySpool:
         queue_id = acceptance.trace_id if acceptance.trace_id not in self._entries else self._ids.new()
         self._last_id += 1
         self._bodies[self._last_id] = acceptance.content
+        begins_at = max(acceptance.received_at, acceptance.sender.hold_until)
         message = QueuedMessage(
             queue_id=queue_id,
             trace_id=acceptance.trace_id,
@@ -63,7 +64,7 @@ class MemorySpool:
             body_id=self._last_id,
             size_bytes=len(acceptance.content),
             queued_at=acceptance.received_at,
-            expires_at=acceptance.received_at + self._lifetime_s(),
+            expires_at=begins_at + self._lifetime_s(),
             recipients=(),
         )
         entry = self._entries[queue_id] = _Entry(message)
@@ -77,18 +78,22 @@ class MemorySpool:
                 next_hop=destination.next_hop,
                 state="waiting",
                 attempts=0,
-                next_attempt_at=acceptance.received_at,
+                next_attempt_at=begins_at,
                 last_reply="",
                 relay="",
                 delayed_notice=False,
             )
         self._on_committed(Committed(queue=True))
 
-    async def due(self, now: float, limit: int, after: tuple[float, int] = (0.0, 0)) -> Sequence[QueuedMessage]:
+    async def due(
+        self, now: float, limit: int, after: tuple[float, int] = (0.0, 0), *, urgent: bool = False
+    ) -> Sequence[QueuedMessage]:
         due = sorted(
             (recipient.next_attempt_at, recipient.recipient_id, recipient)
             for recipient in self._waiting()
-            if recipient.next_attempt_at <= now and (recipient.next_attempt_at, recipient.recipient_id) > after
+            if recipient.next_attempt_at <= now
+            and (recipient.next_attempt_at, recipient.recipient_id) > after
+            and not (urgent and self._entries[recipient.queue_id].message.sender.priority <= 0)
         )[:limit]
         messages: dict[str, list[QueuedRecipient]] = {}
         for _, _, recipient in due:
@@ -115,7 +120,7 @@ class MemorySpool:
                 counts[recipient.state] = counts.get(recipient.state, 0) + 1
         return counts
 
-    async def record(self, queue_id: str, outcomes: Sequence[Outcome], bounce: Acceptance | None = None) -> None:
+    async def record(self, queue_id: str, outcomes: Sequence[Outcome], *follow: Acceptance) -> None:
         entry = self._entries.get(queue_id)
         if not entry:
             return
@@ -132,8 +137,8 @@ class MemorySpool:
                 relay=outcome.relay,
                 delayed_notice=old.delayed_notice or outcome.delayed_notice,
             )
-        if bounce:
-            self.accept(bounce)
+        for each in follow:
+            self.accept(each)
         if not any(recipient.state in OPEN for recipient in entry.recipients.values()):
             await self.delete(queue_id)
 

@@ -27,6 +27,7 @@ def accept_arguments(
             recipients.append((pack_recipient(destination.recipient), destination.next_hop, destination.original))
         elif isinstance(destination, ToQuarantine):
             held.append(held_values(acceptance, destination))
+    begins_at = max(acceptance.received_at, acceptance.sender.hold_until)
     return [
         acceptance.trace_id,
         ids.new() if recipients else "",
@@ -35,6 +36,8 @@ def accept_arguments(
         packed,
         mailboxes,
         recipients,
-        acceptance.received_at + lifetime_s,
+        begins_at + lifetime_s,
         held,
+        begins_at,
+        acceptance.sender.priority,
     ]

@@ -149,7 +149,19 @@ CREATE INDEX queued_recipient_by_message ON queued_recipient (queue_id, recipien
 CREATE INDEX queued_recipient_by_time ON queued_recipient (state, next_attempt_at, recipient_id);
 """
 
-MIGRATIONS: tuple[str, ...] = (_MAILBOXES + _MESSAGES + _QUEUE + USAGE + SHARING, HELD, FLAG_BLOCKS, LISTED_HEADER)
+_PRIORITY = """
+ALTER TABLE queued_recipient ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX queued_recipient_urgent ON queued_recipient (next_attempt_at, recipient_id)
+    WHERE state = 'waiting' AND priority > 0;
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    _MAILBOXES + _MESSAGES + _QUEUE + USAGE + SHARING,
+    HELD,
+    FLAG_BLOCKS,
+    LISTED_HEADER,
+    _PRIORITY,
+)
 
 
 def open_mail_writer(path: Path) -> apsw.Connection:

@@ -10,13 +10,12 @@ from typing import Any
 import msgspec
 
 from posthouse.model.address import Address
-from posthouse.model.envelope import Recipient, Sender
+from posthouse.model.envelope import DeliverBy, Recipient, Sender
 from posthouse.model.listed_fields import listed_header
 from posthouse.model.summary import Summary
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
-_sender_fields = msgspec.msgpack.Decoder(tuple[tuple[str, str] | None, int, str, bool, bool, str, str, str]).decode
 IN_FILE_BYTES = 128 << 10  # from here on a content stands in a file: see docs/adr
 
 
@@ -30,21 +29,29 @@ def pack_sender(sender: Sender) -> bytes:
     """See ``unpack_sender``."""
     address = (sender.address.local, sender.address.domain) if sender.address else None
     flags = (sender.size_bytes, sender.body, sender.smtputf8, sender.require_tls)
-    return _encode((address, *flags, sender.ret, sender.envid, sender.auth))
+    fields = (address, *flags, sender.ret, sender.envid, sender.auth)
+    if not (sender.hold_until or sender.by or sender.priority):
+        return _encode(fields)
+    by = (sender.by.by_s, sender.by.returns, sender.by.trace) if sender.by else None
+    return _encode((*fields, sender.hold_until, by, sender.priority))
 
 
 def unpack_sender(packed: bytes) -> Sender:
     """The sender that ``pack_sender`` packed."""
-    address, size_bytes, body, smtputf8, require_tls, ret, envid, auth = _sender_fields(packed)
+    address, size_bytes, body, smtputf8, require_tls, ret, envid, auth, *wishes = _decode(packed)
+    hold_until, by, priority = wishes or (0.0, None, 0)
     return Sender(
         address=Address(*address) if address else None,
         size_bytes=size_bytes,
-        body=body,  # type: ignore[arg-type]
+        body=body,
         smtputf8=smtputf8,
         require_tls=require_tls,
-        ret=ret,  # type: ignore[arg-type]
+        ret=ret,
         envid=envid,
         auth=auth,
+        hold_until=hold_until,
+        by=DeliverBy(*by) if by else None,
+        priority=priority,
     )
 
 

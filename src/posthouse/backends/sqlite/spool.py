@@ -58,10 +58,12 @@ class SqliteSpool:
 
     # --- reading
 
-    async def due(self, now: float, limit: int, after: tuple[float, int] = (0.0, 0)) -> Sequence[QueuedMessage]:
+    async def due(
+        self, now: float, limit: int, after: tuple[float, int] = (0.0, 0), *, urgent: bool = False
+    ) -> Sequence[QueuedMessage]:
         rows = self._reading.all(
-            _RECIPIENT + "state = 'waiting' AND next_attempt_at <= ? AND (next_attempt_at, recipient_id) > (?, ?)"
-            " ORDER BY next_attempt_at, recipient_id LIMIT ?",
+            _RECIPIENT + ("priority > 0 AND " if urgent else "") + "state = 'waiting' AND next_attempt_at <= ?"
+            " AND (next_attempt_at, recipient_id) > (?, ?) ORDER BY next_attempt_at, recipient_id LIMIT ?",
             (now, *after, limit),
         )
         return self._messages([_recipient(row) for row in rows])
@@ -105,14 +107,14 @@ class SqliteSpool:
 
     # --- writing
 
-    async def record(self, queue_id: str, outcomes: Sequence[Outcome], bounce: Acceptance | None = None) -> None:
+    async def record(self, queue_id: str, outcomes: Sequence[Outcome], *follow: Acceptance) -> None:
         packed = [(o.recipient_id, o.state, o.reply, o.relay, o.next_attempt_at, o.delayed_notice) for o in outcomes]
 
         def arguments(parcels: list[list[Any]]) -> list[Any]:
-            unit = accept_arguments(bounce, parcels[0], self._ids, self._lifetime_s()) if bounce else None
-            return [queue_id, packed, unit]
+            each = zip(follow, parcels, strict=True)
+            return [queue_id, packed, [accept_arguments(one, octets, self._ids, self._lifetime_s()) for one, octets in each]]
 
-        contents = [(bounce.content, bounce.summary)] if bounce else []
+        contents = [(one.content, one.summary) for one in follow]
         await self._packer.call(self._gate, "queue_record", contents, arguments)
 
     async def set_state(self, queue_id: str, state: State, *, next_attempt_at: float = 0.0) -> int:

@@ -13,8 +13,8 @@ from posthouse.backends.sqlite.work import Work
 
 
 def record(work: Work, arguments: list[Any]) -> None:
-    """``[queue_id, [[recipient_id, state, reply, relay, next_attempt_at, delayed_notice], ...], bounce or None]``."""
-    queue_id, outcomes, bounce = arguments
+    """``[queue_id, [[recipient_id, state, reply, relay, next_attempt_at, delayed_notice], ...], [of accept, ...]]``."""
+    queue_id, outcomes, follow = arguments
     if not work.one("SELECT 1 FROM queued WHERE queue_id = ?", (queue_id,)):
         return
     work.executemany(
@@ -24,8 +24,8 @@ def record(work: Work, arguments: list[Any]) -> None:
         " WHERE recipient_id = ?1 AND queue_id = ?7 AND state IN ('waiting', 'held')",
         ((*outcome, queue_id) for outcome in outcomes),
     )
-    if bounce is not None:
-        accept(work, bounce)
+    for each in follow:
+        accept(work, each)
     if not work.one("SELECT 1 FROM queued_recipient WHERE queue_id = ? AND state IN ('waiting', 'held') LIMIT 1", (queue_id,)):
         delete(work, [queue_id])
 

@@ -16,6 +16,19 @@ class QueueSettings:
     warn_after_s: float = setting(14_400.0, "Delay after which the sender is told (4 h); 0: never.", unit="s", at_least=0)
     first_retry_s: float = setting(300.0, "First retry; intervals double from there.", unit="s", at_least=0.1)
     max_retry_s: float = setting(14_400.0, "Longest interval between retries.", unit="s", at_least=1)
+    hold_max_s: float = setting(
+        2_592_000.0,
+        "How long a user may have a message held before it leaves (FUTURERELEASE; 30 days); 0: not at all.",
+        unit="s",
+        at_least=0,
+        at_most=31_536_000,
+    )
+    priority_max: int = setting(
+        3,
+        "The highest priority that a user's message may have (MT-PRIORITY); hosts that may relay have 9.",
+        at_least=0,
+        at_most=9,
+    )
     concurrency: int = setting(100, "Deliveries at a time.", at_least=1, at_most=5000)
     concurrency_per_destination: int = setting(10, "Connections to one destination at a time.", at_least=1)
     rate_per_destination: int = setting(0, "Deliveries to one destination in a minute; 0: no limit.", at_least=0)

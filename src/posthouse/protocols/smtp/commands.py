@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from posthouse.protocols.smtp import events as ev
 from posthouse.protocols.smtp import parameters, paths
-from posthouse.protocols.smtp.config import ServerConfig
+from posthouse.protocols.smtp.config import Offers, ServerConfig
 from posthouse.protocols.smtp.replies import CommandRefused
 
 MAX_CHUNK_DIGITS = 12
@@ -22,9 +22,7 @@ class Facts:
     """What is on offer now, and what this transaction and connection have agreed on."""
 
     config: ServerConfig
-    starttls: bool
-    auth: tuple[str, ...]
-    requiretls: bool
+    offers: Offers
     authenticated: bool = False
     smtputf8: bool = False
     binary: bool = False
@@ -52,7 +50,7 @@ def mail(facts: Facts, argument: str) -> ev.Event:
     given = parameters.split_parameters(rest) if rest else {}
     if not argument.isascii() and "SMTPUTF8" not in given:
         raise CommandRefused(553, "5.6.7", "An address beyond ASCII needs SMTPUTF8")
-    sender = parameters.sender(paths.reverse_path(path), given, facts.config, requiretls=facts.requiretls)
+    sender = parameters.sender(paths.reverse_path(path), given, facts.config, facts.offers)
     return ev.MailFrom(sender)
 
 
@@ -81,9 +79,21 @@ def chunk(argument: str) -> tuple[int, bool]:
     return int(size), bool(last)
 
 
+def burl(facts: Facts, argument: str) -> ev.Event:
+    """BURL url [LAST] (RFC 4468 §3.3)."""
+    url, _, last = argument.partition(" ")
+    if not facts.offers.burl:
+        raise CommandRefused(502, "5.5.1", "BURL is not offered")
+    if ":" not in url or last.upper() not in ("", "LAST"):
+        raise CommandRefused(501, "5.5.4", "Syntax: BURL url [LAST]")
+    if url[:7].lower() != "imap://":
+        raise CommandRefused(554, "5.5.4", "Only IMAP URLs are taken")
+    return ev.Burl(url, bool(last))
+
+
 def starttls(facts: Facts, argument: str) -> ev.Event:
     _nothing(argument)
-    if not facts.starttls:
+    if not facts.offers.starttls:
         raise CommandRefused(502, "5.5.1", "STARTTLS is not offered")
     return ev.StartTls()
 
@@ -95,11 +105,11 @@ def auth(facts: Facts, argument: str) -> ev.Event:
         raise CommandRefused(501, "5.5.4", "Syntax: AUTH mechanism [initial-response]")
     if facts.authenticated:
         raise CommandRefused(503, "5.5.1", "Already authenticated")
-    if not facts.auth and facts.starttls:
+    if not facts.offers.auth and facts.offers.starttls:
         raise CommandRefused(538, "5.7.11", "Encryption is required for authentication")
-    if not facts.auth:
+    if not facts.offers.auth:
         raise CommandRefused(502, "5.5.1", "AUTH is not offered")
-    if mechanism not in facts.auth:
+    if mechanism not in facts.offers.auth:
         raise CommandRefused(504, "5.5.4", "This mechanism is not offered")
     if not initial:
         return ev.Auth(mechanism, None)
@@ -156,6 +166,7 @@ COMMON: dict[str, Parser] = {
     "MAIL": mail,
     "RCPT": rcpt,
     "DATA": data,
+    "BURL": burl,
     "STARTTLS": starttls,
     "AUTH": auth,
     "VRFY": vrfy,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
+
+from posthouse.protocols.smtp.wishes import FutureRelease
 
 ServerService = Literal["smtp", "lmtp", "submission", "submissions"]
 
@@ -38,13 +40,37 @@ class ServerConfig:
     bare_newline: Literal["refuse", "normalise"] = "refuse"
 
 
-def extensions(config: ServerConfig, *, starttls: bool, auth: Sequence[str], requiretls: bool) -> list[str]:
+@dataclass(slots=True)
+class Offers:
+    """What is on offer at this moment. ``wishes``: delivery by a time and priorities, for clients that are trusted;
+    ``burl``: the places whose URLs BURL takes (RFC 4468 §3.1), empty for none."""
+
+    starttls: bool = False
+    auth: Sequence[str] = ()
+    requiretls: bool = False
+    wishes: bool = False
+    future_release: FutureRelease | None = None
+    burl: Sequence[str] = ()
+
+
+class Changes(TypedDict, total=False):
+    """New values of ``Offers``."""
+
+    starttls: bool
+    auth: Sequence[str]
+    requiretls: bool
+    wishes: bool
+    future_release: FutureRelease | None
+    burl: Sequence[str]
+
+
+def extensions(config: ServerConfig, offers: Offers, *, authenticated: bool) -> list[str]:
     """The lines of the EHLO reply after the first."""
     out = ["PIPELINING", f"SIZE {config.max_message_bytes}", "8BITMIME", "ENHANCEDSTATUSCODES"]
-    if starttls:
+    if offers.starttls:
         out.append("STARTTLS")
-    if auth:
-        out.append("AUTH " + " ".join(auth))
+    if offers.auth and not authenticated:
+        out.append("AUTH " + " ".join(offers.auth))
     if config.smtputf8:
         out.append("SMTPUTF8")
     if config.chunking:
@@ -53,8 +79,14 @@ def extensions(config: ServerConfig, *, starttls: bool, auth: Sequence[str], req
             out.append("BINARYMIME")
     if config.dsn:
         out.append("DSN")
-    if requiretls:
+    if offers.requiretls:
         out.append("REQUIRETLS")
+    if offers.wishes:
+        out += ["DELIVERBY", "MT-PRIORITY"]
+    if offers.future_release is not None:
+        out.append(str(offers.future_release))
+    if offers.burl:
+        out.append("BURL " + " ".join(offers.burl))
     if config.limits:
         out.append(f"LIMITS MAILMAX={config.max_transactions} RCPTMAX={config.max_recipients}")
     return out

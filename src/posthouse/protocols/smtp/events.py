@@ -49,6 +49,15 @@ class DataStart:
 
 
 @dataclass(frozen=True, slots=True)
+class Burl:
+    """BURL: what ``url`` names is the next piece of the message, or the ``last``. Answered by ``resolved``, or refused, which
+    ends the transaction."""
+
+    url: str
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkReceived:
     """A BDAT chunk that is not the last one is in."""
 
@@ -151,6 +160,7 @@ Event = (
     | MailFrom
     | RcptTo
     | DataStart
+    | Burl
     | ChunkReceived
     | MessageComplete
     | MessageRefused

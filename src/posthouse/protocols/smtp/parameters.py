@@ -12,7 +12,8 @@ from typing import Any, Literal, cast
 
 from posthouse.model.address import Address
 from posthouse.model.envelope import Body, Notify, Recipient, Sender
-from posthouse.protocols.smtp.config import ServerConfig
+from posthouse.protocols.smtp import wishes
+from posthouse.protocols.smtp.config import Offers, ServerConfig
 from posthouse.protocols.smtp.replies import CommandRefused
 
 _XTEXT = re.compile(r"(?:[!-*,-<>-~\x80-\U0010ffff]|\+[0-9A-F]{2})*")
@@ -58,16 +59,19 @@ def split_parameters(text: str) -> dict[str, str | None]:
     return found
 
 
-def sender(address: Address | None, parameters: dict[str, str | None], config: ServerConfig, *, requiretls: bool) -> Sender:
-    """A checked MAIL. ``requiretls``: whether that extension is on offer at this moment. Raises CommandRefused."""
+def sender(address: Address | None, parameters: dict[str, str | None], config: ServerConfig, offers: Offers) -> Sender:
+    """A checked MAIL. Raises CommandRefused."""
     if not parameters:
         return Sender(address)
     fields: dict[str, Any] = {}
     for keyword, value in parameters.items():
         parse = _MAIL.get(keyword)
-        if parse is None or not _offered(keyword, config, requiretls=requiretls):
+        if not (parse or keyword in wishes.NAMES) or not _offered(keyword, config, offers):
             raise CommandRefused(555, "5.5.4", f"{keyword} is not a parameter of MAIL here")
-        parse(fields, value)
+        if parse is None:
+            wishes.read(fields, keyword, value, offers.future_release)
+        else:
+            parse(fields, value)
     if fields.get("size_bytes", 0) > config.max_message_bytes:
         raise CommandRefused(552, "5.3.4", f"The message is larger than {config.max_message_bytes} octets")
     if fields.get("body") == "BINARYMIME" and not (config.chunking and config.binarymime):
@@ -91,12 +95,16 @@ def recipient(address: Address, parameters: dict[str, str | None], config: Serve
     return Recipient(address, notify, orcpt)
 
 
-def _offered(keyword: str, config: ServerConfig, *, requiretls: bool) -> bool:
+def _offered(keyword: str, config: ServerConfig, offers: Offers) -> bool:
     if keyword in ("RET", "ENVID"):
         return config.dsn
     if keyword == "SMTPUTF8":
         return config.smtputf8
-    return requiretls if keyword == "REQUIRETLS" else True
+    if keyword in wishes.HOLDS:
+        return offers.future_release is not None
+    if keyword in wishes.NAMES:
+        return offers.wishes
+    return offers.requiretls if keyword == "REQUIRETLS" else True
 
 
 def _bad(keyword: str) -> CommandRefused:

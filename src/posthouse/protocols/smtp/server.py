@@ -9,10 +9,10 @@ account, no clock, no network.
     START        no HELO yet                             HELO, EHLO, LHLO -> READY
     READY        greeted, no transaction                 MAIL -> MAIL, AUTH -> AUTH, STARTTLS -> TLS
     MAIL         a sender is accepted                    RCPT -> RCPT
-    RCPT         a recipient is accepted                 DATA -> DATA, BDAT -> CHUNK
+    RCPT         a recipient is accepted                 DATA -> DATA, BDAT, BURL -> CHUNK
     DATA         the message comes in until CRLF.CRLF    end of data -> READY
     CHUNK        the octets of one BDAT come in          -> BDAT, after LAST -> READY
-    BDAT         between chunks                          BDAT -> CHUNK
+    BDAT         between chunks                          BDAT, BURL -> CHUNK
     AUTH         answer to a challenge awaited           final reply -> READY
     TLS          handshake awaited                       ``tls_started`` -> START
     CLOSED       QUIT, 421 or gross misuse               never
@@ -24,15 +24,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from posthouse.model.verdict import Reply
 from posthouse.protocols.lines import LineBuffer, LineRefused
 from posthouse.protocols.smtp import commands
 from posthouse.protocols.smtp import events as ev
-from posthouse.protocols.smtp.config import ServerConfig, extensions
+from posthouse.protocols.smtp.config import Changes, Offers, ServerConfig, extensions
 from posthouse.protocols.smtp.replies import CommandRefused, LocalProtocolError, render, render_lines
-from posthouse.protocols.smtp.states import HTTP, NEEDS, NOT_IMPLEMENTED, USUAL, State
+from posthouse.protocols.smtp.states import NEEDS, NO_RECIPIENTS, USUAL, State, misplaced_chunk, out_of_order, unknown
 from posthouse.protocols.smtp.transfer import Transfer
 
 __all__ = ["ServerCore", "State"]
@@ -52,10 +52,11 @@ class ServerCore:
         self.recipients = 0
         self._lmtp = config.service == "lmtp"
         self._parsers = commands.LMTP if self._lmtp else commands.SMTP
-        self._facts = commands.Facts(config, config.starttls, config.auth, config.requiretls)
+        self._facts = commands.Facts(config, Offers(config.starttls, config.auth, config.requiretls))
         self._lines = LineBuffer(config.max_line, config.max_auth_line, strict=config.bare_newline == "refuse")
         self._transfer = Transfer(config)
         self._pending: ev.Event | None = None
+        self._resolved: ev.Event | None = None
         self._chunk = (0, False)
         self._between_chunks = State.BDAT
         self._rcpt_refused = False
@@ -86,12 +87,10 @@ class ServerCore:
         """Octets in memory for this connection."""
         return self._lines.held_bytes + self._transfer.held_bytes
 
-    def offer(self, *, starttls: bool | None = None, auth: Sequence[str] | None = None, requiretls: bool | None = None) -> None:
+    def offer(self, **changes: Unpack[Changes]) -> None:
         """Changes what the next EHLO offers, and what is accepted from now on."""
-        facts = self._facts
-        facts.starttls = facts.starttls if starttls is None else starttls
-        facts.auth = facts.auth if auth is None else tuple(auth)
-        facts.requiretls = facts.requiretls if requiretls is None else requiretls
+        for name, value in changes.items():
+            setattr(self._facts.offers, name, value)
 
     def greeting(self, text: str = "") -> bytes:
         """The 220 line: host name, protocol, ``text`` (RFC 5321 §4.2)."""
@@ -110,7 +109,7 @@ class ServerCore:
         if self.state is not State.TLS:
             raise LocalProtocolError("no STARTTLS was accepted")
         self._lines.clear()
-        self._facts.starttls = self._facts.authenticated = self.esmtp = False
+        self._facts.offers.starttls = self._facts.authenticated = self.esmtp = False
         self.state = State.START
 
     def receive(self, data: bytes) -> None:
@@ -133,7 +132,9 @@ class ServerCore:
             raise LocalProtocolError(f"{type(self._pending).__name__} is not answered yet")
         if self.state is State.CLOSED or self.state is State.TLS:
             return None
-        if self.receiving:
+        if self._resolved is not None:
+            self._pending, self._resolved = self._resolved, None
+        elif self.receiving:
             self._pending = self._receive_message()
         elif self.errors >= self.config.max_errors:
             self._pending = ev.ProtocolError(Reply(421, "4.7.0", "Too many errors"), counts=False, closes=True)
@@ -146,7 +147,11 @@ class ServerCore:
         self._lines.consume(transfer.feed(self._lines.buffer, self._lines.position))
         if not transfer.complete:
             return transfer.too_large(closes=True) if transfer.would_be_gross(0) else None
-        event = transfer.finish()
+        return self._finished()
+
+    def _finished(self) -> ev.Event:
+        """The message or one chunk of it is complete."""
+        event = self._transfer.finish()
         if isinstance(event, ev.ChunkReceived):
             self.state = State.BDAT
         elif isinstance(event, ev.ProtocolError):
@@ -176,12 +181,16 @@ class ServerCore:
     def _command(self, line: str) -> ev.Event | None:
         verb, _, argument = line.partition(" ")
         verb = verb.upper()
-        parser = self._parsers.get(verb)
+        parser = self._parsers.get(verb) if verb != "BURL" or self._facts.offers.burl else None
+        if parser is None and verb == "BDAT":
+            return self._bdat(argument)
         if parser is None:
-            return self._bdat(argument) if verb == "BDAT" else self._unknown(verb, line)
+            reply, closes = unknown(verb)
+            return self._refused(reply, closes=closes, line=line)
         needs = NEEDS.get(verb)
         if needs is not None and self.state not in needs:
-            return self._out_of_order(verb, line)
+            reply = out_of_order(verb, self.state, lmtp=self._lmtp, rcpt_refused=self._rcpt_refused)
+            return self._refused(reply, counts=reply is not NO_RECIPIENTS, line=line)
         if not line.isascii() and verb not in commands.TEXT_COMMANDS:
             raise CommandRefused(501, "5.5.2", "Only ASCII is allowed here")
         event = parser(self._facts, argument)
@@ -190,21 +199,6 @@ class ServerCore:
         if verb == "MAIL" and self.transactions >= self.config.max_transactions:
             return self._refused(Reply(421, "4.7.0", "Too many messages in one connection"), counts=False, closes=True)
         return event
-
-    def _unknown(self, verb: str, line: str) -> ev.Event:
-        if verb in HTTP:
-            return self._refused(Reply(554, "5.5.1", "This is not HTTP"), closes=True, line=line)
-        if verb in NOT_IMPLEMENTED:
-            raise CommandRefused(502, "5.5.1", "Command not implemented")
-        raise CommandRefused(500, "5.5.1", "Command not recognised")
-
-    def _out_of_order(self, verb: str, line: str) -> ev.Event:
-        if verb == "DATA" and self.state is State.MAIL and self._rcpt_refused:
-            # A pipelining client could not know (RFC 2920 §3.1), so it is no error of its own.
-            return self._refused(Reply(554, "5.5.1", "No valid recipients"), counts=False, line=line)
-        if self.state is State.START:
-            raise CommandRefused(503, "5.5.1", f"Send {'LHLO' if self._lmtp else 'EHLO'} first")
-        raise CommandRefused(503, "5.5.1", f"{verb} is out of order")
 
     def _bdat(self, argument: str) -> ev.Event | None:
         try:
@@ -219,17 +213,12 @@ class ServerCore:
         if self.config.chunking and self.state is State.BDAT:
             self._transfer.begin_chunk(size, last=last, binary=self._facts.binary)
         else:
-            self._transfer.swallow(size, self._misplaced_chunk())
+            reply = misplaced_chunk(self.config, self.state, rcpt_refused=self._rcpt_refused)
+            counts = reply is not NO_RECIPIENTS and not (self._chunks_failed and reply.code == 503)
+            self._transfer.swallow(size, ev.ProtocolError(reply, counts, line="BDAT"))
             self._between_chunks = self.state
         self.state = State.CHUNK
         return self._receive_message()
-
-    def _misplaced_chunk(self) -> ev.ProtocolError:
-        if not self.config.chunking:
-            return ev.ProtocolError(Reply(502, "5.5.1", "BDAT is not offered"), line="BDAT")
-        if self.state is State.MAIL and self._rcpt_refused:
-            return ev.ProtocolError(Reply(554, "5.5.1", "No valid recipients"), counts=False, line="BDAT")
-        return ev.ProtocolError(Reply(503, "5.5.1", "BDAT is out of order"), not self._chunks_failed, line="BDAT")
 
     def _auth_line(self) -> ev.Event | None:
         """An answer to a challenge; ``*`` gives up (RFC 4954 §4). Whatever is wrong with it ends the exchange."""
@@ -286,6 +275,17 @@ class ServerCore:
         self._end_transaction()
         return b"".join(render(reply) for reply in replies)
 
+    def resolved(self, octets: bytes) -> None:
+        """Answers ``Burl``: these are the octets of its URL. The reply is to the event that follows from them."""
+        event = self._pending
+        if not isinstance(event, ev.Burl):
+            raise LocalProtocolError("octets answer BURL")
+        self._pending = None
+        self._transfer.begin_chunk(len(octets), last=event.last, binary=self._facts.binary)
+        self._transfer.feed(octets, 0)
+        self.state = State.CHUNK
+        self._resolved = self._finished()
+
     def challenge(self, data: bytes) -> bytes:
         """Answers ``Auth`` or ``AuthLine`` with a challenge; the client's answer comes as ``AuthLine``."""
         if not isinstance(self._pending, (ev.Auth, ev.AuthLine)):
@@ -295,14 +295,12 @@ class ServerCore:
         return b"334 " + base64.b64encode(data) + b"\r\n"
 
     def _settle_helo(self, event: ev.Helo, reply: Reply) -> bytes:
-        if reply.code >= 400:
+        if reply.code < 400:
+            self._end_transaction()
+            self.esmtp = event.esmtp
+        if reply.code >= 400 or not event.esmtp:
             return render(reply)
-        self._end_transaction()
-        self.esmtp = event.esmtp
-        if not event.esmtp:
-            return render(reply)
-        auth = () if self.authenticated else self._facts.auth
-        offered = extensions(self.config, starttls=self._facts.starttls, auth=auth, requiretls=self._facts.requiretls)
+        offered = extensions(self.config, self._facts.offers, authenticated=self.authenticated)
         return render_lines(250, [reply.text, *offered])
 
     def _settle_mail(self, event: ev.MailFrom, reply: Reply) -> bytes:
@@ -346,6 +344,11 @@ class ServerCore:
                 self._close()
         return octets
 
+    def _settle_burl(self, event: ev.Burl, reply: Reply) -> bytes:
+        self._end_transaction()
+        self._chunks_failed = not event.last
+        return render(reply)
+
     def _settle_starttls(self, event: ev.StartTls, reply: Reply) -> bytes:
         if reply.code < 400:
             self.state = State.TLS
@@ -362,12 +365,8 @@ class ServerCore:
             self._end_transaction()
         return render(reply)
 
-    def _settle_quit(self, event: ev.Quit, reply: Reply) -> bytes:
-        self._close()
-        return render(reply)
-
-    def _settle_error(self, event: ev.ProtocolError, reply: Reply) -> bytes:
-        if event.closes:
+    def _settle_end(self, event: ev.ProtocolError | ev.Quit, reply: Reply) -> bytes:
+        if isinstance(event, ev.Quit) or event.closes:
             self._close()
         return render(reply)
 
@@ -389,12 +388,13 @@ _SETTLE: dict[type[object], Callable[[ServerCore, Any, Reply], bytes]] = {
     ev.MailFrom: ServerCore._settle_mail,
     ev.RcptTo: ServerCore._settle_rcpt,
     ev.DataStart: ServerCore._settle_data,
+    ev.Burl: ServerCore._settle_burl,
     ev.MessageComplete: ServerCore._settle_message,
     ev.MessageRefused: ServerCore._settle_message,
     ev.StartTls: ServerCore._settle_starttls,
     ev.Auth: ServerCore._settle_auth,
     ev.AuthLine: ServerCore._settle_auth,
     ev.Rset: ServerCore._settle_rset,
-    ev.Quit: ServerCore._settle_quit,
-    ev.ProtocolError: ServerCore._settle_error,
+    ev.Quit: ServerCore._settle_end,
+    ev.ProtocolError: ServerCore._settle_end,
 }

@@ -1,7 +1,8 @@
 """One mail transaction as a client sends it: what must be said to this server, and whether it can be said at all.
 
 Extensions are used only when the server offers them (RFC 5321 §2.2.1). What cannot be sent without one it lacks is a
-``CannotSend`` before anything is sent: SMTPUTF8 (RFC 6531 §3.5), REQUIRETLS (RFC 8689 §4.2.1), SIZE (RFC 1870 §6.3).
+``CannotSend`` before anything is sent: SMTPUTF8 (RFC 6531 §3.5), REQUIRETLS (RFC 8689 §4.2.1), SIZE (RFC 1870 §6.3), DELIVERBY
+with R (RFC 2852 §4.1.3).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from posthouse.base.errors import Permanent
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.protocols.dots import has_bare_newline
+from posthouse.protocols.smtp import wishes
 from posthouse.protocols.smtp.parameters import to_xtext
 from posthouse.protocols.smtp.replies import ServerReply
 
@@ -96,6 +98,8 @@ def prepare(transaction: Transaction, extensions: Mapping[str, str], policy: Sen
         raise CannotSend("The next server has no SMTPUTF8, which this message needs", code=550, enhanced="5.6.7")
     if sender.require_tls and "REQUIRETLS" not in extensions:
         raise NoRequireTls
+    if sender.by is not None and sender.by.returns and sender.by.by_s < wishes.least_by_s(extensions):
+        raise CannotSend("The next server does not undertake to deliver in time", code=554, enhanced="5.4.7")
     limit = extensions.get("SIZE", "")
     if limit.isascii() and limit.isdigit() and len(limit) <= 20 and 0 < int(limit) < len(content):
         raise CannotSend(f"The next server takes at most {int(limit)} octets", code=552, enhanced="5.3.4")
@@ -108,7 +112,9 @@ def prepare(transaction: Transaction, extensions: Mapping[str, str], policy: Sen
         words.append(f"BODY={body}")
     if utf8:
         words.append("SMTPUTF8")
-    rcpt = tuple(_rcpt(recipient, extensions) for recipient in transaction.recipients)
+    # A host that cannot tell of a delay by itself is asked for a notice of it (RFC 2852 §4.1.4).
+    tell_delay = sender.by is not None and sender.by.by_s > 0 and "DELIVERBY" not in extensions
+    rcpt = tuple(_rcpt(recipient, extensions, tell_delay=tell_delay) for recipient in transaction.recipients)
     if not any(rcpt):
         raise CannotSend("The next server has no SMTPUTF8, which all recipients need", code=550, enhanced="5.6.7")
     return Prepared(" ".join(words).encode() + b"\r\n", rcpt, chunking)
@@ -150,16 +156,19 @@ def _mail_parameters(sender: Sender, extensions: Mapping[str, str], size_bytes: 
             words.append(f"RET={sender.ret}")
         if sender.envid:
             words.append(f"ENVID={to_xtext(sender.envid)}")
-    return words
+    return [*words, *wishes.words(sender, extensions)]
 
 
-def _rcpt(recipient: Recipient, extensions: Mapping[str, str]) -> bytes | None:
+def _rcpt(recipient: Recipient, extensions: Mapping[str, str], *, tell_delay: bool) -> bytes | None:
     if not recipient.address.is_ascii and "SMTPUTF8" not in extensions:
         return None
     words = [f"RCPT TO:<{recipient}>"]
     if "DSN" in extensions:
-        if recipient.notify:
-            words.append("NOTIFY=" + ",".join(sorted(recipient.notify)))
+        notify: frozenset[str] = recipient.notify
+        if tell_delay and "NEVER" not in notify:
+            notify = (notify or frozenset({"FAILURE"})) | {"DELAY"}
+        if notify:
+            words.append("NOTIFY=" + ",".join(sorted(notify)))
         if recipient.orcpt:
             kind, _, address = recipient.orcpt.partition(";")
             words.append(f"ORCPT={kind};{to_xtext(address)}")

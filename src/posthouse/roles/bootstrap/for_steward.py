@@ -14,6 +14,7 @@ from posthouse.backends.sqlite.suppressions import SqliteSuppressionsWriter
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
 from posthouse.directory.resolve import RecipientResolver
+from posthouse.directory.standing import is_there
 from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.resolver import Resolver
 from posthouse.model.settings import QueueSettings, Settings
@@ -116,6 +117,7 @@ async def _start_queue(
         clock=context.clock,
         settings=queue,
         forwarded=rewriting.forwarded,
+        has_account=partial(is_there, context.directory),
         suppressions=SqliteSuppressionsWriter(writers.outgoing),
         unknown=context.unknown_recipients,
         unknown_s=lambda: live.settings().smtp.unknown_recipient_s,

@@ -23,6 +23,7 @@ from posthouse.protocols.smtp.server import ServerCore
 from posthouse.servers.connection import Connection
 from posthouse.servers.peers import peer_of
 from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange
+from posthouse.servers.smtp import wishes
 
 if TYPE_CHECKING:
     from posthouse.servers.smtp.server import SmtpServer
@@ -178,6 +179,7 @@ class SmtpSession:
             return self._refused(refused)
         self._abandon("greeted anew")
         self.peer.esmtp = event.esmtp
+        self._offer()
         return self._core.accept(self._welcome())
 
     def _welcome(self) -> str:
@@ -187,11 +189,14 @@ class SmtpSession:
 
     async def _mail_from(self, event: ev.MailFrom) -> bytes:
         self._abandon("another transaction began")
-        transaction, refused = await self._services.driver.begin(self.peer, event.sender)
+        sender, changed = wishes.settled(event.sender, self.peer, self._services.settings(), self._services.clock.now())
+        transaction, refused = await self._services.driver.begin(self.peer, sender)
         if refused is not None:
             self._services.driver.abandon(transaction, refused.reply.text)
             return self._refused(refused)
         self._transaction = transaction
+        if changed is not None:
+            return self._core.reply(Reply(250, "2.3.6", f"{changed} is the new priority assigned to the message"))
         return self._core.accept()
 
     async def _rcpt_to(self, event: ev.RcptTo) -> bytes:
@@ -241,6 +246,8 @@ class SmtpSession:
             login = False
         strict = not clear and settings.queue.tls != "off"
         self._core.offer(starttls=tls, auth=MECHANISMS if login else (), requiretls=strict)
+        now, hostname = self._services.clock.now(), self._core.config.hostname
+        self._core.offer(**wishes.offered(self.peer, settings, now=now, hostname=hostname))
 
     async def _start_tls(self) -> None:
         context = self._services.tls_context()
@@ -275,6 +282,7 @@ class SmtpSession:
             return self._core.reply(Reply(454, "4.7.0", error.public))
         except _Cancelled as cancelled:
             return cancelled.octets
+        self._offer()
         return self._core.accept()
 
     async def _respond(self, challenge: bytes) -> bytes:
