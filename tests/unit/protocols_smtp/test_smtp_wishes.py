@@ -77,21 +77,22 @@ def test_what_is_well_formed_is_understood(word: str, wanted: dict[str, object])
     [
         "HOLDFOR", "HOLDFOR=0", "HOLDFOR=-1", "HOLDFOR=1.5", "HOLDFOR=86401", "HOLDFOR=9999999999", "HOLDFOR=٣",
         "HOLDUNTIL", "HOLDUNTIL=2026-12-24T12:00:01Z", "HOLDUNTIL=2026-12-01", "HOLDUNTIL=2026-13-01T00:00:00Z",
-        "HOLDUNTIL=2026-12-01T00:00:00", "HOLDUNTIL=20261201T000000Z", "HOLDUNTIL=tomorrow", "HOLDUNTIL=0001-01-01T00:00:00+23:59",
+        "HOLDUNTIL=2026-12-01T00:00:00", "HOLDUNTIL=20261201T000000Z", "HOLDUNTIL=tomorrow",
         "HOLDFOR=5 HOLDUNTIL=2026-12-01T00:00:00Z", "HOLDUNTIL=2026-12-01T00:00:00Z HOLDFOR=5", "HOLDFOR=5 HOLDFOR=5",
         "BY", "BY=60", "BY=60;", "BY=60;X", "BY=0;R", "BY=-5;R", "BY=5;NX", "BY=1234567890;N", "BY=;N", "BY=+5;N", "BY=5;TN",
         "MT-PRIORITY", "MT-PRIORITY=10", "MT-PRIORITY=-10", "MT-PRIORITY=+1", "MT-PRIORITY=x", "MT-PRIORITY=-0",
     ],
 )  # fmt: skip
 def test_what_is_malformed_or_too_much_is_refused(word: str) -> None:
-    if word.startswith("HOLDUNTIL=0001"):
-        assert mail(word)[0] in (b"501 5.5.4", b"250 2.1.0"), "a moment long past"
-        return
     answer, sender = mail(word + " SMTPUTF8" if not word.isascii() else word)
     assert (answer, sender) == (b"501 5.5.4", None)
 
 
-@given(st.text(st.sampled_from("0123456789-+:;.TZNRtznr=x"), max_size=40), st.sampled_from(["HOLDFOR", "HOLDUNTIL", "BY", "MT-PRIORITY"]))
+@given(
+    st.text(st.sampled_from("0123456789-+:;.TZNRtznr=x"), max_size=40)
+    | st.datetimes().map(lambda at: at.isoformat() + "+23:59"),
+    st.sampled_from(["HOLDFOR", "HOLDUNTIL", "BY", "MT-PRIORITY"]),
+)
 def test_fuzz_any_value_is_taken_within_bounds_or_refused(value: str, name: str) -> None:
     answer, sender = mail(f"{name}={value}")
     assert answer[:3] in (b"250", b"501")

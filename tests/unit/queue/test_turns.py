@@ -52,7 +52,7 @@ def test_notices_of_the_house_have_their_turn_too() -> None:
 
 
 def test_in_a_full_line_who_has_most_gives_way_to_who_has_little() -> None:
-    lines = Lines(lambda: QueueSettings(concurrency=1), lambda: 0.0)  # type: ignore[arg-type]
+    lines = Lines(lambda: QueueSettings(concurrency=1), lambda: 0.0)
     for number in range(PER_DESTINATION):
         assert lines.put(job("flood@x.test", number=number)) is None
     late = job("flood@x.test", number=-1)

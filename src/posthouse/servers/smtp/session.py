@@ -23,7 +23,7 @@ from posthouse.protocols.smtp.server import ServerCore
 from posthouse.servers.connection import Connection
 from posthouse.servers.peers import peer_of
 from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange
-from posthouse.servers.smtp import wishes
+from posthouse.servers.smtp import burl, wishes
 
 if TYPE_CHECKING:
     from posthouse.servers.smtp.server import SmtpServer
@@ -212,6 +212,26 @@ class SmtpSession:
             return self._core.reply(NO_MEMORY)
         return self._core.accept()
 
+    async def _burl(self, event: ev.Burl) -> bytes:
+        """What the URL leads to comes in as if it were sent; what is too much is refused as that is."""
+        if self._server.held_bytes >= self._services.settings().smtp.memory_bytes:
+            return self._burl_refused(NO_MEMORY)
+        try:
+            octets = await burl.octets_for(self._services, self.peer, event.url)
+        except MailError as error:
+            return self._burl_refused(Reply(error.code, error.enhanced, error.public))
+        if octets is None:
+            return self._burl_refused(burl.NOT_FOUND)
+        self._core.resolved(octets)
+        self._account_memory(self._services.settings().smtp.memory_bytes)
+        return b""
+
+    def _burl_refused(self, reply: Reply) -> bytes:
+        if self._transaction is not None:
+            self._services.driver.refuse(self._transaction, reply, "burl")
+            self._transaction = None
+        return self._core.reply(reply)
+
     async def _message(self, event: ev.MessageComplete) -> bytes:
         transaction = self._transaction
         assert transaction is not None, "the core allows a message only after an accepted MAIL"
@@ -316,6 +336,7 @@ _HANDLERS: dict[type, Callable[[SmtpSession, Any], Awaitable[bytes]]] = {
     ev.MailFrom: SmtpSession._mail_from,
     ev.RcptTo: SmtpSession._rcpt_to,
     ev.DataStart: SmtpSession._data,
+    ev.Burl: SmtpSession._burl,
     ev.MessageComplete: SmtpSession._message,
     ev.MessageRefused: SmtpSession._message_refused,
     ev.Rset: SmtpSession._rset,
