@@ -66,3 +66,17 @@ async def test_old_ones_go(book: ReportBook) -> None:
     assert await book.expire(86_399) == 0
     assert await book.expire(86_400) == 1
     assert await book.received() == []
+
+
+async def test_attack_reports_without_end_do_not_fill_the_memory_of_who_looks_at_them(tmp_path: Path) -> None:
+    """Each is a few kilobytes of mail from a stranger."""
+    rows = tuple(ReportRow(f"192.0.2.{number % 250}", 1, "none", passed=True, detail="x" * 400) for number in range(2_000))
+    database = open_outgoing_file(tmp_path / "outgoing.db")
+    book = SqliteReportBook(database)
+    for number in range(60):
+        await book.receive(replace(ONE, report_id=str(number), ends_at=number, rows=rows))
+    found = await book.received(limit=1_000)
+    database.close()
+    assert 10 < len(found) < 40
+    assert [each.ends_at for each in found] == list(range(59, 59 - len(found), -1))
+    assert (tmp_path / "outgoing.db").stat().st_size < 4 << 20

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -130,6 +132,16 @@ def test_attack_a_complaint_of_who_knows_whom_suppresses_nobody(node: Node) -> N
 def test_attack_a_report_that_cannot_be_read_is_mail_like_any_other(node: Node) -> None:
     trace_id = send_report(node, "dmarc", b"<!DOCTYPE x [<!ENTITY a 'b'>]><feedback>&a;</feedback>")
     assert "not taken as a report" in node.run("mail", "trace", trace_id).stdout
+
+
+def test_attack_a_report_from_the_end_of_time_does_not_keep_administrators_from_the_list(node: Node) -> None:
+    """It stood on top for ever, and no calendar knows its date."""
+    late = replace(ABOUT, report_id="id-late", organisation="late.test", begins_at=0, ends_at=99_999_999_999_999)
+    send_report(node, "dmarc", dmarc_report.compose(late, "example.test", [(SEEN, 1)]))
+    rows = node.json("report", "list", "example.test", "--days", "9999")
+    [ends] = [str(row["ends"]) for row in rows if row["organisation"] == "late.test"]
+    at = datetime.strptime(ends, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    assert at - datetime.now(UTC) < timedelta(days=1, minutes=1)
 
 
 def test_reports_about_a_domain_that_nobody_sent_are_not_found(node: Node) -> None:

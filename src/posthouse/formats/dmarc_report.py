@@ -4,15 +4,22 @@ stranger sends is bounded in size and depth, and may define nothing (no DTD).
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from posthouse.model.mail_reports import DmarcSeen, ReceivedReport, ReportRow
 
-MAX_RECORDS = 20_000
+MAX_ROWS = 2_000
+"""Rows of one report that are kept each for itself; the rest is added up."""
+_MAX_OTHERS = 10
+_MAX_RECORDS = 20_000
+_MAX_ELEMENTS = 500_000
+_MAX_HELD = 2_000
+_MAX_DEPTH = 20
 _MAX_TEXT = 256
 _PUBLISHED = ("p", "sp", "np", "adkim", "aspf", "fo", "t", "pct")
 _DECLARATION = re.compile(rb"<!(?!--|\[CDATA\[)")
@@ -85,22 +92,22 @@ def _element(name: str, text: str) -> str:
 
 
 def parse(xml: bytes) -> ReceivedReport:
-    """Lenient about what may be missing, as real reports lack much. Raises BadReport."""
+    """Lenient about what is missing, as real reports lack much; records are let go of as they are read. Raises BadReport."""
     if b"\0" in xml or _DECLARATION.search(xml):
         raise BadReport("it is not plain XML in UTF-8")
+    rows: list[ReportRow] = []
+    others: dict[tuple[str, bool], int] = {}
     try:
-        root = ElementTree.fromstring(xml)  # noqa: S314 - declarations were refused above, so nothing can be defined
+        root = _without_records(xml, lambda record: _take(_row(record), rows, others))
     except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:
         raise BadReport(f"it is not XML: {error}") from None
-    for element in root.iter():
-        element.tag = str(element.tag).rpartition("}")[2]
-    if root.tag != "feedback":
+    if root is None or root.tag != "feedback":
         raise BadReport("it is not a DMARC report")
-    records = root.findall("record")
     domain = _text(root, "policy_published/domain").lower()
     report_id = _text(root, "report_metadata/report_id")
     if not domain or not report_id:
         raise BadReport("it names no domain or no id")
+    rows += [ReportRow("", count, result, passed=passed, detail="others") for (result, passed), count in others.items()]
     return ReceivedReport(
         "dmarc",
         report_id,
@@ -108,8 +115,40 @@ def parse(xml: bytes) -> ReceivedReport:
         domain,
         _number(root, "report_metadata/date_range/begin"),
         _number(root, "report_metadata/date_range/end"),
-        tuple(_row(record) for record in records[:MAX_RECORDS]),
+        tuple(rows),
     )
+
+
+def _without_records(xml: bytes, take: Callable[[ElementTree.Element], None]) -> ElementTree.Element | None:
+    """The tree but for its records, each of which is given to ``take``; of very many the first ones.
+    Raises ValueError past the bounds, ParseError."""
+    root: ElementTree.Element | None = None
+    depth = total = held = records = 0
+    # Declarations were refused, so nothing can be defined.
+    for event, element in ElementTree.iterparse(io.BytesIO(xml), ("start", "end")):  # noqa: S314
+        if event == "start":
+            element.tag = element.tag.rpartition("}")[2]
+            root = element if root is None else root
+            depth, total, held = depth + 1, total + 1, held + 1
+            if depth > _MAX_DEPTH or total > _MAX_ELEMENTS or held > _MAX_HELD:
+                raise ValueError("more elements than a report has")
+            continue
+        depth -= 1
+        if depth == 1 and element.tag == "record" and root is not None:
+            take(element)
+            root.remove(element)
+            held, records = len(root), records + 1
+            if records == _MAX_RECORDS:
+                break
+    return root
+
+
+def _take(row: ReportRow, rows: list[ReportRow], others: dict[tuple[str, bool], int]) -> None:
+    """Keeps a row; past the bound only what it adds to the sums."""
+    if len(rows) < MAX_ROWS:
+        rows.append(row)
+    elif (row.result, row.passed) in others or len(others) < _MAX_OTHERS:
+        others[row.result, row.passed] = others.get((row.result, row.passed), 0) + row.count
 
 
 def _row(record: ElementTree.Element) -> ReportRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,9 +11,11 @@ from typing import Any
 
 import msgspec
 
-from posthouse.formats.dmarc_report import BadReport, Metadata
+from posthouse.formats.dmarc_report import MAX_ROWS, BadReport, Metadata
 from posthouse.model.mail_reports import ReceivedReport, ReportRow, TlsSeen
 
+MAX_BYTES = 2 << 20
+"""Of JSON, which takes twenty times as much in memory."""
 _MAX_TEXT = 256
 _MAX_POLICIES = 1_000
 
@@ -73,6 +76,8 @@ def _policy(
 
 def parse(octets: bytes) -> ReceivedReport:
     """Raises BadReport."""
+    if len(octets) > MAX_BYTES:
+        raise BadReport(f"it is longer than {MAX_BYTES} octets")
     try:
         report = msgspec.json.decode(octets)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -85,7 +90,7 @@ def parse(octets: bytes) -> ReceivedReport:
     report_id, domain = _text(report, "report-id"), next((name for name in domains if name), "")
     if not report_id or not domain:
         raise BadReport("it names no domain or no id")
-    rows = tuple(row for each in policies for row in _rows(each))
+    rows = tuple(itertools.islice((row for each in policies for row in _rows(each)), MAX_ROWS))
     begins, ends = (_seconds(_text(span, name)) for name in ("start-datetime", "end-datetime"))
     return ReceivedReport("tls", report_id, _text(report, "organization-name"), domain, begins, ends, rows)
 
@@ -96,7 +101,7 @@ def _rows(policy: dict[str, Any]) -> list[ReportRow]:
     if good := _count(_inner(policy, "summary"), "total-successful-session-count"):
         rows.append(ReportRow("", good, "success", passed=True, detail=kind))
     details = policy.get("failure-details")
-    for each in details[:_MAX_POLICIES] if isinstance(details, list) else ():
+    for each in details[:MAX_ROWS] if isinstance(details, list) else ():
         if isinstance(each, dict):
             host = _text(each, "receiving-mx-hostname") or _text(each, "receiving-ip")
             detail = " ".join(word for word in (kind, _text(each, "failure-reason-code")) if word)

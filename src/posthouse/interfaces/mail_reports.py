@@ -34,7 +34,7 @@ class ReportBook(Protocol):
     async def received(
         self, kind: ReportKind | None = None, domain: str = "", *, since: float = 0.0, limit: int = 100
     ) -> Sequence[ReceivedReport]:
-        """Newest first."""
+        """Newest first; fewer than ``limit`` where they are very large."""
         ...
 
     async def expire(self, before: float) -> int:

@@ -20,6 +20,9 @@ from posthouse.model.verdict import Continue, Reason, Verdict
 from posthouse.pipeline.stage import Stage
 from posthouse.pipeline.transaction import Transaction
 
+DAY_S = 86_400
+"""No report ends later than a day from now, whatever it says: it would stand on top of all others for ever."""
+
 Receive = Callable[[ReceivedReport], Awaitable[bool]]
 
 
@@ -57,6 +60,8 @@ class TakeReports(Stage):
     async def _taken(self, transaction: Transaction, report: ReceivedReport) -> Verdict:
         if await self._directory.domain(report.domain) is None:
             return Continue(Reason(self.name, "other", f"a report about {report.domain}, which is not ours"))
+        latest = int(transaction.started_at) + DAY_S
+        report = replace(report, begins_at=min(report.begins_at, latest), ends_at=min(report.ends_at, latest))
         dmarc = transaction.auth.dmarc if transaction.auth is not None else None
         trusted = dmarc is not None and dmarc.result == "pass"
         new = await self._receive(replace(report, sender=dmarc.domain if dmarc else "", trusted=trusted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zipfile
 import zlib
 from dataclasses import replace
@@ -97,6 +98,35 @@ def test_zip_is_unpacked_too() -> None:
 def test_attack_a_bomb_is_refused() -> None:
     with pytest.raises(BadReport, match="longer"):
         report_mail.unpacked(zlib.compress(b"\0" * (25 << 20), 9, 31))
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"<feedback>" + b"<a/>" * 600_000 + b"</feedback>",
+        b"<feedback><record>" + b"<a/>" * 600_000 + b"</record></feedback>",
+        b"<feedback>" + b"<record/>" * 300_000 + b"</feedback>",
+        b"<a>" * 300_000 + b"</a>" * 300_000,
+        b'{"policies":[' + b"{}," * 5_000_000 + b"{}]}",
+    ],
+    ids=["elements", "one record", "records", "depth", "json"],
+)
+def test_attack_a_report_that_grows_a_thousandfold_takes_little_memory_and_is_refused(octets: bytes) -> None:
+    """Twenty kilobytes of gzip from anybody made half a gigabyte of objects."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadReport):
+            (tls_report if octets[:1] == b"{" else dmarc_report).parse(octets)
+        assert tracemalloc.get_traced_memory()[1] < 30 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_of_many_rows_the_last_are_added_up() -> None:
+    seen = [(replace(SEEN, client=f"2001:db8::{number:x}"), 1) for number in range(2_500)]
+    report = dmarc_report.parse(dmarc_report.compose(ABOUT, "far.test", seen))
+    assert len(report.rows) == 2_001
+    assert report.rows[-1] == ReportRow("", 500, "reject", passed=True, detail="others")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -15,6 +17,10 @@ REPORT_CALL = "report"
 SEEN_TELL = "dmarc-seen"
 MAX_ENTRIES = 10_000
 """Of one report; a flood of forged addresses grows no further."""
+
+MAX_READ_BYTES = 16 << 20
+"""Of reports that are looked at together; older ones are left out."""
+_PACKED = b"\x78"
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(ReceivedReport)
@@ -48,7 +54,14 @@ class SqliteReportBook:
 
     async def receive(self, report: ReceivedReport) -> bool:
         sql = "INSERT OR IGNORE INTO report_received VALUES (?, ?, ?, ?, ?, ?) RETURNING 1"
-        row = (report.kind, report.organisation, report.report_id, report.domain, report.ends_at, _encoder.encode(report))
+        row = (
+            report.kind,
+            report.organisation,
+            report.report_id,
+            report.domain,
+            report.ends_at,
+            await asyncio.to_thread(_packed, report),
+        )
         return bool(await self._database.write(lambda db: db.execute(sql, row).fetchall()))
 
     async def received(
@@ -58,12 +71,29 @@ class SqliteReportBook:
             "SELECT record FROM report_received WHERE (?1 IS NULL OR kind = ?1) AND (?2 = '' OR domain = ?2) AND ends_at >= ?3"
             " ORDER BY ends_at DESC LIMIT ?4"
         )
-        rows = await self._database.run(lambda db: db.execute(sql, (kind, domain, since, limit)).fetchall())
-        return [_decoder.decode(cast(bytes, record)) for (record,) in rows]
+        return await self._database.run(lambda db: _read(db.execute(sql, (kind, domain, since, limit))))
 
     async def expire(self, before: float) -> int:
         sql = "DELETE FROM report_received WHERE ends_at < ? RETURNING 1"
         return len(await self._database.write(lambda db: db.execute(sql, (before,)).fetchall()))
+
+
+def _packed(report: ReceivedReport) -> bytes:
+    """Strangers send what packs a thousandfold: it is kept as small as it came."""
+    return zlib.compress(_encoder.encode(report), 3)
+
+
+def _read(rows: Iterable[tuple[Any, ...]]) -> list[ReceivedReport]:
+    """As many as may be held at a time. Records of the first versions are not packed."""
+    found: list[ReceivedReport] = []
+    size = 0
+    for (record,) in rows:
+        octets = zlib.decompress(record) if record[:1] == _PACKED else record
+        size += len(octets)
+        if found and size > MAX_READ_BYTES:
+            break
+        found.append(_decoder.decode(octets))
+    return found
 
 
 def handler(book: SqliteReportBook, suppressions: SuppressionsWriter) -> Callable[[Any], Awaitable[Any]]:
