@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from posthouse.model.address import Address
+from posthouse.model.expiry import ENTRY
 from posthouse.model.namespaces import shared_account_id
 from support.imap_dialogue import Client, World, message
 
@@ -452,3 +453,14 @@ async def test_ones_own_tree_by_its_long_name(jane: Client) -> None:
     assert "* 3 EXISTS" in await jane.do(f"SELECT {WORK}")
     assert (await jane.do(f"MYRIGHTS {WORK}"))[0].endswith("lrswipkxteacd")
     assert (await jane.do(f"STATUS {WORK} (MESSAGES)"))[0].endswith("(MESSAGES 3)")
+
+
+async def test_attack_who_may_not_delete_anothers_messages_cannot_have_them_expire(jane: Client, omar: Client) -> None:
+    """A mailbox shared for reading and marking was emptied by way of its annotation."""
+    await share(jane, "lrsw")
+    command = f'SETMETADATA {WORK} ({ENTRY} "keep=1")'
+    assert await omar.do(command) == ["NO [NOPERM] You may not do that with this mailbox"]
+    assert (await omar.do(f'SETMETADATA {WORK} (/shared/comment "mine" {ENTRY} NIL)'))[-1].startswith("NO [NOPERM]")
+    assert (await omar.do(f'SETMETADATA {WORK} (/shared/comment "mine")'))[-1].startswith("OK")
+    await share(jane, "lrswte")
+    assert (await omar.do(command))[-1].startswith("OK")

@@ -37,6 +37,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     with Knot(folder / "knot", RECORDS) as knot, running(folder / "node", workers=1, extra=knot.toml) as started:
         started.run("setting", "set", "reports.addresses", JANE)
         started.run("setting", "set", "smtp.proxy_networks", "127.0.0.1/32")
+        started.run("setting", "set", "smtp.tarpit_s", "0")
         until(lambda: send(started, b"Subject: x\r\n\r\nx\r\n", "bob@bank.test").startswith(b"250"))
         yield started
 

@@ -12,6 +12,7 @@ from posthouse.admin.operation import operation
 from posthouse.base.errors import AlreadyExists
 from posthouse.model.account import Alias
 from posthouse.model.address import Address
+from posthouse.model.namespaces import delivery_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,19 @@ async def add(context: Context, alias: Address, targets: tuple[Address, ...], *,
     context.require_domain(alias.domain)
     if not targets:
         raise UsageError("alias add: give at least one target")
+    for target in targets:
+        require_tree(context, target)
     if not replace and await context.directory.alias(alias) is not None:
         raise AlreadyExists(f"Already exists: {alias}")
     await finish_leaving(context)
     return _row(await context.directory_writer.put_alias(alias, targets))
+
+
+def require_tree(context: Context, target: Address) -> None:
+    """An alias or a catch-all writes into a domain's shared tree without being asked for rights: only into the own domain's.
+    Raises NotAllowed."""
+    if delivery_name(target.local):
+        context.require_domain(target.domain)
 
 
 @operation("alias list", role="reader", scope="domain", reads=True)

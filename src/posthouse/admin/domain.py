@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from posthouse.admin.alias import require_tree
 from posthouse.admin.arguments import Amount, DomainName
 from posthouse.admin.context import Context, NotAllowed
 from posthouse.admin.cos import said
@@ -99,9 +100,11 @@ async def set_(  # noqa: PLR0913 - the signature is the operation's syntax
     together = said(quota_bytes=quota_bytes, quota_messages=quota_messages)
     if not limits and not together and (catch_all, enabled, cos) == (None, None, None):
         raise BadValue("nothing to change: give --catch-all, --enabled, --cos or a limit")
+    wanted = None if catch_all is None else _catch_all(catch_all)
+    if wanted:
+        require_tree(context, Address.parse(wanted))
     if limits or together or cos is not None:
         await _set_terms(context, await _domain(context, domain), cos, limits, together)
-    wanted = None if catch_all is None else _catch_all(catch_all)
     return _row(await context.directory_writer.change_domain(domain, catch_all=wanted, enabled=enabled))
 
 

@@ -104,3 +104,17 @@ async def test_a_domain_administrator_stays_in_the_domain(context: Context) -> N
                  "share list example.org/News", "share add ada@example.test/INBOX jane lr"):  # fmt: skip
         with pytest.raises(NotAllowed):
             await run(omar, line)
+
+
+async def test_attack_a_domain_administrator_writes_into_no_other_domains_shared_tree(context: Context) -> None:
+    """An alias needs no rights there, and makes mailboxes that are missing."""
+    omar = context.asked_by("omar@example.test", "domain-administrator", "protocol")
+    await run(context, "sharedmailbox create example.org News")
+    for line in ("alias add news@example.test jane@example.test +News@example.org",
+                 "alias add news@example.test +Shared/News@EXAMPLE.org",
+                 "domain set example.test --catch-all +News@example.org"):  # fmt: skip
+        with pytest.raises(NotAllowed):
+            await run(omar, line)
+    await run(omar, "alias add news@example.test +News@example.test mei@example.org")
+    await run(omar, "domain set example.test --catch-all +Unknown@example.test")
+    await run(context, "alias add press@example.test +News@example.org")

@@ -59,7 +59,7 @@ async def set_metadata(session: ImapSession, command: SetMetadata) -> str:
     mailbox_id = SERVER
     if command.mailbox:
         place = await reach(session, command.mailbox)
-        mailbox_id = place.require("rw" if shared else "r").mailbox_id
+        mailbox_id = place.require(_needed(shared)).mailbox_id
     elif shared:
         raise Refused("Shared annotations of the server are the administrator's", code="NOPERM")
     for name, value in shared:
@@ -68,6 +68,13 @@ async def set_metadata(session: ImapSession, command: SetMetadata) -> str:
     store = session.services.store
     await store.annotate(mailbox_id, session.account_id if private else SHARED, private or shared)
     return "SETMETADATA completed"
+
+
+def _needed(shared: Sequence[tuple[str, bytes | None]]) -> str:
+    """The rights on a mailbox (RFC 5464 §3.1, RFC 4314): who has others' messages expire must be let delete them."""
+    if not shared:
+        return "r"
+    return "rwte" if any(name == EXPIRE for name, _ in shared) else "rw"
 
 
 async def write_listed(session: ImapSession, info: MailboxInfo, entries: Sequence[str]) -> None:
