@@ -17,6 +17,8 @@ from posthouse.interfaces.mailstore import MailReader
 from posthouse.model.listed_fields import LISTED
 
 MAX_BYTES = 16 << 20
+MAX_QUESTION_BYTES = 16 << 10
+"""Questions are kept with their answers; one that is longer is answered only."""
 _OVERHEAD_BYTES = 150
 _LISTED = frozenset(name.encode("ascii") for name in LISTED)
 
@@ -42,10 +44,15 @@ class HeaderTexts:
 
     async def of(self, mailbox_id: int, uids: Sequence[int], wanted: Wanted) -> dict[int, bytes]:
         """The octets by UID, of the messages that exist; there may be others in it."""
+        if _weight(wanted) > MAX_QUESTION_BYTES:
+            return await self._read(mailbox_id, uids, wanted)
         key = mailbox_id, wanted
         kept = self._kept.get(key)
         if kept is None:
             kept = self._kept[key] = {}
+            self.size_bytes += _weight(wanted)
+            while self.size_bytes > self._max_bytes and len(self._kept) > 1:
+                self._forget(next(iter(self._kept)))
         else:
             self._kept.move_to_end(key)
         missing = [uid for uid in uids if uid not in kept]
@@ -99,4 +106,9 @@ class HeaderTexts:
 
     def _forget(self, key: tuple[int, Wanted]) -> None:
         gone = self._kept.pop(key)
-        self.size_bytes -= sum(map(len, gone.values())) + _OVERHEAD_BYTES * len(gone)
+        self.size_bytes -= sum(map(len, gone.values())) + _OVERHEAD_BYTES * len(gone) + _weight(key[1])
+
+
+def _weight(wanted: Wanted) -> int:
+    """About what a question takes in memory."""
+    return sum(map(len, wanted.names)) + _OVERHEAD_BYTES * (len(wanted.names) + 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Collection, Sequence
 
 from posthouse.backends.memory.mailstore import MemoryMailStore
@@ -84,3 +85,18 @@ async def test_what_is_kept_is_bounded_and_answers_stay_right() -> None:
             assert all(uid in found for uid in uids[start : start + 10])
             assert texts.size_bytes <= 5000
     assert (await texts.of(mailbox_id, [40], SUBJECT))[40] == b"Subject: m40\r\n\r\n"
+
+
+async def test_attack_questions_of_many_kinds_do_not_fill_the_memory() -> None:
+    """A client that asks for other fields each time, and for a great many of them: the questions were kept and not counted."""
+    store, mailbox_id = await filled(letter(1))
+    texts = HeaderTexts(store, max_bytes=1 << 20)
+    tracemalloc.start()
+    try:
+        for size in (40, 400):
+            for number in range(1_000):
+                names = frozenset(b"x-%d-%d-%b" % (number, field, b"y" * 100) for field in range(size))
+                await texts.of(mailbox_id, [1], Wanted(names))
+        assert tracemalloc.get_traced_memory()[0] < 3 << 20
+    finally:
+        tracemalloc.stop()

@@ -189,3 +189,29 @@ def test_utf8_names_follow_the_session(core: ImapCore) -> None:
     assert feed(core, b"a SELECT &AOk-\r\n") == [c.Select(b"a", "é")]
     core.utf8 = True
     assert feed(core, b"a SELECT &AOk-\r\n") == [c.Select(b"a", "&AOk-")]
+
+
+def test_a_message_that_is_let_go_of_is_skipped_and_refused_at_its_end(core: ImapCore) -> None:
+    assert feed(core, b"a APPEND INBOX {4000+}\r\n" + b"x" * 3000) == []
+    assert core.held_bytes == 3000
+    core.refuse_literals()
+    assert core.held_bytes == 0
+    assert feed(core, b"x" * 999) == []
+    assert core.held_bytes == 0
+    [refused, noop] = feed(core, b"x\r\nb NOOP\r\n")
+    assert isinstance(refused, BadCommand)
+    assert (refused.tag, refused.status, refused.code, refused.fatal) == (b"a", "NO", "UNAVAILABLE", False)
+    assert noop == c.Noop(b"b")
+
+
+def test_a_message_for_which_there_is_no_room_is_refused_when_it_is_announced(core: ImapCore) -> None:
+    core.room_bytes = 100
+    [refused] = feed(core, b"a APPEND INBOX {101}\r\n")
+    assert isinstance(refused, BadCommand) and refused.code == "UNAVAILABLE"
+    assert feed(core, b"b APPEND INBOX {100}\r\n") == [NeedContinuation()]
+
+
+def test_only_messages_are_let_go_of(core: ImapCore) -> None:
+    assert feed(core, b"a LOGIN jane {100+}\r\n") == []
+    core.refuse_literals()
+    assert feed(core, b"x" * 100 + b"\r\n") == [c.Login(b"a", "jane", "x" * 100)]

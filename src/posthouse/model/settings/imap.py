@@ -18,6 +18,12 @@ class ImapSettings:
     max_append_bytes: int = setting(
         134_217_728, "Largest message for APPEND (APPENDLIMIT).", unit="bytes", at_least=1024, effect="new sessions"
     )
+    memory_bytes: int = setting(
+        512 << 20,
+        "Message bytes that clients of one worker are sending in by APPEND; past them NO. One account has half of it.",
+        unit="bytes",
+        at_least=1 << 20,
+    )
     idle_timeout_s: float = setting(
         1860.0, "Silence of a logged-in client (RFC 9051 §5.4: at least 30 minutes).", unit="s", at_least=60
     )

@@ -46,7 +46,8 @@ class Limits:
 
 class ImapCore:
     """One connection's receiving side. The session sets ``authenticated`` after login (until then less is accepted) and
-    ``utf8`` after ENABLE IMAP4rev2 or UTF8=ACCEPT (mailbox names are UTF-8 then)."""
+    ``utf8`` after ENABLE IMAP4rev2 or UTF8=ACCEPT (mailbox names are UTF-8 then). ``room_bytes`` is what a message may measure
+    for which there is room at this moment."""
 
     __slots__ = (
         "_data",
@@ -66,6 +67,7 @@ class ImapCore:
         "_wanted",
         "authenticated",
         "limits",
+        "room_bytes",
         "utf8",
     )
 
@@ -73,6 +75,7 @@ class ImapCore:
         self.limits = limits
         self.utf8 = False
         self.authenticated = False
+        self.room_bytes = limits.append_bytes
         self._data = b""
         self._pos = 0
         self._dead = False
@@ -112,6 +115,16 @@ class ImapCore:
     def between(self) -> bool:
         """Whether a literal has come in and not one octet of the rest of its line: clients often write them apart."""
         return bool(self._literals) and not self._wanted and not self._partial
+
+    @property
+    def held_bytes(self) -> int:
+        """Octets in memory of the command that is coming in."""
+        return len(self._partial) + (self._literal_total - self._wanted if self._refusal is None else 0)
+
+    def refuse_literals(self) -> None:
+        """Lets go of the message that is coming in, if one is; the rest is skipped, and the answer is the refusal."""
+        if self._fragments and self._refusal is None and self._name in _WITH_MESSAGES:
+            self._refuse_for_room()
 
     def expect_line(self) -> None:
         """The next line is not a command: it comes as ``Line`` (IDLE's DONE, AUTHENTICATE's responses)."""
@@ -240,6 +253,8 @@ class ImapCore:
         if self._literal_total + size > allowed:
             self._refuse(line, "Literal is too large", code="TOOBIG", status="NO" if append else "BAD")
             self._skip_limit = max(limits.skip_bytes, allowed)
+        elif append and size > self.room_bytes:
+            self._refuse_for_room(line)
         elif len(self._literals) >= limits.literals:
             self._refuse(line, "Too many literals", code="LIMIT")
 
@@ -251,6 +266,11 @@ class ImapCore:
         self._literals = []
         self._skipped = 0
         self._skip_limit = self.limits.skip_bytes
+
+    def _refuse_for_room(self, line: bytes = b"") -> None:
+        self._refuse(line, "Too much is coming in at once, try again later", code="UNAVAILABLE", status="NO")
+        self._literal = bytearray()
+        self._skip_limit = max(self.limits.skip_bytes, self.limits.append_bytes)
 
     def _too_much(self) -> BadCommand | None:
         """The end, if more was skipped than is worth it."""

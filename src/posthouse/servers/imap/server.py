@@ -16,6 +16,7 @@ from posthouse.model.session import Service
 from posthouse.servers.connection import Connection
 from posthouse.servers.imap.dispatch import ROUTES
 from posthouse.servers.imap.notices import Notices
+from posthouse.servers.imap.incoming import Incoming
 from posthouse.servers.imap.session import ImapSession, Shared
 from posthouse.servers.services import Services
 
@@ -30,7 +31,8 @@ def shared_of(services: Services) -> Shared:
         notices = Notices(services.bus, store)
         identities = Identities(services.directory, services.clock)
         views, opened, headers = MailboxViews(store), OpenedMessages(store), HeaderTexts(store)
-        shared = _shared[services] = Shared(views, notices, opened, headers, identities)
+        incoming = Incoming(lambda: services.settings().imap.memory_bytes)
+        shared = _shared[services] = Shared(views, notices, opened, headers, identities, incoming)
     return shared
 
 

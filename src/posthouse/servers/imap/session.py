@@ -26,6 +26,7 @@ from posthouse.protocols.imap.core import ImapCore, Limits
 from posthouse.protocols.imap.events import BadCommand, Line, NeedContinuation
 from posthouse.servers.connection import Connection
 from posthouse.servers.imap import capabilities, changes, contexts
+from posthouse.servers.imap.incoming import Incoming
 from posthouse.servers.imap.notices import Notices
 from posthouse.servers.imap.notify import Watch
 from posthouse.servers.imap.others import check_access, still_readable
@@ -53,6 +54,7 @@ class Shared:
     opened: OpenedMessages
     headers: HeaderTexts
     identities: Identities
+    incoming: Incoming
 
 
 class ImapSession:
@@ -63,6 +65,7 @@ class ImapSession:
         "_bad",
         "_end_text",
         "_ending",
+        "_held",
         "_in_a_row",
         "_progress_at_s",
         "_routes",
@@ -105,6 +108,7 @@ class ImapSession:
         self.failures = 0
         self._bad = 0
         self._ending = False
+        self._held = (0, 0)
         self._in_a_row = 0
         self._end_text: str | None = None
 
@@ -270,6 +274,7 @@ class ImapSession:
         except Disconnected:
             pass
         finally:
+            self._hold(0)
             self.set_notify(None)
             self.deselect()
 
@@ -292,7 +297,26 @@ class ImapSession:
         elif isinstance(event, NeedContinuation):
             self.write(responses.continuation())
 
+    def _hold(self, octets: int) -> None:
+        """Keeps the process's sum of what is coming in."""
+        account_id, held = self._held
+        self.shared.incoming.change(account_id, -held)
+        self.shared.incoming.change(self.account_id, octets)
+        self._held = (self.account_id, octets)
+
+    def _make_room(self) -> None:
+        """Before more is read: who has too much in memory lets go of it."""
+        held = self.core.held_bytes
+        if held != self._held[1]:
+            self._hold(held)
+        room_bytes = self.shared.incoming.room_bytes(self.account_id)
+        if room_bytes < 0 and held:
+            self.core.refuse_literals()
+            self._hold(self.core.held_bytes)
+        self.core.room_bytes = max(room_bytes, 0)
+
     async def _receive(self) -> None:
+        self._make_room()
         if self.core.between:
             # imaplib and others would pay 40 ms for each APPEND: their last CRLF waits for our delayed acknowledgement.
             self.connection.acknowledge()
