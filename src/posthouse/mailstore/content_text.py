@@ -20,12 +20,13 @@ from posthouse.model.summary import Part
 class ContentText:
     """One message, indexed when first asked. ``attached``: file names and text of its documents, case-folded."""
 
-    __slots__ = ("_attached", "_content", "_root")
+    __slots__ = ("_attached", "_content", "_root", "_wholes")
 
     def __init__(self, content: bytes, attached: str = "") -> None:
         self._content = content
         self._attached = attached
         self._root: Part | None = None
+        self._wholes: dict[bool, str] = {}
 
     @property
     def root(self) -> Part:
@@ -58,8 +59,12 @@ class ContentText:
 
     def whole(self, *, with_header: bool) -> str:
         """All that is looked through, a piece a line."""
-        lines = list(parts.header_lines(self._content, self.root)) if with_header else []
-        return "\n".join([*lines, *parts.body_pieces(self._content, self.root), self._attached])
+        found = self._wholes.get(with_header)
+        if found is None:
+            lines = list(parts.header_lines(self._content, self.root)) if with_header else []
+            found = "\n".join([*lines, *parts.body_pieces(self._content, self.root), self._attached])
+            self._wholes[with_header] = found
+        return found
 
     def _part_has(self, part: Part, wanted: str) -> bool:
         inner = parts.embedded(part)

@@ -5,14 +5,19 @@ Contents never change, so entries need no checking; they are bounded by their oc
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
 
 from posthouse.formats.mime import index
 from posthouse.interfaces.mailstore import MailReader
 from posthouse.model.summary import Part
 
 MAX_BYTES = 8 << 20
+LARGE_BYTES = 256 << 10
 _OVERHEAD_BYTES = 2048
+Result = TypeVar("Result")
 
 
 class OpenedMessage:
@@ -29,6 +34,10 @@ class OpenedMessage:
         if self._root is None:
             self._root = index(self.content)
         return self._root
+
+    async def off_loop(self, work: Callable[[], Result]) -> Result:
+        """Does ``work`` on this message; of a large one in a thread."""
+        return await asyncio.to_thread(work) if len(self.content) > LARGE_BYTES else work()
 
 
 class OpenedMessages:

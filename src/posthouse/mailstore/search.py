@@ -28,6 +28,8 @@ from posthouse.protocols.imap.search_keys import SearchKey
 _VIEW, _FACTS, _CONTENT = 0, 1, 2
 _BATCH = 256
 _LARGE_BYTES = 65_536  # from here on a message is looked through in a thread
+_MANY_KEYS = 8  # from here on every message is
+_MANY_ROWS = 2_000  # so many candidates are a turn's work
 _ENVELOPE_FIELDS = frozenset({"subject", "from", "to", "cc", "bcc"})
 # A text with one of these may span what ENVELOPE has apart; the field itself must be read then.
 _ADDRESS_SYNTAX = frozenset('"<>(),:;\\@')
@@ -43,6 +45,8 @@ async def _select(key: SearchKey, candidates: Sequence[int], scope: Scope) -> Se
         return candidates
     if isinstance(key, keys.ObjectIdKey) and key.field == "thread" and not is_thread_id(key.object_id):
         return ()
+    if len(candidates) > _MANY_ROWS:
+        await asyncio.sleep(0)
     lowest, highest = _tiers(key)
     if highest == _VIEW and not isinstance(key, (keys.And, keys.Or, keys.Not)):
         return _by_view(key, candidates, scope)
@@ -96,6 +100,15 @@ def _tiers(key: SearchKey) -> tuple[int, int]:
     return tier, tier
 
 
+def _size(key: SearchKey) -> int:
+    """How many comparisons a tree has."""
+    if isinstance(key, keys.And):
+        return sum(_size(one) for one in key.keys)
+    if isinstance(key, keys.Or):
+        return _size(key.left) + _size(key.right)
+    return _size(key.key) if isinstance(key, keys.Not) else 1
+
+
 def _is_thread(key: SearchKey) -> bool:
     return isinstance(key, keys.ObjectIdKey) and key.field == "thread"
 
@@ -142,13 +155,20 @@ def _by_flag(mask: int, candidates: Sequence[int], view: MailboxView, *, present
 
 
 async def _by_facts(key: SearchKey, candidates: Sequence[int], scope: Scope) -> Sequence[int]:
-    async def batch(facts: Sequence[MessageFacts]) -> list[int]:
+    aside = _size(key) >= _MANY_KEYS
+
+    def matching(facts: Sequence[MessageFacts]) -> list[int]:
         return [one.uid for one in facts if _facts_match(key, one, scope)]
+
+    async def batch(facts: Sequence[MessageFacts]) -> list[int]:
+        return await asyncio.to_thread(matching, facts) if aside else matching(facts)
 
     return await _batches(batch, candidates, scope)
 
 
 async def _by_content(key: SearchKey, candidates: Sequence[int], scope: Scope) -> Sequence[int]:
+    aside = _size(key) >= _MANY_KEYS
+
     async def batch(facts: Sequence[MessageFacts]) -> list[int]:
         found: list[int] = []
         index = scope.index
@@ -160,7 +180,7 @@ async def _by_content(key: SearchKey, candidates: Sequence[int], scope: Scope) -
                 continue
             attached = await index.document_text(one.body_id) if index is not None and one.body_id in documents else ""
             text = ContentText(content, attached)
-            if len(content) < _LARGE_BYTES:
+            if len(content) < _LARGE_BYTES and not aside:
                 matches = _content_matches(key, one.uid, text, scope)
                 await asyncio.sleep(0)
             else:

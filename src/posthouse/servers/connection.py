@@ -10,21 +10,22 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import cast
 
 from posthouse.model.session import Service, TlsFacts
 from posthouse.servers.deflate import Deflate
 from posthouse.servers.inbox import Inbox
+from posthouse.servers.outbox import Outbox
 from posthouse.servers.sweeper import NEVER, Sweeper
 from posthouse.servers.tls import TlsLayer
 
 CHUNK_BYTES = 65_536
+TURN_BYTES = 65_536
 HIGH_WATER_BYTES = 262_144
 LOW_WATER_BYTES = 65_536
-HANDSHAKE_TIMEOUT_S = 30.0
+HANDSHAKE_TIMEOUT_S = CLOSE_TIMEOUT_S = 30.0
 WRITE_TIMEOUT_S = 180.0
-CLOSE_TIMEOUT_S = 30.0
 LINGER_S = 2.0
 
 
@@ -86,7 +87,7 @@ class Connection(asyncio.Protocol):
         self._error: OSError | None = None
         self._reading_paused = False
         self._writing_paused = False
-        self._outbox: list[bytes] = []
+        self._outbox = Outbox()
         self._flush_due = False
         self._closing = False
         self._read_waiter: asyncio.Future[None] | None = None
@@ -116,7 +117,7 @@ class Connection(asyncio.Protocol):
         """Never blocks. Many small writes before the next wait go out together. Dropped once the connection is gone."""
         if self._closing or self.lost:
             return
-        self._outbox.append(data)
+        self._outbox.put(data)
         if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush_soon)
@@ -128,7 +129,8 @@ class Connection(asyncio.Protocol):
             TimeoutError: the peer read too slowly for three minutes.
             OSError: the connection is lost.
         """
-        self._flush()
+        while self._flush():
+            await asyncio.sleep(0)
         if self.lost:
             raise self._error or ConnectionResetError("connection lost")
         if not self._writing_paused:
@@ -149,7 +151,7 @@ class Connection(asyncio.Protocol):
             TimeoutError: the handshake took too long.
             OSError: it failed (``ssl.SSLError``) or the connection is lost.
         """
-        self._flush()
+        self._flush(whole=True)
         early = self._take_all()
         if not implicit:
             early = b""
@@ -180,7 +182,7 @@ class Connection(asyncio.Protocol):
     def start_deflate(self) -> None:
         """Raw DEFLATE both ways from here on (RFC 4978); what was written before goes out uncompressed. Octets that are
         unread by now are taken as compressed."""
-        self._flush()
+        self._flush(whole=True)
         self._deflate = Deflate()
 
     def close(self) -> None:
@@ -188,7 +190,7 @@ class Connection(asyncio.Protocol):
         up to 2 s for it, so that no reset overtakes our last words (RFC 9293 §3.6.1). Idempotent."""
         if self._closing or self.lost:
             return
-        self._flush()
+        self._flush(whole=True)
         if self._layer is not None and not self._handshaking:
             self._send(self._layer.close_notify())
         self._closing = True
@@ -347,23 +349,15 @@ class Connection(asyncio.Protocol):
             self.next_deadline_s = self._write_deadline_s
 
     def _wake_reader(self, error: Exception | None) -> None:
-        waiter = self._read_waiter
-        if waiter is not None and not waiter.done():
-            if error is None:
-                waiter.set_result(None)
-            else:
-                waiter.set_exception(error)
+        if self._read_waiter is not None:
+            _settle(self._read_waiter, error)
 
     def _wake_writer(self, error: Exception | None) -> None:
         waiter, self._write_waiter = self._write_waiter, None
         if waiter is None:
             return
         self._set_write_deadline(NEVER)
-        if not waiter.done():
-            if error is None:
-                waiter.set_result(None)
-            else:
-                waiter.set_exception(error)
+        _settle(waiter, error)
 
     def _set_write_deadline(self, deadline_s: float) -> None:
         self._write_deadline_s = deadline_s
@@ -373,26 +367,34 @@ class Connection(asyncio.Protocol):
         self._flush_due = False
         self._flush()
 
-    def _flush(self) -> None:
-        """Everything written so far, as one."""
+    def _flush(self, *, whole: bool = False) -> bool:
+        """What was written so far, as one; if it must be encrypted or compressed as much as a turn of the loop bears, unless
+        ``whole``. Whether there is more: then it follows by itself."""
         if not self._outbox or self.lost:
-            return
-        data = self._outbox[0] if len(self._outbox) == 1 else b"".join(self._outbox)
-        self._outbox.clear()
+            return False
+        bounded = not whole and (self._layer is not None or self._deflate is not None)
+        data = self._outbox.take(TURN_BYTES) if bounded else self._outbox.take_all()
         if self._deflate is not None:
             data = self._deflate.compress(data)
-        if self._layer is None:
-            self._transport.write(data)
-            return
         try:
-            self._transport.write(self._layer.encrypt(data))
+            self._transport.write(data if self._layer is None else self._layer.encrypt(data))
         except ssl.SSLError as error:
             self._error = error
             self.abort()
+            return False
+        if self._outbox and not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush_soon)
+        return bool(self._outbox)
 
     def _send(self, octets: bytes) -> None:
         if octets and not self.lost:
             self._transport.write(octets)
 
 
-Handler = Callable[[Connection], Awaitable[None]]
+def _settle(waiter: asyncio.Future[None], error: Exception | None) -> None:
+    if not waiter.done():
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import struct
+import zlib
 
 import pytest
 
@@ -399,4 +401,52 @@ async def test_what_is_no_deflate_stream_raises_oserror(serve: Serve) -> None:
     _, writer = await serving.connect()
     writer.write(b"\xff" * 100)
     await asyncio.wait_for(failed.wait(), 5)
+    writer.close()
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+async def test_attack_a_large_answer_does_not_hold_up_the_others(serve: Serve, *, compressed: bool) -> None:
+    """Thirty megabytes were compressed, or encrypted, in one go: a second in which nobody else was served."""
+    turns: list[int] = []
+    answer = random.Random(7).randbytes(1 << 20) * 8
+
+    async def handler(connection: Connection) -> None:
+        await connection.read(30)
+        if compressed:
+            connection.start_deflate()
+        connection.write(answer)
+        others = asyncio.create_task(count(turns))
+        await connection.drain()
+        others.cancel()
+        connection.write(b"end")
+
+    serving = await serve(handler)
+    reader, writer = await serving.connect()
+    writer.write(b"go\r\n")
+    received = await reader.read()
+    assert (zlib.decompressobj(-15).decompress(received) if compressed else received) == answer + b"end"
+    assert len(turns) > 30 if compressed else True
+    writer.close()
+
+
+async def count(turns: list[int]) -> None:
+    while True:
+        await asyncio.sleep(0)
+        turns.append(1)
+
+
+async def test_what_is_written_while_a_large_answer_goes_out_follows_it(serve: Serve) -> None:
+    async def handler(connection: Connection) -> None:
+        await connection.read(30)
+        connection.start_deflate()
+        for number in range(50):
+            connection.write(b"%d" % number * 100_000)
+            connection.write(b"|")
+            await asyncio.sleep(0)
+
+    serving = await serve(handler)
+    reader, writer = await serving.connect()
+    writer.write(b"go\r\n")
+    expected = b"".join(b"%d" % number * 100_000 + b"|" for number in range(50))
+    assert zlib.decompressobj(-15).decompress(await reader.read()) == expected
     writer.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection
+from functools import lru_cache
 
 EXACT, SAME_WORD, BEGINS, ONE_OFF = 100, 90, 70, 50
 MIN_PREFIX = 3
@@ -29,9 +30,10 @@ def plain(text: str) -> str:
     return "".join([char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char)])
 
 
-def words(text: str) -> list[str]:
-    """The words of a text, plain, each once, in order."""
-    return list(dict.fromkeys(_WORD.findall(plain(text))))
+@lru_cache(maxsize=8)
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text, plain, each once, in order. The last texts are remembered: many keys ask for the same."""
+    return tuple(dict.fromkeys(_WORD.findall(plain(text))))
 
 
 def nearness(wanted: str, word: str) -> int:

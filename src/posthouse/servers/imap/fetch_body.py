@@ -37,9 +37,10 @@ async def render(item: BodySection | Preview, message: Message) -> bytes | None:
     except NotFound:
         return None
     if isinstance(item, Preview):
-        return fetch_answers.preview_item(preview(opened.content, opened.root))
+        text = await opened.off_loop(lambda: preview(opened.content, opened.root))
+        return fetch_answers.preview_item(text)
     try:
-        octets = section_octets(item, opened)
+        octets = await opened.off_loop(lambda: section_octets(item, opened))
     except sections.UnknownEncoding:
         raise Refused("The part's encoding is not known", code="UNKNOWN-CTE") from None
     if item.size_only:
