@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol):
             TimeoutError: the peer read too slowly for three minutes.
             OSError: the connection is lost.
         """
-        while self._flush():
+        while self._flush():  # noqa: ASYNC110 - a turn for others
             await asyncio.sleep(0)
         if self.lost:
             raise self._error or ConnectionResetError("connection lost")

@@ -15,8 +15,8 @@ from posthouse.mailstore.views import MailboxViews
 from posthouse.model.session import Service
 from posthouse.servers.connection import Connection
 from posthouse.servers.imap.dispatch import ROUTES
-from posthouse.servers.imap.notices import Notices
 from posthouse.servers.imap.incoming import Incoming
+from posthouse.servers.imap.notices import Notices
 from posthouse.servers.imap.session import ImapSession, Shared
 from posthouse.servers.services import Services
 
