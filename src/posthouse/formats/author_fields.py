@@ -5,7 +5,7 @@ Names stay as they are; what is not an address, too. Everything is linear and bo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from posthouse.formats import addresslist, headers
 from posthouse.model.summary import HeaderField, Part
@@ -18,21 +18,41 @@ Rewrite = Callable[[str, str], tuple[str, str]]
 
 def authors(content: bytes, root: Part) -> list[tuple[str, str, str]]:
     """Field name, local part and domain ("" if it is missing) of each address in From and Sender."""
-    found = []
-    for field in root.headers:
-        if field.name in AUTHORS:
-            value = headers.unfold(content[field.value_start : field.end])
-            entries = addresslist.entries(value)
-            found += [(field.name, local, domain) for _, local, domain in entries if local and domain is not None]
-    return found
+    return [
+        (field.name, local, domain)
+        for field in root.headers
+        if field.name in AUTHORS
+        for _, local, domain in _entries(content, field)
+        if local and domain is not None
+    ]
 
 
-def rewritten(content: bytes, root: Part, rewrite: Rewrite, fields: tuple[str, ...] = WRITTEN_BY) -> bytes:
-    """``content`` with the addresses of these fields rewritten; the same object if nothing changes."""
+def is_veiled(content: bytes, root: Part) -> bool:
+    """Whether From or Sender hides in a group who wrote it (RFC 6854), or names nobody that can be read."""
+    return any(_is_veiled(_entries(content, field)) for field in root.headers if field.name in AUTHORS)
+
+
+def _entries(content: bytes, field: HeaderField) -> Sequence[addresslist.Entry]:
+    return addresslist.entries(headers.unfold(content[field.value_start : field.end]))
+
+
+def _is_veiled(entries: Sequence[addresslist.Entry]) -> bool:
+    return not entries or any(not local or domain is None for _, local, domain in entries)
+
+
+def rewritten(
+    content: bytes,
+    root: Part,
+    rewrite: Rewrite,
+    fields: tuple[str, ...] = WRITTEN_BY,
+    instead: tuple[str, str] | None = None,
+) -> bytes:
+    """``content`` with the addresses of these fields rewritten; the same object if nothing changes. Veiled fields are left
+    alone, or have the one address ``instead``."""
     pieces, position = [], 0
     for field in root.headers:
         if field.name in fields:
-            value = _value(content, field, rewrite)
+            value = _value(_entries(content, field), rewrite, instead)
             if value is not None:
                 name = content[field.start : field.value_start].partition(b":")[0]
                 pieces += [content[position : field.start], name, b": ", value, b"\r\n"]
@@ -40,13 +60,13 @@ def rewritten(content: bytes, root: Part, rewrite: Rewrite, fields: tuple[str, .
     return b"".join([*pieces, content[position:]]) if pieces else content
 
 
-def _value(content: bytes, field: HeaderField, rewrite: Rewrite) -> bytes | None:
+def _value(entries: Sequence[addresslist.Entry], rewrite: Rewrite, instead: tuple[str, str] | None) -> bytes | None:
     """The field's new value, folded one address a line; None if it stays as it is."""
-    entries = addresslist.entries(headers.unfold(content[field.value_start : field.end]))
+    if _is_veiled(entries):
+        return addresslist.spelled(*instead).encode("utf-8", "surrogateescape") if instead is not None else None
     words, changed = [], False
     for name, local, domain in entries:
-        if not local or domain is None:
-            return None  # groups are left alone
+        assert local and domain is not None, "it is not veiled"
         before = (local, domain.lower())
         after = rewrite(*before)
         changed = changed or after != before

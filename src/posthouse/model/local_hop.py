@@ -1,6 +1,7 @@
 """The next hop of a copy that waits in the queue for a mailbox here (RFC 4865): ``local:7/Work/Plans?\\Seen``.
 
 The plan for it was made when it came in: account, mailbox and flags stand in the hop, percent-encoded where that is needed.
+No host can be written like this, so that no route or filter leads into a mailbox.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from urllib.parse import quote, unquote
 from posthouse.model.envelope import Recipient
 from posthouse.model.plan import ToMailbox
 
-_SCHEME = "local:"
+_SCHEME = "mailbox:/"
 
 
 def local_hop(destination: ToMailbox) -> str:

@@ -28,6 +28,7 @@ from posthouse.pipeline.transaction import Transaction
 
 HOUR_S = 3600.0
 MAX_AUTHORS = 100
+TOO_MANY = Reply(550, "5.7.1", "The message has too many authors")
 
 
 class SenderPolicy(Stage):
@@ -118,13 +119,13 @@ class SenderPolicy(Stage):
         """Everyone in From and Sender must be the account (OUT-3)."""
         account, form = Address.parse(transaction.session.account), transaction.form
         root = form.summary.root
-        strangers = set()
-        for _, local, domain in author_fields.authors(form.content, root)[:MAX_AUTHORS]:
-            if not await self._permitted.why(account, Address(local, domain.lower())):
-                strangers.add((local, domain.lower()))
-        if not strangers:
+        authors = {(local, domain.lower()) for _, local, domain in author_fields.authors(form.content, root)}
+        if len(authors) > MAX_AUTHORS:
+            return (Refuse(TOO_MANY, Reason(self.name, "not-own-header", f"{len(authors)} authors")),)
+        strangers = {each for each in authors if not await self._permitted.why(account, Address(*each))}
+        if not strangers and not author_fields.is_veiled(form.content, root):
             return ()
-        shown = ", ".join(sorted(f"{local}@{domain}" for local, domain in strangers))[:300]
+        shown = ", ".join(sorted(f"{local}@{domain}" for local, domain in strangers))[:300] or "somebody who cannot be read"
         if submission.sender == "refuse":
             return (Refuse(_not_yours(shown), Reason(self.name, "not-own-header", f"{account} may not write as {shown}")),)
         own = (account.local, account.domain)
@@ -132,7 +133,7 @@ class SenderPolicy(Stage):
         def as_itself(local: str, domain: str) -> tuple[str, str]:
             return own if (local, domain) in strangers else (local, domain)
 
-        content = author_fields.rewritten(form.content, root, as_itself, author_fields.AUTHORS)
+        content = author_fields.rewritten(form.content, root, as_itself, author_fields.AUTHORS, own)
         await self._become(transaction, content)
         return (Continue(Reason(self.name, "rewritten-header", f"{shown} in the header is written as {account}")),)
 

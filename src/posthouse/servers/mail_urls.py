@@ -68,7 +68,7 @@ async def octets_of(services: Services, url: ImapUrl, info: MailboxInfo | None) 
     try:
         (facts,) = await store.facts(info.mailbox_id, [url.uid])
         opened = OpenedMessage(await store.content(facts.body_id))
-        octets = section_octets(url.section, opened)
+        octets = await opened.off_loop(lambda: section_octets(url.section, opened))
     except (NotFound, ValueError, sections.UnknownEncoding):
         return None
     return None if octets is None else imap_url.cut(octets, url.partial)

@@ -71,6 +71,11 @@ async def queued(made: House) -> tuple[str, str]:
         (JANE, "<@example.test:boss@bank.test>", 550),
         (JANE, "=?utf-8?q?Jane?= <boss@bank.test>", 550),
         (JANE, f"(\\) {JANE}) boss@bank.test", 550),
+        (JANE, "boss@bank.test, nobody:;", 550),
+        (JANE, f"Board: {JANE}, boss@bank.test;", 550),
+        (JANE, "Board:;", 550),
+        (JANE, '"The Board"', 550),
+        (JANE, ", ".join([*(f"jane+{number}@example.test" for number in range(200)), "boss@bank.test"]), 550),
     ],
 )
 async def test_an_account_sends_only_as_itself(sender: str, author: str, code: int) -> None:
@@ -240,3 +245,13 @@ async def test_a_disabled_account_lends_its_login_to_no_device() -> None:
     await made.directory.change_account(Address.parse(JANE), enabled=False)
     device = made.session("submission", client="203.0.113.8")
     assert (await made.deliver(OUT, sender=JANE, content=message(JANE), session=device)).code == 530
+
+
+@pytest.mark.parametrize(
+    "author", ["boss@bank.test, nobody:;", "Board: jane@example.test, boss@bank.test;", '"boss" bank.test', ""]
+)
+async def test_attack_an_author_veiled_by_a_group_is_rewritten_too(author: str) -> None:
+    """A field with a group in it was left alone, and said to be rewritten."""
+    made = await house(sender="rewrite")
+    assert (await send(made, JANE, author)).code == 250
+    assert await queued(made) == (JANE, f"From: {JANE}")

@@ -10,8 +10,9 @@ from posthouse.interfaces.courier import Answer, Parcel, Target
 from posthouse.model.account import Account
 from posthouse.model.address import Address
 from posthouse.model.envelope import DeliverBy, Sender
-from posthouse.model.local_hop import local_hop, mailbox_of
+from posthouse.model.local_hop import is_local, local_hop, mailbox_of
 from posthouse.model.plan import ToMailbox
+from posthouse.model.route import NextHop
 from support.house import House
 from support.outbound import ScriptedCourier, enqueue, far, make, says, settle, states
 
@@ -216,3 +217,13 @@ async def test_an_account_that_is_gone_meanwhile_is_told_as_a_failure() -> None:
     await settle(runner)
     [notice] = await house.inbox(jane)
     assert b"Status: 5.1.1" in notice
+
+
+@pytest.mark.parametrize("text", ["local:7", "mailbox:7", "mailbox", "lmtp://local:7", "local:7/required", "mailbox:/7/INBOX"])
+def test_attack_no_route_leads_into_a_mailbox(text: str) -> None:
+    """A domain's filter with ``route "local:7"`` wrote to account 7, whosever that is."""
+    try:
+        hop = str(NextHop.parse(text))
+    except ValueError:
+        return
+    assert not is_local(hop)
