@@ -46,6 +46,15 @@ async def test_events_count_for_their_window_and_then_no_more(kind: str) -> None
 
 
 @KINDS
+async def test_many_events_count_at_once(kind: str) -> None:
+    clock = ManualClock()
+    counters = make(kind, clock)
+    assert [counters.hit("a", 10.0, 5), counters.hit("a", 10.0)] == [5, 6]
+    clock.advance(11)
+    assert counters.recent("a", 10.0) == 0
+
+
+@KINDS
 async def test_asking_counts_nothing_and_keys_do_not_mix(kind: str) -> None:
     counters = make(kind, ManualClock())
     counters.hit("a", 10.0)

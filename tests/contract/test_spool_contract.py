@@ -175,3 +175,30 @@ async def test_the_same_trace_twice_gets_two_queue_ids(backends: MailBackends) -
     listed = await backends.spool.listing()
     assert len({message.queue_id for message in listed}) == 2
     assert {message.trace_id for message in listed} == {"T1"}
+
+
+async def sent_by(backends: MailBackends, trace_id: str, account: str, *locals_: str) -> None:
+    made = acceptance(letter(trace_id), *[to_queue(local) for local in locals_ or ("ann",)], trace_id=trace_id)
+    await backends.sink.commit(replace(made, sender=replace(made.sender, auth=account)))
+
+
+async def test_what_an_account_has_sent_is_listed_held_and_let_go_and_nothing_else(backends: MailBackends) -> None:
+    spool = backends.spool
+    await sent_by(backends, "T1", "Jane@example.com", "ann", "bob")
+    await sent_by(backends, "T2", "jane@example.com")
+    await sent_by(backends, "T3", "omar@example.com")
+    await sent_by(backends, "T4", "<>")
+    await queued(backends, "T5")
+    assert [each.queue_id for each in await spool.listing(account="JANE@example.com")] == ["T1", "T2"]
+    assert [each.queue_id for each in await spool.listing(account="jane@example.com", after="T1", state="waiting")] == ["T2"]
+    assert await spool.set_account_state("jane@Example.com", "held", limit=2) == 2
+    assert await spool.set_account_state("jane@example.com", "held") == 1
+    assert await spool.set_account_state("jane@example.com", "held") == 0
+    assert await spool.count() == {"held": 3, "waiting": 3}
+    assert {each.queue_id for each in await spool.due(1e9, 100)} == {"T3", "T4", "T5"}
+    assert await spool.set_account_state("jane@example.com", "waiting", next_attempt_at=7.0) == 3
+    assert [each.queue_id for each in await spool.due(7.0, 100)] == ["T1", "T2"]
+    for nobody in ("", "<>", "kim@example.com"):
+        assert await spool.set_account_state(nobody, "held") == 0
+    with pytest.raises(BadValue):
+        await spool.set_account_state("jane@example.com", "done")

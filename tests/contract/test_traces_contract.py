@@ -240,3 +240,13 @@ async def test_what_was_written_before_a_restart_is_still_there(tmp_path: Path) 
     reader = TraceReader(tmp_path / "trace.db")
     assert [record.at for record in await reader.search(TraceQuery())] == [2, 1]
     reader.close()
+
+
+async def test_records_are_found_by_the_account_that_had_logged_in(traces: TraceLog) -> None:
+    traces.record(numbered(1, account="Jane@example.com"))
+    traces.record(numbered(2, account="jane@example.com", outcome="refused"))
+    traces.record(numbered(3, account="jane@example.community"))
+    traces.record(numbered(4))
+    assert await found(traces, account="JANE@example.com") == [2, 1]
+    assert await found(traces, account="jane@example.com", since=2.0) == [2]
+    assert await found(traces, account="j*") == []

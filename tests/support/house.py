@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from posthouse.backends.dns_lists import DnsBlockLists
+from posthouse.backends.memory.account_holds import MemoryAccountHolds
 from posthouse.backends.memory.blocklists import MemoryBlockListZones
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.memory.counters import MemoryCounters
@@ -36,6 +37,7 @@ from posthouse.base.ids import Ids
 from posthouse.base.settings import Value
 from posthouse.content.antivirus.asking import VirusEngines
 from posthouse.directory.allowances import AllowanceBook
+from posthouse.directory.behaviour import Behaviour
 from posthouse.directory.device_logins import DeviceLogins
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.courier import Answer, Parcel
@@ -43,6 +45,7 @@ from posthouse.interfaces.scorer import Scorer
 from posthouse.interfaces.spans import Spans
 from posthouse.interfaces.triplets import Triplets
 from posthouse.model.account import Account, Role
+from posthouse.model.account_hold import AccountHold
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.mail_reports import DmarcSeen
@@ -52,8 +55,10 @@ from posthouse.model.settings import Settings
 from posthouse.model.verdict import Reply
 from posthouse.model.virus_engine import VirusEngine
 from posthouse.model.virus_found import VirusFound
+from posthouse.pipeline.account_watch import WatchTools
 from posthouse.pipeline.antivirus import VirusScanning
 from posthouse.pipeline.driver import Driver, Final
+from posthouse.pipeline.holding import HoldDesk, HoldTools
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.receipts import Receipts
@@ -103,6 +108,11 @@ class House:
         self.bus = MemoryBus()
         self.device_logins = DeviceLogins(lambda: self.settings, self.clock, self.bus)
         self.unknown = MemoryUnknownRecipients()
+        self.holds = MemoryAccountHolds()
+        self.behaviour = Behaviour(lambda: self.settings, self.counters, self.clock)
+        self.countries: dict[str, str] = {}
+        self.alerts: list[AccountHold] = []
+        self.hold_desk = HoldDesk(self.hold_tools())
         self.behind: dict[str, str] = {}
         self.handed: list[Parcel] = []
         self.reject_list = MemoryRejectList()
@@ -137,6 +147,13 @@ class House:
             hand_over=self._hand_over,
             unknown=self.unknown,
             device_logins=self.device_logins,
+            watch=WatchTools(
+                self.behaviour,
+                self.holds,
+                self.holds.came_from,
+                self.hold_desk.breached,
+                lambda address: self.countries.get(address, ""),
+            ),
             reject_list=self.reject_list,
             block_lists=DnsBlockLists(self.resolver, self.zones, lambda: self.settings, self.clock),
             sink=self.sink,
@@ -172,6 +189,24 @@ class House:
         )
 
         self.releases = Releases(self.release_tools())
+
+    def hold_tools(self) -> HoldTools:
+        """What the steward holds accounts with."""
+
+        async def tell(hold: AccountHold) -> None:
+            self.alerts.append(hold)
+
+        return HoldTools(
+            holds=self.holds,
+            writer=self.holds,
+            spool=self.spool,
+            directory=self.directory,
+            behaviour=self.behaviour,
+            bus=self.bus,
+            settings=lambda: self.settings,
+            clock=self.clock,
+            tell=tell,
+        )
 
     def release_tools(self) -> ReleaseTools:
         """With the driver as it is now."""

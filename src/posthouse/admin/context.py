@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # the command line loads operations for their syntax: it must
     from posthouse.interfaces.unknown_recipients import UnknownRecipients
     from posthouse.migration.jobs import MigrationJobs
     from posthouse.model.account import Account, Role
+    from posthouse.pipeline.holding import HoldDesk
     from posthouse.pipeline.release import Releases
 
 Checker = Callable[[], Awaitable[Sequence[str]]]
@@ -106,6 +107,7 @@ class Context:
     releases: Releases | None = None
     rehearsals: Rehearsals | None = None
     suppressions: SuppressionDesk | None = None
+    holds: HoldDesk | None = None
 
     def asked_by(self, who: str, role: Role, via: str, domain: str = "") -> Context:
         """The same services for one caller."""

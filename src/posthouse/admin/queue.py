@@ -122,16 +122,21 @@ def _row(message: QueuedMessage, now: float) -> QueueRow:
 
 
 @operation("queue list", role="help-desk", reads=True)
-async def list_(context: Context, *, state: State | None = None, limit: int = 1000, after: str = "") -> Sequence[QueueRow]:
+async def list_(
+    context: Context, *, state: State | None = None, limit: int = 1000, after: str = "", account: Address | None = None
+) -> Sequence[QueueRow]:
     """Lists the messages in the outbound queue, oldest first.
 
     Args:
         state: only messages with recipients in this state.
         limit: how many to show at most.
         after: queue id after which to go on.
+        account: only what this account has sent.
     """
     now = context.clock.now()
-    return [_row(message, now) for message in await context.spool.listing(state=state, limit=limit, after=after)]
+    whose = account.key if account is not None else ""
+    found = await context.spool.listing(state=state, limit=limit, after=after, account=whose)
+    return [_row(message, now) for message in found]
 
 
 @operation("queue count", role="reader", reads=True)

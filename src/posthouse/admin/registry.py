@@ -18,7 +18,7 @@ from posthouse.base.errors import MailError
 from posthouse.interfaces.configuration import AuditEntry
 
 _MODULES = (
-    "domain", "user", "cos", "quota", "alias", "route", "mailbox", "share", "sharedmailbox", "expiry", "undelete",
+    "domain", "user", "account", "cos", "quota", "alias", "route", "mailbox", "share", "sharedmailbox", "expiry", "undelete",
     "filter", "filtertest", "wordlist", "sender", "junk", "spamrule", "lesson", "setting", "group", "queue",
     "quarantine", "policy", "mail", "node", "certificate", "check", "dkim", "report", "suppression", "store", "search",
     "migration", "audit", "help", "greylist", "reject", "dnsbl", "antivirus", "outbreak", "antispam",

@@ -85,12 +85,12 @@ class BusCounters:
         self._changed.add(key)
         self._gather()
 
-    def hit(self, key: str, window_s: float) -> int:
+    def hit(self, key: str, window_s: float, count: int = 1) -> int:
         """As ``Counters.hit``, to a sixteenth of the window."""
-        count, _ = self._hits.get(key, (0, 0.0))
-        self._hits[key] = (count + 1, window_s)
+        before, _ = self._hits.get(key, (0, 0.0))
+        self._hits[key] = (before + count, window_s)
         self._gather()
-        return self._add(key, window_s, 1).within(self._clock.steady(), window_s)
+        return self._add(key, window_s, count).within(self._clock.steady(), window_s)
 
     def recent(self, key: str, window_s: float) -> int:
         """As ``Counters.recent``."""

@@ -35,6 +35,10 @@ REFUSALS = Counter(
     ["cause", "result"],
     registry=REGISTRY,
 )
+ACCOUNT_ALERTS = Counter(
+    "posthouse_account_alerts", "Accounts that were held, or sent as if their password were stolen, by sign.", ["sign"],
+    registry=REGISTRY,
+)  # fmt: skip
 QUEUED = Gauge("posthouse_queue_recipients", "Recipients in the outbound queue by state.", ["state"], registry=REGISTRY)
 HELD = Gauge("posthouse_held_messages", "Messages in quarantines by kind.", ["kind"], registry=REGISTRY)
 INDEXED = Counter("posthouse_search_indexed", "Contents added to the full-text index.", registry=REGISTRY)

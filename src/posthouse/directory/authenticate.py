@@ -42,8 +42,20 @@ SCRAM_ITERATIONS = 4096
 _log = log.get("login")
 
 
+async def _nobody_barred(_account_id: int) -> bool:
+    return False
+
+
 def _untold(_session: Session) -> None:
     """Nobody wants to know who logs in."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginHooks:
+    """``admitted`` is told of each session that has logged in; ``barred`` says which accounts are kept out for now."""
+
+    admitted: Callable[[Session], None] = _untold
+    barred: Callable[[int], Awaitable[bool]] = _nobody_barred
 
 
 class LoginFailed(Permanent):
@@ -81,8 +93,7 @@ class ScramSecret:
 
 class Authenticator:
     """``login_key``: 32 secret octets, the same in all processes of the node and after a restart, from which the salts of
-    unknown logins are made. ``sleep`` waits for the given seconds (asyncio.sleep; tests pass their own); ``admitted``
-    is told of each session that has logged in."""
+    unknown logins are made. ``sleep`` waits for the given seconds (asyncio.sleep; tests pass their own)."""
 
     def __init__(
         self,
@@ -93,14 +104,14 @@ class Authenticator:
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]],
         login_key: bytes,
-        admitted: Callable[[Session], None] = _untold,
+        hooks: LoginHooks | None = None,
     ) -> None:
         self._directory = directory
         self._hasher = hasher
         self._settings = settings
         self._sleep = sleep
         self._login_key = login_key
-        self._admitted = admitted
+        self._hooks = hooks or LoginHooks()
         self._remembered = Remembered(clock)
         self._slowdown = Slowdown(counters, settings)
         self._turns = FairTurns()
@@ -161,7 +172,9 @@ class Authenticator:
             return None
 
     async def _may_log_in(self, account: Account) -> bool:
-        return account.enabled and await self._directory.domain(account.address.domain) is not None
+        if not account.enabled or await self._directory.domain(account.address.domain) is None:
+            return False
+        return not await self._hooks.barred(account.account_id)
 
     async def _shared(self, digest: bytes, secret: str, password: str, network: str) -> bool:
         """Whether ``password`` fits ``secret``; the same question asked at once by several connections is asked once."""
@@ -191,7 +204,7 @@ class Authenticator:
         session.account = str(account.address)
         session.account_id = account.account_id
         LOGINS.labels(session.service, "ok").inc()
-        self._admitted(session)
+        self._hooks.admitted(session)
         return account
 
     async def _acting_as(self, authzid: str, administrator: Account, session: Session) -> Account:

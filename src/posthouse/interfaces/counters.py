@@ -20,8 +20,8 @@ class Counters(Protocol):
         """One less."""
         ...
 
-    def hit(self, key: str, window_s: float) -> int:
-        """Counts one event; gives the events within the last ``window_s`` on the node, this one included."""
+    def hit(self, key: str, window_s: float, count: int = 1) -> int:
+        """Counts one event, or ``count`` at once; gives the events within the last ``window_s`` on the node, these included."""
         ...
 
     def recent(self, key: str, window_s: float) -> int:

@@ -29,8 +29,11 @@ class Spool(Protocol):
         """One message with all its recipients, done ones included; None if it has left the queue."""
         ...
 
-    async def listing(self, *, state: State | None = None, limit: int = 1000, after: str = "") -> Sequence[QueuedMessage]:
-        """Messages in order of ``queue_id`` after ``after``, with their recipients that are not done."""
+    async def listing(
+        self, *, state: State | None = None, limit: int = 1000, after: str = "", account: str = ""
+    ) -> Sequence[QueuedMessage]:
+        """Messages in order of ``queue_id`` after ``after``, with their recipients that are not done; with ``account``
+        only those that the account of this address has sent."""
         ...
 
     async def count(self) -> dict[str, int]:
@@ -45,6 +48,11 @@ class Spool(Protocol):
 
     async def set_state(self, queue_id: str, state: State, *, next_attempt_at: float = 0.0) -> int:
         """Hold or let go all recipients that are waiting or held; gives how many. 0 means there is no such message."""
+        ...
+
+    async def set_account_state(self, account: str, state: State, *, next_attempt_at: float = 0.0, limit: int = 200) -> int:
+        """Holds or lets go what an account has in the queue, at most ``limit`` of its recipients that are in the other state;
+        gives how many: 0 when there are no more."""
         ...
 
     async def delete(self, queue_id: str) -> bool:

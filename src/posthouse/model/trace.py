@@ -60,13 +60,14 @@ class Timing:
 class TraceQuery:
     """All given conditions must hold; texts match without regard to case, ``*`` is any run of characters, ``?`` is one.
 
-    ``sender`` "<>" finds the null sender. ``since`` is included, ``until`` is not.
+    ``account`` is who had logged in, whole. ``sender`` "<>" finds the null sender. ``since`` is included, ``until`` is not.
     """
 
     trace_id: str = ""
     sender: str = ""
     recipient: str = ""
     message_id: str = ""
+    account: str = ""
     since: float | None = None
     until: float | None = None
     limit: int = 100

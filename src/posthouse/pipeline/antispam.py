@@ -10,7 +10,7 @@ says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Literal
 
@@ -20,7 +20,7 @@ from posthouse.model.plan import ToMailbox
 from posthouse.model.session import Session
 from posthouse.model.settings import Settings
 from posthouse.model.spam import SITE_ID, ScoredMail, SpamReport
-from posthouse.model.verdict import Continue, Defer, Reason, Refuse, Reply, Score, Tag, Verdict
+from posthouse.model.verdict import Continue, Defer, Reason, Refuse, Reply, Score, Tag, Verdict, ends
 from posthouse.pipeline.copies import off_loop
 from posthouse.pipeline.scoring import Scoring
 from posthouse.pipeline.spam_fields import claimed_points, claims, shown, spam_fields
@@ -55,14 +55,27 @@ class ForgedScores(Stage):
         return (Continue(Reason(self.name, "forged", f"taken out: {names}"[:MAX_DETAIL_CHARS])),)
 
 
+async def _nobody(_: Transaction) -> Verdict | None:
+    return None
+
+
 class Antispam(Stage):
+    """``ours_is_spam`` is told of spam by people who logged in; its word may end the asking."""
+
     name = STAGE
     is_check = True
 
-    def __init__(self, settings: Callable[[], Settings], scoring: Scoring, node_name: str) -> None:
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        scoring: Scoring,
+        node_name: str,
+        ours_is_spam: Callable[[Transaction], Awaitable[Verdict | None]] = _nobody,
+    ) -> None:
         self._settings = settings
         self._scoring = scoring
         self._node_name = node_name
+        self._ours_is_spam = ours_is_spam
 
     async def message(self, transaction: Transaction) -> Sequence[Verdict]:
         settings = self._settings()
@@ -71,7 +84,7 @@ class Antispam(Stage):
             return ()
         if who == "trusted" and not settings.antispam.relayed:
             return self._taken_over(transaction)
-        return await self._scored(transaction, settings)
+        return await self._scored(transaction, settings, who)
 
     def _taken_over(self, transaction: Transaction) -> Sequence[Verdict]:
         """The score that a trusted host gave."""
@@ -81,7 +94,7 @@ class Antispam(Stage):
             return ()
         return (Score(points, Reason(self.name, "upstream", f"{shown(points)} points, says the host that brought it")),)
 
-    async def _scored(self, transaction: Transaction, settings: Settings) -> Sequence[Verdict]:
+    async def _scored(self, transaction: Transaction, settings: Settings, who: Whose) -> Sequence[Verdict]:
         reports = await self._scoring.reports(_asked(transaction), settings.antispam.timeout_s)
         failed = [report for report in reports if report.failed]
         if failed and settings.antispam.failure == "defer":
@@ -95,7 +108,11 @@ class Antispam(Stage):
         verdicts = [self._told(report) for report in reports]
         total = sum(hit.points for hit in hits)
         SCORED.labels("spam" if total >= threshold else "ham").inc()
-        if transaction.session.account and settings.antispam.outgoing == "refuse" and total >= threshold:
+        if who == "ours" and total >= threshold and (told := await self._ours_is_spam(transaction)) is not None:
+            verdicts.append(told)
+            if ends(told):
+                return verdicts
+        if who == "ours" and settings.antispam.outgoing == "refuse" and total >= threshold:
             reason = Reason(self.name, "outgoing", f"{shown(total)} points of {shown(threshold)}")
             return (*verdicts, Refuse(OUTGOING, reason))
         summed = Reason(self.name, "total", f"{shown(total)} of {shown(threshold)} points")

@@ -39,6 +39,7 @@ from posthouse.interfaces.triplets import Triplets
 from posthouse.interfaces.unknown_recipients import UnknownRecipients
 from posthouse.mailauth.verify import Verifier
 from posthouse.model.settings import Settings
+from posthouse.pipeline.account_watch import AccountWatch, WatchTools
 from posthouse.pipeline.antispam import Antispam, ForgedScores
 from posthouse.pipeline.antivirus import Antivirus, VirusScanning
 from posthouse.pipeline.attachments import Attachments, LookInto
@@ -107,6 +108,7 @@ class Parts:
     junk_book: JunkBook
     triplets: Triplets
     device_logins: DeviceLogins
+    watch: WatchTools
     unknown: UnknownRecipients
     hand_over: Deliver
     reports: ReportDesk
@@ -125,6 +127,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
     permitted = PermittedSenders(parts.directory, parts.settings)
     verifier = Verifier(parts.resolver, parts.clock)
     spf = SpfCheck(parts.settings, verifier, parts.clock, parts.node_name)
+    watch = AccountWatch(parts.settings, parts.watch, parts.clock)
     attachments = Attachments(parts.settings, parts.clock.steady)
     return (
         Network(parts.settings, parts.counters),
@@ -134,6 +137,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Lists(parts.block_lists, patience),
         Room(parts.is_short),
         Device(parts.device_logins, parts.directory),
+        watch,
         Envelope(parts.settings, parts.recipients, parts.routes, hosts, check, harvest),
         harvest,
         SenderDomain(parts.settings, parts.directory, parts.resolver, patience),
@@ -148,7 +152,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         PriorityFilters(parts.settings, filters),
         Outbreak(parts.settings, attachments, parts.counters, parts.clock),
         Antivirus(parts.settings, parts.viruses, attachments, parts.counters),
-        Antispam(parts.settings, Scoring(parts.engines, parts.clock), parts.node_name),
+        Antispam(parts.settings, Scoring(parts.engines, parts.clock), parts.node_name, watch.judged_spam),
         DomainFilters(parts.settings, filters),
         Junk(parts.settings, JunkTools(parts.senders, parts.junk_book, parts.store, parts.resolver)),
         UserFilters(parts.settings, filters),

@@ -46,8 +46,13 @@ _log = log.get("queue")
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What attempts work with. ``smart_host`` takes what no route leads elsewhere, "" for none, asked anew for each attempt;
+<<<<<<< HEAD
     ``forwarded`` gives the sender of what an address here forwards; ``has_account``: whether an account is still there;
     ``sleep`` waits for seconds."""
+=======
+    ``on_hold`` says whether an account's mail is held, ``bounced`` is told of recipients of its mail who were refused for good;
+    ``forwarded`` gives the sender of what an address here forwards; ``sleep`` waits for seconds."""
+>>>>>>> 10ae344 (Stolen accounts are noticed by rate, recipients, bounces, spam, networks and clients; held, reported, recalled, released (OUT-5))
 
     spool: Spool
     courier: Courier
@@ -61,7 +66,12 @@ class Tools:
     suppressions: SuppressionsWriter | None = None
     unknown: UnknownRecipients | None = None
     unknown_s: Callable[[], float] = float
+<<<<<<< HEAD
     has_account: HasAccount | None = None
+=======
+    on_hold: Callable[[str], Awaitable[bool]] | None = None
+    bounced: Callable[[str, int], Awaitable[None]] | None = None
+>>>>>>> 10ae344 (Stolen accounts are noticed by rate, recipients, bounces, spam, networks and clients; held, reported, recalled, released (OUT-5))
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     spans: Spans = field(default_factory=NoSpans)
 
@@ -106,9 +116,14 @@ async def attempt(tools: Tools, job: Job) -> Result:
 
 
 async def _still_standing(tools: Tools, job: Job) -> Job:
-    """The job with those of its recipients that wait as they did when it was scheduled."""
+    """The job with those of its recipients that wait as they did when it was scheduled. What an account that is held has
+    sent is held now, too, whenever it came into the queue."""
     wanted = {recipient.recipient_id for recipient in job.message.recipients}
     fresh = await tools.spool.get(job.message.queue_id)
+    account = job.message.sender.auth
+    if fresh is not None and account and tools.on_hold is not None and await tools.on_hold(account):
+        await tools.spool.set_state(fresh.queue_id, "held")
+        return replace(job, message=replace(job.message, recipients=()))
     standing = [each for each in fresh.recipients if each.recipient_id in wanted and each.state == "waiting"] if fresh else ()
     return replace(job, message=replace(job.message, recipients=tuple(standing)))
 
@@ -180,6 +195,7 @@ async def _write_down(tools: Tools, message: QueuedMessage, said: _Said, content
             REFUSALS.labels(cause_of(outcome.reply), _WORDS[outcome.state]).inc()
     await _note_deaths(tools, events, now)
     await _learn_unknown(tools, events, now)
+    await _note_bounces(tools, message, events)
     told = _told(message, events, now, notice.trace_id if notice else "")
     tools.traces.record(told)
     if notice is not None:
@@ -219,6 +235,17 @@ async def _learn_unknown(tools: Tools, events: Sequence[Event], now: float) -> N
                     await tools.unknown.learn(recipient.recipient.address.key, outcome.reply, now + tools.unknown_s())
             except MailError as error:
                 _log.warning("recipient not learnt", cause=error.cause or error.public)
+
+
+async def _note_bounces(tools: Tools, message: QueuedMessage, events: Sequence[Event]) -> None:
+    """Many dead addresses are a sign that an account was stolen (OUT-5). Failing: they are not counted."""
+    count = sum(event.outcome.state == "failed" and bool(event.outcome.relay) for event in events)
+    if tools.bounced is None or not count or "@" not in message.sender.auth:
+        return
+    try:
+        await tools.bounced(message.sender.auth, count)
+    except MailError as error:
+        _log.warning("bounces not counted", account=message.sender.auth, cause=error.cause or error.public)
 
 
 def _told(message: QueuedMessage, events: Sequence[Event], now: float, notice: str) -> TraceRecord:

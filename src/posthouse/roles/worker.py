@@ -14,13 +14,14 @@ from posthouse.base import log
 from posthouse.base.clock import Clock
 from posthouse.interfaces.bus import Payload
 from posthouse.model.session import Service
+from posthouse.pipeline.holding import TOPIC as ACCOUNT_HELD
 from posthouse.roles import bootstrap
 from posthouse.roles.bootstrap import open_bus
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.processes import EXIT_FAILED
 from posthouse.roles.serving import SERVERS, datagrams, gate
 from posthouse.roles.sockets import DNSBL_UDP
-from posthouse.servers.listener import Listener, Server
+from posthouse.servers.listener import EndsAccounts, Listener, Server
 from posthouse.servers.metrics_share import MetricsShare
 from posthouse.servers.sweeper import Sweeper
 
@@ -57,6 +58,9 @@ async def _live(config: NodeConfig, sockets: Mapping[str, socket.socket], name: 
         else:
             server = _web(share, parts.services.clock, ready=lambda: not drain.done())
         listener = Listener(named, server, gate(parts.services), sweeper)
+        if isinstance(server, EndsAccounts):
+            ends = server.end_account
+            bus.subscribe(ACCOUNT_HELD, lambda held, ends=ends: ends(cast(int, held["account_id"])))  # type: ignore[misc]
         await listener.start(sock)
         listeners.append(listener)
     bus.publish("node-ready", {"process": name})

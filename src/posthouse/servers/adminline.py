@@ -68,6 +68,12 @@ class AdminServer:
         for session in self._sessions:
             session.end_soon()
 
+    def end_account(self, account_id: int) -> None:
+        """As ``listener.EndsAccounts``."""
+        for session in tuple(self._sessions):
+            if session.session.account_id == account_id:
+                session.end_soon()
+
 
 @dataclass(eq=False, slots=True)
 class AdminSession:

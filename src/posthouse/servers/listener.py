@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from posthouse.base import log
 from posthouse.base.metrics import CONNECTIONS, OPEN, REFUSED
@@ -68,6 +68,15 @@ class Server(Protocol):
 
     def drain(self) -> None:
         """Asks its open sessions to end at their next command boundary, idle ones at once."""
+        ...
+
+
+@runtime_checkable
+class EndsAccounts(Protocol):
+    """A protocol server whose sessions belong to accounts."""
+
+    def end_account(self, account_id: int) -> None:
+        """Ends all sessions of an account at their next command boundary, idle ones at once."""
         ...
 
 

@@ -19,6 +19,7 @@ def test_the_stages_stand_in_the_order_of_the_path() -> None:
         *peer,
         "room",
         "device",
+        "account-watch",
         "envelope",
         "harvest",
         "sender",

@@ -31,8 +31,8 @@ class MemoryCounters:
         else:
             self._open.pop(key, None)
 
-    def hit(self, key: str, window_s: float) -> int:
-        self._events.setdefault(key, deque(maxlen=MAX_EVENTS)).append(self._clock.steady())
+    def hit(self, key: str, window_s: float, count: int = 1) -> int:
+        self._events.setdefault(key, deque(maxlen=MAX_EVENTS)).extend([self._clock.steady()] * min(count, MAX_EVENTS))
         return self.recent(key, window_s)
 
     def recent(self, key: str, window_s: float) -> int:

@@ -108,10 +108,15 @@ class MemorySpool:
         entry = self._entries.get(queue_id)
         return entry.with_recipients() if entry else None
 
-    async def listing(self, *, state: State | None = None, limit: int = 1000, after: str = "") -> Sequence[QueuedMessage]:
+    async def listing(
+        self, *, state: State | None = None, limit: int = 1000, after: str = "", account: str = ""
+    ) -> Sequence[QueuedMessage]:
         states = (*OPEN, "failed") if state is None else (state,)
         found = (self._entries[queue_id].with_recipients(states) for queue_id in sorted(self._entries) if queue_id > after)
-        return [message for message in found if message.recipients][:limit]
+        whose = account.lower()
+        return [message for message in found if message.recipients and (not whose or message.sender.auth.lower() == whose)][
+            :limit
+        ]
 
     async def count(self) -> dict[str, int]:
         counts: dict[str, int] = {}
@@ -153,6 +158,22 @@ class MemorySpool:
                 entry.recipients[recipient.recipient_id] = replace(recipient, state=state, next_attempt_at=at)
                 changed += 1
         if changed:
+            self._on_committed(Committed(queue=True))
+        return changed
+
+    async def set_account_state(self, account: str, state: State, *, next_attempt_at: float = 0.0, limit: int = 200) -> int:
+        if state not in OPEN:
+            raise BadValue("A message in the queue can be held or waiting")
+        other, changed = ("waiting" if state == "held" else "held"), 0
+        for entry in self._entries.values():
+            if entry.message.sender.auth.lower() != account.lower() or "@" not in account:
+                continue
+            for recipient in list(entry.recipients.values()):
+                if recipient.state == other and changed < limit:
+                    at = next_attempt_at if state == "waiting" else recipient.next_attempt_at
+                    entry.recipients[recipient.recipient_id] = replace(recipient, state=state, next_attempt_at=at)
+                    changed += 1
+        if changed and state == "waiting":
             self._on_committed(Committed(queue=True))
         return changed
 

@@ -36,6 +36,7 @@ def _fits(query: TraceQuery, record: TraceRecord) -> bool:
         and (not query.sender or matches(query.sender, record.sender or "<>"))
         and (not query.message_id or matches(query.message_id, record.message_id))
         and (not query.recipient or any(matches(query.recipient, recipient) for recipient in record.recipients))
+        and (not query.account or record.account.lower() == query.account.lower())
         and (query.since is None or record.at >= query.since)
         and (query.until is None or record.at < query.until)
     )

@@ -8,6 +8,7 @@ from typing import Any
 from posthouse.backends.sqlite.held_rows import held_values
 from posthouse.backends.sqlite.parcels import pack_recipient, pack_sender
 from posthouse.base.ids import Ids
+from posthouse.model.envelope import Sender
 from posthouse.model.plan import Acceptance, ToMailbox, ToQuarantine, ToQueue
 
 
@@ -40,4 +41,10 @@ def accept_arguments(
         held,
         begins_at,
         acceptance.sender.priority,
+        account_of(acceptance.sender) if recipients else "",
     ]
+
+
+def account_of(sender: Sender) -> str:
+    """Whose message it is, by address; "" where no account of ours sent it."""
+    return sender.auth.lower() if "@" in sender.auth else ""

@@ -154,6 +154,10 @@ ALTER TABLE queued_recipient ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX queued_recipient_urgent ON queued_recipient (next_attempt_at, recipient_id)
     WHERE state = 'waiting' AND priority > 0;
 """
+_QUEUED_BY_ACCOUNT = """
+ALTER TABLE queued ADD COLUMN account TEXT NOT NULL DEFAULT '';
+CREATE INDEX queued_by_account ON queued (account, queue_id) WHERE account <> '';
+"""
 
 MIGRATIONS: tuple[str, ...] = (
     _MAILBOXES + _MESSAGES + _QUEUE + USAGE + SHARING,
@@ -161,6 +165,7 @@ MIGRATIONS: tuple[str, ...] = (
     FLAG_BLOCKS,
     LISTED_HEADER,
     _PRIORITY,
+    _QUEUED_BY_ACCOUNT,
 )
 
 

@@ -49,7 +49,32 @@ CREATE TABLE dead_letter (
 CREATE INDEX dead_letter_by_address ON dead_letter (address, at);
 CREATE INDEX dead_letter_by_time ON dead_letter (at);
 """
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = """
+CREATE TABLE account_hold (
+    hold_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account_id INTEGER NOT NULL,
+    account TEXT NOT NULL,
+    since REAL NOT NULL,
+    sign TEXT NOT NULL,
+    why TEXT NOT NULL,
+    client TEXT NOT NULL,
+    who TEXT NOT NULL,
+    released_at REAL NOT NULL,
+    released_by TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX account_held ON account_hold (account_id) WHERE released_at = 0;
+CREATE INDEX account_held_by_name ON account_hold (account) WHERE released_at = 0;
+
+CREATE TABLE account_place (
+    account_id INTEGER NOT NULL,
+    place TEXT NOT NULL,
+    first_at REAL NOT NULL,
+    last_at REAL NOT NULL,
+    PRIMARY KEY (account_id, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX account_place_by_time ON account_place (last_at);
+"""
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 
 
 def open_outgoing_file(path: Path) -> DatabaseThread:

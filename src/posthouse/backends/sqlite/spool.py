@@ -27,7 +27,7 @@ _RECIPIENT = (
     " delayed_notice FROM queued_recipient WHERE "
 )
 _LISTED = (
-    "{0} AND queue_id IN (SELECT queue_id FROM queued AS q WHERE queue_id > ? AND EXISTS"
+    "{0} AND queue_id IN (SELECT queue_id FROM queued AS q WHERE queue_id > ? {1} AND EXISTS"
     " (SELECT 1 FROM queued_recipient AS r WHERE r.queue_id = q.queue_id AND {0}) ORDER BY queue_id LIMIT ?)"
     " ORDER BY queue_id, recipient_id"
 )
@@ -79,10 +79,13 @@ class SqliteSpool:
         found = self._messages([_recipient(row) for row in rows])
         return found[0] if found else None
 
-    async def listing(self, *, state: State | None = None, limit: int = 1000, after: str = "") -> Sequence[QueuedMessage]:
+    async def listing(
+        self, *, state: State | None = None, limit: int = 1000, after: str = "", account: str = ""
+    ) -> Sequence[QueuedMessage]:
         # The "+" keeps SQLite from going through all recipients of a state for each page.
         states, wanted = ("+state <> 'done'", ()) if state is None else ("+state = ?", (state,))
-        rows = self._reading.all(_RECIPIENT + _LISTED.format(states), (*wanted, after, *wanted, limit))
+        whose, names = ("AND account = ? AND account <> ''", (account.lower(),)) if account else ("", ())
+        rows = self._reading.all(_RECIPIENT + _LISTED.format(states, whose), (*wanted, after, *names, *wanted, limit))
         return self._messages([_recipient(row) for row in rows])
 
     async def count(self) -> dict[str, int]:
@@ -121,6 +124,13 @@ class SqliteSpool:
         if state not in ("waiting", "held"):
             raise BadValue("A message in the queue can be held or waiting")
         changed: int = await self._gate.call("queue_state", [queue_id, state, next_attempt_at])
+        return changed
+
+    async def set_account_state(self, account: str, state: State, *, next_attempt_at: float = 0.0, limit: int = 200) -> int:
+        if state not in ("waiting", "held"):
+            raise BadValue("A message in the queue can be held or waiting")
+        arguments = [account.lower(), state, next_attempt_at, limit]
+        changed: int = await self._gate.call("queue_account_state", arguments)
         return changed
 
     async def delete(self, queue_id: str) -> bool:

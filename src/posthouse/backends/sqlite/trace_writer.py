@@ -41,14 +41,18 @@ CREATE TABLE trace_recipient (
     PRIMARY KEY (recipient, entry)
 ) STRICT, WITHOUT ROWID;
 """
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+_VERSION_2 = """
+ALTER TABLE trace ADD COLUMN account TEXT NOT NULL DEFAULT '';
+CREATE INDEX trace_by_account ON trace (account, at) WHERE account <> '';
+"""
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
 
 BACKLOG_BYTES = 64 << 20
 EXPIRE_AT_A_TIME = 500
 CHECKPOINT_PAGES = 4_000
 CACHE_KIB = 8_192
 
-_INSERT = "INSERT INTO trace VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO trace VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _encoder = msgspec.msgpack.Encoder()
 _batch_decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _record_decoder = msgspec.msgpack.Decoder(TraceRecord)
@@ -132,12 +136,13 @@ class TraceWriter:
             _log.error("trace batches dropped", batches=1, cause=str(error))
             return
         entry = cast(int, self._db.execute("SELECT coalesce(max(entry), 0) FROM trace").get)
-        rows: list[tuple[int, str, float, str, str, str, str, bytes]] = []
+        rows: list[tuple[int, str, float, str, str, str, str, bytes, str]] = []
         recipients: list[tuple[str, int]] = []
         for record, octets in pairs:
             entry += 1
             sender, message_id = record.sender.lower() or "<>", record.message_id.lower()
-            rows.append((entry, record.trace_id, record.at, record.outcome, sender, record.client, message_id, octets))
+            facts = (entry, record.trace_id, record.at, record.outcome, sender, record.client, message_id, octets)
+            rows.append((*facts, record.account.lower()))
             recipients += [(recipient, entry) for recipient in {recipient.lower() for recipient in record.recipients}]
         self._db.executemany(_INSERT, rows)
         self._db.executemany("INSERT INTO trace_recipient VALUES (?, ?)", recipients)

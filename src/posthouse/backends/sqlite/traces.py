@@ -127,6 +127,9 @@ def _search(db: apsw.Connection, query: TraceQuery) -> list[TraceRecord]:
         where.append(text("sender", query.sender.lower()))
     if query.message_id:
         where.append(text("message_id", query.message_id.lower()))
+    if query.account:
+        values.append(storable_text(query.account.lower()))
+        where.append("account = ? AND account <> ''")
     if query.recipient:
         condition = text("recipient", query.recipient.lower())
         where.append(f"entry IN (SELECT entry FROM trace_recipient WHERE {condition})")

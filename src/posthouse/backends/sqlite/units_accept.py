@@ -2,8 +2,8 @@
 
 The hottest of all units: one statement finds and counts up the mailbox. Arguments:
 ``[trace_id, spare_id, received_at, sender, parcel, [[account_id, mailbox, flag names, allowed], ...],
-[[recipient, next_hop, original], ...], expires_at, [values for ``held``, ...], due_at, priority]``, with sender and recipients
-packed as ``parcels.py`` does and what is held as ``held_rows.py`` does.
+[[recipient, next_hop, original], ...], expires_at, [values for ``held``, ...], due_at, priority, account]``, with sender and
+recipients packed as ``parcels.py`` does and what is held as ``held_rows.py`` does.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ _WITH_OTHERS = Way(delivery=True, forced=True)
 def accept(work: Work, arguments: list[Any]) -> None:
     """Raises Temporary when an account is gone, or a large content's file, and OVERQUOTA's errors when the only recipient's
     mailbox is full; then nothing of the message is kept."""
-    trace_id, spare_id, received_at, sender, parcel, mailboxes, recipients, expires_at, held, due_at, priority = arguments
+    (trace_id, spare_id, received_at, sender, parcel, mailboxes, recipients, expires_at, held, due_at, priority, account) = (
+        arguments
+    )
     if not mailboxes and not recipients and not held:
         return
     body_id = keep_body(work, parcel)
@@ -54,8 +56,8 @@ def accept(work: Work, arguments: list[Any]) -> None:
     if recipients:
         taken = work.one("SELECT 1 FROM queued WHERE queue_id = ?", (trace_id,))
         queue_id = spare_id if taken else trace_id
-        message = (queue_id, trace_id, sender, body_id, parcel[1], received_at, expires_at)
-        work.execute("INSERT INTO queued VALUES (?, ?, ?, ?, ?, ?, ?)", message)
+        message = (queue_id, trace_id, sender, body_id, parcel[1], received_at, expires_at, account)
+        work.execute("INSERT INTO queued VALUES (?, ?, ?, ?, ?, ?, ?, ?)", message)
         work.executemany(
             "INSERT INTO queued_recipient (queue_id, recipient, next_hop, original, next_attempt_at, priority)"
             " VALUES (?, ?, ?, ?, ?, ?)",

@@ -51,7 +51,7 @@ def about_viruses(head: Letterhead, reader: Reader, found: Sequence[VirusFound],
         lines += [f"... and {more} more.", ""]
     if reader == "alerts":
         lines += ["The trace of a message shows more: posthouse mail trace ID"]
-    return _letter(head, f"{_SUBJECTS[reader]}: {_summed(found)}", lines)
+    return letter(head, f"{_SUBJECTS[reader]}: {_summed(found)}", lines)
 
 
 def about_old_patterns(head: Letterhead, states: Sequence[EngineState]) -> bytes:
@@ -61,7 +61,7 @@ def about_old_patterns(head: Letterhead, states: Sequence[EngineState]) -> bytes
         age = f"{(state.age_s or 0) / _HOURS:.0f} hours old"
         lines.append(f"    {state.engine.name} at {state.engine.place}: patterns {shown(state.facts.patterns)}, {age}")
     lines += ["", "posthouse antivirus status shows all engines; posthouse antivirus update fetches patterns now."]
-    return _letter(head, "Virus patterns are old", lines)
+    return letter(head, "Virus patterns are old", lines)
 
 
 def _told(found: VirusFound, reader: Reader) -> list[str]:
@@ -91,7 +91,7 @@ def _one_line(text: str) -> str:
     return shown(text)
 
 
-def _letter(head: Letterhead, subject: str, lines: Sequence[str]) -> bytes:
+def letter(head: Letterhead, subject: str, lines: Sequence[str]) -> bytes:
     fields = [
         f"Date: {dates.render(head.at)}",
         f"From: Mail System <MAILER-DAEMON@{head.node_name}>",

@@ -29,6 +29,7 @@ from posthouse.model.settings.smtp import SmtpSettings
 from posthouse.model.settings.store import StoreSettings
 from posthouse.model.settings.submission import SubmissionSettings
 from posthouse.model.settings.tls import TlsSettings
+from posthouse.model.settings.watch import WatchSettings
 from posthouse.model.settings.zone import ZoneSettings
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "StoreSettings",
     "SubmissionSettings",
     "TlsSettings",
+    "WatchSettings",
     "ZoneSettings",
 ]
 
@@ -84,6 +86,7 @@ class Settings:
     search: SearchSettings = field(default_factory=SearchSettings)
     reports: ReportsSettings = field(default_factory=ReportsSettings)
     submission: SubmissionSettings = field(default_factory=SubmissionSettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
     antivirus: AntivirusSettings = field(default_factory=AntivirusSettings)
@@ -124,6 +127,7 @@ GROUPS: dict[str, type] = {
     "search": SearchSettings,
     "reports": ReportsSettings,
     "submission": SubmissionSettings,
+    "watch": WatchSettings,
     "tls": TlsSettings,
     "monitoring": MonitoringSettings,
     "antivirus": AntivirusSettings,

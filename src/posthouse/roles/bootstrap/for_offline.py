@@ -9,9 +9,11 @@ from functools import partial
 
 from posthouse.admin.context import Context
 from posthouse.backends.memory.bus import MemoryBus
+from posthouse.backends.memory.counters import MemoryCounters
 from posthouse.backends.sqlite.configuration import SqliteConfiguration
 from posthouse.backends.sqlite.search_schema import remove_files
 from posthouse.roles.bootstrap.checks import with_checks
+from posthouse.roles.bootstrap.holding import with_holds
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing_desk import with_reports
 from posthouse.roles.bootstrap.resolving import open_resolver
@@ -42,6 +44,7 @@ async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
         context = operations_context(files, writers, bus, live, node, stack, clear, open_resolver(config, bus))
         context = with_reports(context, files, writers, stack)
         context = with_unknown_recipients(context, files, writers.triplets, stack)
+        context = with_holds(config, context, writers, live, MemoryCounters(context.clock), stack)
         context = with_viruses(with_checks(context, config), config, live)
         context = replace(context, rehearsals=RehearsalProcess(config.path, context.clock))
         context = with_engines(context, files, writers, live, stack).context

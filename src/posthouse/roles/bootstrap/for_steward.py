@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from posthouse.admin.context import Context
+from posthouse.backends.counters import BusCounters
 from posthouse.backends.sqlite.configuration import SqliteConfiguration
 from posthouse.backends.sqlite.suppressions import SqliteSuppressionsWriter
 from posthouse.base.clock import SystemClock
@@ -24,6 +25,7 @@ from posthouse.queue.attempt import Tools
 from posthouse.queue.runner import QueueRunner
 from posthouse.roles.bootstrap.checks import with_checks
 from posthouse.roles.bootstrap.delivering import https, ways_out
+from posthouse.roles.bootstrap.holding import with_holds
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing import notifier, sender_rewriting
 from posthouse.roles.bootstrap.outgoing_desk import with_reports
@@ -75,6 +77,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     context = operations_context(files, writers, bus, live, node, stack, clear, resolver)
     context = with_reports(context, files, writers, stack)
     context = with_unknown_recipients(context, files, writers.triplets, stack)
+    context = with_holds(config, context, writers, live, BusCounters(bus, context.clock, "steward"), stack)
     onward = await _start_queue(config, context, writers, live, resolver, stack)
     reports = _daily_reports(config, context, writers, live, resolver, onward)
     stack.push_async_callback(reports.write_down)
@@ -102,6 +105,7 @@ async def _start_queue(
     def own_names() -> Sequence[str]:
         return [name for name in (live.settings().smtp.hostname, config.name) if name]
 
+    assert context.holds is not None, "with_holds comes first"
     rewriting = await sender_rewriting(Files.under(config.data), context.directory, live, context.clock)
     router = lambda: live.settings().route.message_router  # noqa: E731
     onward = Onward(RecipientResolver(context.directory, live.settings, rewriting), context.routes, router)
@@ -121,6 +125,8 @@ async def _start_queue(
         suppressions=SqliteSuppressionsWriter(writers.outgoing),
         unknown=context.unknown_recipients,
         unknown_s=lambda: live.settings().smtp.unknown_recipient_s,
+        on_hold=context.holds.reader.is_held,
+        bounced=context.holds.bounced,
         smart_host=lambda: live.settings().route.smart_host,
     )
     runner = QueueRunner(tools)

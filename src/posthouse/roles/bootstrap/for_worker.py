@@ -25,7 +25,7 @@ from posthouse.backends.sqlite.traces import RemoteTraceLog
 from posthouse.backends.sqlite.triplets import RemoteTripletWriter
 from posthouse.backends.sqlite.unknown_recipients import RemoteUnknownWriter
 from posthouse.base.clock import SystemClock
-from posthouse.directory.authenticate import Authenticator
+from posthouse.directory.authenticate import Authenticator, LoginHooks
 from posthouse.directory.device_logins import DeviceLogins
 from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.spans import Spans
@@ -34,6 +34,7 @@ from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.take_reports import ReportDesk
 from posthouse.reporting.tallies import encoded
+from posthouse.roles.bootstrap.holding import account_watch, barred
 from posthouse.roles.bootstrap.outgoing import node_secret
 from posthouse.roles.bootstrap.path_parts import Ways, path_parts
 from posthouse.roles.bootstrap.resolving import open_resolver
@@ -71,24 +72,26 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     stack.push_async_callback(live.close)
     await live.start(bus)
     gate, traces = _gate(files, live, stack)
-    devices = DeviceLogins(live.settings, SystemClock(), bus)
+    devices, counters = DeviceLogins(live.settings, SystemClock(), bus), BusCounters(bus, SystemClock(), name)
+    watch = account_watch(config, live, counters, SystemClock(), gate.call, stack)
     ways = Ways(
         gate=gate,
         traces=traces,
         scripts_writer=RemoteScriptsWriter(gate.call),
-        counters=BusCounters(bus, SystemClock(), name),
+        counters=counters,
         resolver=open_resolver(config, bus),
         triplets=chosen_triplets(files, RemoteTripletWriter(gate.call), live, bus, stack),
         unknown=RemoteUnknownWriter(gate.call),
         reports=_reports(gate, files, stack),
         viruses=virus_scanning(live, SystemClock(), bus, stack),
         device_logins=devices,
+        watch=watch,
         tell_bulk=partial(gate.tell, BULK_TELL),
     )
     parts = await path_parts(config, live, ways, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
-    counters, told = parts.counters, devices.admitted
+    hooks = LoginHooks(devices.admitted, barred(watch.holds, live))
     services = Services(
         node_name=config.name,
         settings=live.settings,
@@ -96,7 +99,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         clock=clock,
         ids=ids,
         directory=directory,
-        authenticator=Authenticator(directory, hasher, counters, live.settings, clock, asyncio.sleep, key, told),
+        authenticator=Authenticator(directory, hasher, counters, live.settings, clock, asyncio.sleep, key, hooks),
         store=parts.store,
         sink=parts.sink,
         traces=traces,

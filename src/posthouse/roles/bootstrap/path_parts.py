@@ -28,6 +28,7 @@ from posthouse.interfaces.resolver import Resolver
 from posthouse.interfaces.scripts import ScriptsWriter
 from posthouse.interfaces.traces import TraceLog
 from posthouse.interfaces.triplets import Triplets
+from posthouse.pipeline.account_watch import WatchTools
 from posthouse.pipeline.antivirus import VirusScanning
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.path import Parts
@@ -60,6 +61,7 @@ class Ways:
     reports: ReportDesk
     viruses: VirusScanning
     device_logins: DeviceLogins
+    watch: WatchTools
     tell_bulk: Callable[[Any], None] = _untold
     """Takes what was seen of bulk mail on its way to who counts it."""
 
@@ -109,6 +111,7 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
         junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),
         triplets=ways.triplets,
         device_logins=ways.device_logins,
+        watch=ways.watch,
         viruses=ways.viruses,
         allowances=may,
         is_short=store.packer.room.is_short,

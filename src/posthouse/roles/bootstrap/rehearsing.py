@@ -40,6 +40,7 @@ from posthouse.pipeline.rehearsal.untouched import (
 )
 from posthouse.pipeline.rehearsal.walk import Way
 from posthouse.pipeline.take_reports import ReportDesk
+from posthouse.roles.bootstrap.holding import watch_nothing
 from posthouse.roles.bootstrap.path_parts import Ways, path_parts
 from posthouse.roles.bootstrap.rehearsal_traffic import TrafficReader, without_what_cannot_be
 from posthouse.roles.bootstrap.resolving import open_resolver
@@ -85,17 +86,19 @@ async def _way(config: NodeConfig, plan: RehearsalPlan, policy: ProposedPolicy, 
     await live.load()
     suppressions = stack.enter_context(closing(SqliteSuppressions(files.outgoing)))
     traces, memory = RehearsalTraces(), cast(ScriptsWriter, RehearsalMemory())
+    counters = MemoryCounters(clock)
     ways = Ways(
         gate=RehearsalGate(),
         traces=traces,
         scripts_writer=memory,
-        counters=MemoryCounters(clock),
+        counters=counters,
         resolver=resolver,
         triplets=embedded_triplets(files, RehearsalTripletWriter()),
         unknown=RehearsalTripletWriter(),
         reports=ReportDesk(lambda _: None, _not_taken, suppressions),
         viruses=virus_scanning(live, clock, MemoryBus(), stack),
         device_logins=DeviceLogins(live.settings, clock, MemoryBus()),
+        watch=watch_nothing(live, counters, clock),
     )
     made = await path_parts(config, live, ways, stack)
     ids = Ids(clock, random.Random(1).randbytes)  # noqa: S311 - the same in every run

@@ -15,6 +15,7 @@ from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.path import stages
 from posthouse.pipeline.release import Releases, ReleaseTools
 from posthouse.pipeline.take_reports import ReportDesk
+from posthouse.roles.bootstrap.holding import watch_nothing
 from posthouse.roles.bootstrap.path_parts import Ways, path_parts
 from posthouse.roles.bootstrap.scanning import virus_scanning
 from posthouse.roles.bootstrap.writers import Writers
@@ -27,17 +28,19 @@ async def with_releases(
 ) -> Context:
     """``context`` with what lets held mail go: a path of the steward's own, along which it walks on."""
     assert context.triplets is not None and context.suppressions is not None, "the steward has them"
+    counters = MemoryCounters(context.clock)
     ways = Ways(
         gate=LocalGate(writers.mail),
         traces=context.traces,
         scripts_writer=context.scripts_writer,
-        counters=MemoryCounters(context.clock),
+        counters=counters,
         resolver=resolver,
         triplets=context.triplets,
         unknown=writers.triplets,
         reports=ReportDesk(lambda _: None, _not_taken, context.suppressions.reader),
         viruses=virus_scanning(live, context.clock, context.bus, stack),
         device_logins=DeviceLogins(live.settings, context.clock, context.bus),
+        watch=watch_nothing(live, counters, context.clock),
     )
     parts = await path_parts(config, live, ways, stack)
     driver = Driver(

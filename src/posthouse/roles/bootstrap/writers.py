@@ -7,11 +7,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from posthouse.backends import notices
+from posthouse.backends.sqlite.account_holds import PLACES_CALL, SqliteAccountHoldsWriter, places_handler
 from posthouse.backends.sqlite.bulk import TELL as BULK_TELL
 from posthouse.backends.sqlite.bulk_writer import BulkWriter
 from posthouse.backends.sqlite.database import DatabaseThread
 from posthouse.backends.sqlite.directory_writer import open_directory_file
-from posthouse.backends.sqlite.gate import GateServer
+from posthouse.backends.sqlite.gate import CallHandler, GateServer
 from posthouse.backends.sqlite.mail_reports import REPORT_CALL, SEEN_TELL, SqliteReportBook
 from posthouse.backends.sqlite.mail_reports import handler as report_handler
 from posthouse.backends.sqlite.outgoing_schema import open_outgoing_file
@@ -45,6 +46,8 @@ class Writers:
     outgoing: DatabaseThread
     spam: DatabaseThread
     tallies: Tallies
+    calls: dict[str, CallHandler]
+    """What the gate takes beside units; more may be added before the workers come."""
 
 
 async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: bool) -> Writers:
@@ -73,16 +76,17 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
 
     mail = MailWriterThread(files.mail, committed)
     mail.start()
+    calls: dict[str, CallHandler] = {
+        SCRIPTS_CALL: scripts_handler(SqliteScriptsWriter(directory)),
+        LESSONS_CALL: lessons_handler(SqliteLessonBook(spam)),
+        REPORT_CALL: report_handler(reports, SqliteSuppressionsWriter(outgoing)),
+        PLACES_CALL: places_handler(SqliteAccountHoldsWriter(outgoing)),
+    }
     if gate:
-        calls = {
-            SCRIPTS_CALL: scripts_handler(SqliteScriptsWriter(directory)),
-            LESSONS_CALL: lessons_handler(SqliteLessonBook(spam)),
-            REPORT_CALL: report_handler(reports, SqliteSuppressionsWriter(outgoing)),
-        }
         posts = {TRIPLETS_CALL: triplets_handler(triplets)}
         tells = {"trace": traces.write, SEEN_TELL: tallies.dmarc_encoded, BULK_TELL: bulk.told}
         server = GateServer(files.gate, mail, calls=calls, posts=posts, tells=tells)
         await server.start()
         stack.push_async_callback(server.stop)  # after the writing thread, so that its last answers still leave
     stack.callback(mail.stop)
-    return Writers(directory, traces, triplets, bulk, mail, outgoing, spam, tallies)
+    return Writers(directory, traces, triplets, bulk, mail, outgoing, spam, tallies, calls)

@@ -60,3 +60,9 @@ class ImapServer:
         self._draining = True
         for session in tuple(self._sessions):
             session.end_soon()
+
+    def end_account(self, account_id: int) -> None:
+        """As ``listener.EndsAccounts``."""
+        for session in tuple(self._sessions):
+            if session.peer.account_id == account_id:
+                session.end_soon("This account is held, ask your administrator")

@@ -107,7 +107,7 @@ class ImapSession:
         self._progress_at_s = 0.0
         self.failures = 0
         self._bad = 0
-        self._ending = False
+        self._ending = ""
         self._held = (0, 0)
         self._in_a_row = 0
         self._end_text: str | None = None
@@ -227,11 +227,11 @@ class ImapSession:
 
     # --- what the server and the notices call
 
-    def end_soon(self) -> None:
+    def end_soon(self, why: str = "The server is going down") -> None:
         """BYE at the next command boundary; at once when the session waits for the client."""
-        self._ending = True
+        self._ending = why
         if self._teller.waiting or self._teller.idling:
-            self.say_goodbye("The server is going down")
+            self.say_goodbye(why)
 
     def notice(self, mod_seq: int) -> None:
         """See ``notices.Watcher``."""
@@ -267,7 +267,7 @@ class ImapSession:
             self.write(capabilities.greeting(self))
             while not self.connection.closing:
                 if self._ending:
-                    raise Goodbye("The server is going down")
+                    raise Goodbye(self._ending)
                 await self._one_event()
         except Goodbye as goodbye:
             self.say_goodbye(str(goodbye))

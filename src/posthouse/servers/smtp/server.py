@@ -39,6 +39,12 @@ class SmtpServer:
         for session in list(self.sessions):
             session.end_if_idle()
 
+    def end_account(self, account_id: int) -> None:
+        """As ``listener.EndsAccounts``."""
+        for session in tuple(self.sessions):
+            if session.peer.account_id == account_id:
+                session.end_soon()
+
     def core_config(self) -> ServerConfig:
         """What a new session's core is set up with, by the settings of this moment."""
         smtp = self.services.settings().smtp

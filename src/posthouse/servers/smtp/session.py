@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from posthouse.servers.smtp.server import SmtpServer
 
 _log = log.get("smtp")
+ENDED = Reply(421, "4.7.0", "This account is held, ask your administrator")
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service shutting down")
 TIMED_OUT = Reply(421, "4.4.2", "Timeout, closing connection")
 TOO_LONG = Reply(421, "4.4.2", "Session has lasted too long")
@@ -51,6 +52,7 @@ class SmtpSession:
         "_connection",
         "_core",
         "_deadline_s",
+        "_ending",
         "_failures",
         "_held",
         "_server",
@@ -69,6 +71,7 @@ class SmtpSession:
         self._held = 0
         self._failures = 0
         self._waiting = False
+        self._ending = False
         clock = self._services.clock
         self._deadline_s = clock.steady() + self._services.settings().smtp.session_timeout_s
         self.peer = peer_of(connection, clock.now())
@@ -93,8 +96,13 @@ class SmtpSession:
     def end_if_idle(self) -> None:
         """For draining: ends a session that is between messages, waiting for its client."""
         if self._waiting and self._transaction is None and not self._connection.closing:
-            self._connection.write(self._core.close(SHUTTING_DOWN))
+            self._connection.write(self._core.close(ENDED if self._ending else SHUTTING_DOWN))
             self._connection.close()
+
+    def end_soon(self) -> None:
+        """The account is held: the session ends when its transaction is over, at once while there is none."""
+        self._ending = True
+        self.end_if_idle()
 
     async def _greet(self) -> bool:
         if self._server.draining:
@@ -129,8 +137,8 @@ class SmtpSession:
             self._connection.write(octets)
             if isinstance(event, ev.StartTls) and core.state is core.state.TLS:
                 await self._start_tls()
-            if self._server.draining and self._transaction is None and not core.closed:
-                self._connection.write(core.close(SHUTTING_DOWN))
+            if (self._ending or self._server.draining) and self._transaction is None and not core.closed:
+                self._connection.write(core.close(ENDED if self._ending else SHUTTING_DOWN))
             if self._connection.closing:
                 return
         await self._connection.drain()
