@@ -64,6 +64,8 @@ async def add(context: Context, address: Address, *, password: Secret, name: str
     await finish_leaving(context)  # someone of this address may have left just before a crash
     secret, scram = await _stored_forms(context, password)
     account = await context.directory_writer.add_account(address, full_name=name, role=role, secret=secret, scram=scram)
+    if context.holds is not None:  # someone of this address may have been held and deleted
+        await context.holds.release(account.address.key, context.who, "keep")
     return _row(context, account)
 
 

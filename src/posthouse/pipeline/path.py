@@ -1,6 +1,6 @@
 """The path of a message, and the file to read first.
 
-    connect -> room -> envelope -> quota -> greylist -> authenticate -> content -> route
+    connect -> room -> account-watch -> envelope -> quota -> greylist -> authenticate -> content -> route
     -> attachments -> priority filters -> outbreak -> antivirus -> antispam -> domain filters -> junk -> user filters
     -> reputation -> sign -> hand-over -> dispose
 

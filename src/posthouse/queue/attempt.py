@@ -46,13 +46,9 @@ _log = log.get("queue")
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What attempts work with. ``smart_host`` takes what no route leads elsewhere, "" for none, asked anew for each attempt;
-<<<<<<< HEAD
+    ``on_hold`` says whether an account's mail is held, ``bounced`` is told of recipients of its mail who were refused for good;
     ``forwarded`` gives the sender of what an address here forwards; ``has_account``: whether an account is still there;
     ``sleep`` waits for seconds."""
-=======
-    ``on_hold`` says whether an account's mail is held, ``bounced`` is told of recipients of its mail who were refused for good;
-    ``forwarded`` gives the sender of what an address here forwards; ``sleep`` waits for seconds."""
->>>>>>> 10ae344 (Stolen accounts are noticed by rate, recipients, bounces, spam, networks and clients; held, reported, recalled, released (OUT-5))
 
     spool: Spool
     courier: Courier
@@ -66,12 +62,9 @@ class Tools:
     suppressions: SuppressionsWriter | None = None
     unknown: UnknownRecipients | None = None
     unknown_s: Callable[[], float] = float
-<<<<<<< HEAD
     has_account: HasAccount | None = None
-=======
     on_hold: Callable[[str], Awaitable[bool]] | None = None
     bounced: Callable[[str, int], Awaitable[None]] | None = None
->>>>>>> 10ae344 (Stolen accounts are noticed by rate, recipients, bounces, spam, networks and clients; held, reported, recalled, released (OUT-5))
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     spans: Spans = field(default_factory=NoSpans)
 

@@ -73,7 +73,6 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     await live.start(bus)
     gate, traces = _gate(files, live, stack)
     devices, counters = DeviceLogins(live.settings, SystemClock(), bus), BusCounters(bus, SystemClock(), name)
-    watch = account_watch(config, live, counters, SystemClock(), gate.call, stack)
     ways = Ways(
         gate=gate,
         traces=traces,
@@ -85,13 +84,13 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         reports=_reports(gate, files, stack),
         viruses=virus_scanning(live, SystemClock(), bus, stack),
         device_logins=devices,
-        watch=watch,
+        watch=account_watch(config, live, counters, SystemClock(), gate.call, stack),
         tell_bulk=partial(gate.tell, BULK_TELL),
     )
     parts = await path_parts(config, live, ways, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
-    hooks = LoginHooks(devices.admitted, barred(watch.holds, live))
+    hooks = LoginHooks(devices.admitted, barred(ways.watch.holds, live))
     services = Services(
         node_name=config.name,
         settings=live.settings,
