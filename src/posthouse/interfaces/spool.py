@@ -50,9 +50,9 @@ class Spool(Protocol):
         """Hold or let go all recipients that are waiting or held; gives how many. 0 means there is no such message."""
         ...
 
-    async def set_account_state(self, account: str, state: State, *, next_attempt_at: float = 0.0, limit: int = 200) -> int:
+    async def set_account_state(self, account: str, state: State, *, limit: int = 200) -> int:
         """Holds or lets go what an account has in the queue, at most ``limit`` of its recipients that are in the other state;
-        gives how many: 0 when there are no more."""
+        gives how many: 0 when there are no more. When they are due stays as it was."""
         ...
 
     async def delete(self, queue_id: str) -> bool:

@@ -91,7 +91,7 @@ class HoldDesk:
         if queue != "send" or not found:
             return found, deleted
         sent = 0
-        while count := await tools.spool.set_account_state(account, "waiting", next_attempt_at=now, limit=TOGETHER):
+        while count := await tools.spool.set_account_state(account, "waiting", limit=TOGETHER):
             sent += count
         tools.bus.publish("queue", {})
         return found, sent

@@ -161,7 +161,7 @@ class MemorySpool:
             self._on_committed(Committed(queue=True))
         return changed
 
-    async def set_account_state(self, account: str, state: State, *, next_attempt_at: float = 0.0, limit: int = 200) -> int:
+    async def set_account_state(self, account: str, state: State, *, limit: int = 200) -> int:
         if state not in OPEN:
             raise BadValue("A message in the queue can be held or waiting")
         other, changed = ("waiting" if state == "held" else "held"), 0
@@ -170,8 +170,7 @@ class MemorySpool:
                 continue
             for recipient in list(entry.recipients.values()):
                 if recipient.state == other and changed < limit:
-                    at = next_attempt_at if state == "waiting" else recipient.next_attempt_at
-                    entry.recipients[recipient.recipient_id] = replace(recipient, state=state, next_attempt_at=at)
+                    entry.recipients[recipient.recipient_id] = replace(recipient, state=state)
                     changed += 1
         if changed and state == "waiting":
             self._on_committed(Committed(queue=True))

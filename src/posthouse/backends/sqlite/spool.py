@@ -126,11 +126,10 @@ class SqliteSpool:
         changed: int = await self._gate.call("queue_state", [queue_id, state, next_attempt_at])
         return changed
 
-    async def set_account_state(self, account: str, state: State, *, next_attempt_at: float = 0.0, limit: int = 200) -> int:
+    async def set_account_state(self, account: str, state: State, *, limit: int = 200) -> int:
         if state not in ("waiting", "held"):
             raise BadValue("A message in the queue can be held or waiting")
-        arguments = [account.lower(), state, next_attempt_at, limit]
-        changed: int = await self._gate.call("queue_account_state", arguments)
+        changed: int = await self._gate.call("queue_account_state", [account.lower(), state, limit])
         return changed
 
     async def delete(self, queue_id: str) -> bool:

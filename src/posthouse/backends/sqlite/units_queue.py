@@ -44,14 +44,13 @@ def set_state(work: Work, arguments: list[Any]) -> int:
 
 
 def set_account_state(work: Work, arguments: list[Any]) -> int:
-    """``[account, state, next_attempt_at, most]``: of an account's recipients in the other state at most so many; gives how
-    many it changed."""
-    account, state, next_attempt_at, most = arguments
+    """``[account, state, most]``: of an account's recipients in the other state at most so many; gives how many it changed."""
+    account, state, most = arguments
     work.execute(
-        "UPDATE queued_recipient SET state = ?1, next_attempt_at = iif(?1 = 'waiting', ?2, next_attempt_at)"
-        " WHERE recipient_id IN (SELECT recipient_id FROM queued AS q JOIN queued_recipient AS r USING (queue_id)"
-        " WHERE q.account = ?3 AND q.account <> '' AND r.state = iif(?1 = 'held', 'waiting', 'held') LIMIT ?4)",
-        (state, next_attempt_at, account, most),
+        "UPDATE queued_recipient SET state = ?1 WHERE recipient_id IN"
+        " (SELECT recipient_id FROM queued AS q JOIN queued_recipient AS r USING (queue_id)"
+        " WHERE q.account = ?2 AND q.account <> '' AND r.state = iif(?1 = 'held', 'waiting', 'held') LIMIT ?3)",
+        (state, account, most),
     )
     changed = work.connection.changes()
     work.queue_grew = work.queue_grew or (changed > 0 and state == "waiting")
