@@ -327,42 +327,6 @@ def _count(host: ScriptedHost, verb: str) -> int:
 
 
 @pytest.mark.spec_part("OUT-6")
-def test_list_show_hold_release_retry_delete_and_redirect(net: Net) -> None:
-    node = net.node
-    host = ScriptedHost(always("RCPT", "450 4.2.1 busy"))
-    with (
-        in_background(host),
-        changed(node, "queue.first_retry_s", "600"),
-        changed(node, "queue.max_retry_s", "600"),
-        routed(node, "ops.test", f"127.0.0.1:{host.port}"),
-    ):
-        trace_id = submit(node, "operated", "a@ops.test", "b@ops.test")
-        [row] = until(lambda: [row for row in queue(node) if row["attempts"] == 1])
-        assert (row["queue_id"], row["state"], row["last_reply"]) == (trace_id, "waiting", "450 4.2.1 busy")
-        shown = node.json("queue", "show", trace_id, "--header")
-        assert [each["relay"] for each in shown["recipients"]] == ["127.0.0.1", "127.0.0.1"]
-        assert "Subject: operated" in shown["header"]
-        node.run("queue", "retry", trace_id)
-        until(lambda: _count(host, "RCPT") == 4)
-        node.run("queue", "hold", trace_id)
-        node.run("queue", "retry")
-        assert queue(node)[0]["state"] == "held"
-        host.says = lambda step, connection, argument: "450 no" if "b@" in argument else None
-        node.run("queue", "release", trace_id)
-        until(lambda: host.heard)
-        assert host.heard[0].recipients == ["RCPT TO:<a@ops.test>"]
-        until(lambda: queue(node)[0]["recipients"] == ["b@ops.test"])
-        node.run("queue", "redirect", trace_id, JANE)
-        assert with_subject(node, "operated")["Return-Path"] == f"<{JANE}>"
-        assert queue(node) == []
-        other = submit(node, "dropped", "b@ops.test")
-        until(lambda: [row for row in queue(node) if row["attempts"] == 1])
-        node.run("queue", "delete", other)
-        assert queue(node) == []
-        assert node.run("queue", "show", other, check=False).returncode != 0
-
-
-@pytest.mark.spec_part("OUT-6")
 def test_a_stalling_destination_of_twenty_holds_up_only_itself(net: Net) -> None:
     hosts = [ScriptedHost(address=f"127.0.1.{number}", port=net.port) for number in range(1, 21)]
     stalled = hosts[4]

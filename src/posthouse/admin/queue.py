@@ -1,15 +1,20 @@
-"""The outbound queue as administrators see it (OUT-6): list, show, retry, hold, release, delete, redirect."""
+"""The outbound queue as administrators see it (OUT-6): list, show, retry, hold, release, delete, redirect, export."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
 
 from posthouse.admin.context import Context
 from posthouse.admin.operation import operation
 from posthouse.admin.rendering import record, stamp
-from posthouse.base.errors import NotFound
+from posthouse.base.errors import BadValue, NotFound
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.formats.mime import summarise
 from posthouse.model.address import Address
@@ -153,6 +158,10 @@ async def show(context: Context, queue_id: str, *, header: bool = False) -> Queu
         queue_id: as the list shows it.
         header: show the message's header, too.
     """
+    return await _detail(context, queue_id, header=header)
+
+
+async def _detail(context: Context, queue_id: str, *, header: bool = False) -> QueueDetail:
     message = await context.spool.get(queue_id.upper())
     if message is None:
         raise _no_message(queue_id)
@@ -282,6 +291,45 @@ async def redirect(context: Context, queue_id: str, address: Address) -> Touched
     )
     context.bus.publish("queue", {})
     return Touched(1, len(open_))
+
+
+@operation("queue export", role="administrator", reads=True, audited=True)
+async def export(context: Context, queue_ids: tuple[str, ...], *, path: str) -> Sequence[str]:
+    """Writes queued messages into files on this machine, octet for octet, and leaves them in the queue.
+
+    For each message there are ``ID.eml`` and ``ID.json``, its sender and the recipients that have not got it yet, as
+    ``queue show`` tells them. A file that is there already is left as it is, and the operation ends.
+
+    Args:
+        queue_ids: which messages.
+        path: absolute path of a folder; it is made if it is not there.
+    """
+    if not path.startswith("/") or "\0" in path:
+        raise BadValue("the path must be absolute: the node does not know where you are")
+    written: list[str] = []
+    for queue_id in queue_ids:
+        detail = await _detail(context, queue_id)
+        message = await context.spool.get(detail.queue_id)
+        if message is None:
+            raise _no_message(queue_id)
+        content = await context.spool.content(message.body_id)
+        written += await asyncio.to_thread(_write, Path(path), detail, content)
+    return written
+
+
+def _write(folder: Path, detail: QueueDetail, content: bytes) -> list[str]:
+    """Both files, for nobody but the node's own user. Raises BadValue."""
+    envelope = msgspec.json.format(msgspec.json.encode(detail), indent=2) + b"\n"
+    names = []
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, octets in ((f"{detail.queue_id}.eml", content), (f"{detail.queue_id}.json", envelope)):
+            with open(folder / name, "xb", opener=partial(os.open, mode=0o600)) as file:
+                file.write(octets)
+            names.append(str(folder / name))
+    except OSError as error:
+        raise BadValue(f"the files cannot be written: {error.strerror}") from error
+    return names
 
 
 async def _instead(context: Context, message: QueuedMessage, address: Address) -> Acceptance:

@@ -29,6 +29,7 @@ __all__ = ["Authenticated", "ClientCore", "Closed", "Event", "Ready", "Refused",
 
 FLIGHT = 100
 """Commands under way at most."""
+UNKNOWN_COMMAND = (500, 501, 502, 503, 504)
 PIECE = 1 << 18
 """Octets that ``to_send`` gives at a time, about."""
 
@@ -78,6 +79,7 @@ class ClientCore:
         self._data_replies: dict[int, ServerReply] = {}
         self._accepted: list[int] = []
         self._body_sent = False
+        self._unsent = 0
 
     # What the driver reads
 
@@ -165,6 +167,7 @@ class ClientCore:
         """The next octets for the server, ``b""`` when there are none for now."""
         if not self._out:
             return b""
+        self._unsent = 0
         pieces = [self._out.popleft()]
         size = len(pieces[0])
         while self._out and size + len(self._out[0]) <= PIECE:
@@ -186,7 +189,7 @@ class ClientCore:
             reply = self._parser.next_reply()
             if reply is None:
                 return None
-            if not self._waiting:
+            if len(self._waiting) <= self._unsent:
                 return self._out_of_turn(reply)
             event = self._settle(self._waiting.popleft(), reply)
             if event is None:
@@ -265,6 +268,7 @@ class ClientCore:
         return None
 
     def _mail(self, command: _Command, reply: ServerReply) -> Event | None:
+        _refuse_intermediate(reply)
         self._sender_reply = reply
         if reply.positive:
             self._dirty = True
@@ -273,8 +277,9 @@ class ClientCore:
         return None
 
     def _rcpt(self, command: _Command, reply: ServerReply) -> Event | None:
+        _refuse_intermediate(reply)
         self._recipients[command.index] = reply
-        if reply.positive:
+        if reply.positive and self._sender_reply is not None and self._sender_reply.positive:
             self._accepted.append(command.index)
         return None
 
@@ -282,6 +287,10 @@ class ClientCore:
         if reply.code == 354:
             if self._accepted:
                 self._send_body()
+            elif any(each.positive for each in self._recipients.values()):
+                # It refused the sender, and would take the message all the same: it is not given one.
+                self.closed = True
+                self._data_replies = dict.fromkeys(self._recipients, self._sender_reply or reply)
             else:
                 # The server wants a message although it accepted no one: an empty one (RFC 2920 §3.1).
                 self._enqueue(b".\r\n")
@@ -296,6 +305,8 @@ class ClientCore:
         if reply.code in (334, 354):
             raise BadReply(f"{reply.code} at the end of the message")
         self._dirty = False
+        if reply.code in UNKNOWN_COMMAND and self._prepared is not None and self._prepared.chunking:
+            self.closed = True  # it takes the message for commands: what it says from now on answers nothing of ours
         indexes = [command.index] if command.index >= 0 else self._accepted
         self._data_replies.update(dict.fromkeys(indexes, reply))
         return None
@@ -322,6 +333,7 @@ class ClientCore:
             self._todo.popleft()
             self._enqueue(command.octets)
             self._waiting.append(command)
+            self._unsent += 1
 
     def _send_body(self) -> None:
         content = self._transaction.content if self._transaction else b""
@@ -353,6 +365,12 @@ class ClientCore:
         self._transaction = self._prepared = None
         self._body_sent = False
         return TransactionDone(self.partial_result())
+
+
+def _refuse_intermediate(reply: ServerReply) -> None:
+    """3xx asks for more where there is no more; to go on would be to guess what it answers."""
+    if 300 <= reply.code < 400:
+        raise BadReply(f"{reply.code} in answer to MAIL or RCPT")
 
 
 def _extensions(reply: ServerReply) -> dict[str, str]:
