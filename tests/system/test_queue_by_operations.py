@@ -43,11 +43,10 @@ def busy(step: str, connection: int, argument: str) -> str | None:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Busy]:
     host = ScriptedHost()
+    services = ("smtp", "submission", "pop3", "admin")
     with (
         in_background(host),
-        running(
-            tmp_path_factory.mktemp("operations") / "node", workers=1, services=("smtp", "submission", "pop3", "admin")
-        ) as node,
+        running(tmp_path_factory.mktemp("operations") / "node", workers=1, services=services) as node,
         Desk(node) as desk,
     ):
         node.run("route", "add", "ops.test", f"127.0.0.1:{host.port}")
