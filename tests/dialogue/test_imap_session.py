@@ -307,3 +307,12 @@ async def test_scram_needs_no_password_on_the_wire(password: str, ending: str) -
     assert line.startswith(f"a1 {ending}")
     assert machine.done is (password == PASSWORD)
     await world.stop()
+
+
+async def test_attack_who_never_pauses_has_no_longer_to_log_in(world: World) -> None:
+    client = world.connect()
+    await client.next_line()
+    world.clock.advance(world.settings.imap.login_timeout_s + 1)
+    assert (await client.do("NOOP"))[-1].startswith("OK")
+    assert (await client.next_line()).startswith("* BYE")
+    assert client.transport.closed

@@ -111,7 +111,7 @@ class AdminSession:
             while not self.leaving:
                 request = self.parser.next()
                 if request is None:
-                    data = await self.connection.read(IDLE_TIMEOUT_S if self.session.account else LOGIN_TIMEOUT_S)
+                    data = await self.connection.read(self._timeout_s())
                     if not data:
                         return
                     self.parser.feed(data)
@@ -124,6 +124,15 @@ class AdminSession:
             self.connection.write(ending("*", ok=False, text=str(error)))
         except (TimeoutError, OSError) as error:
             _log.debug("gone", client=self.session.client_address, why=str(error))
+
+    def _timeout_s(self) -> float:
+        """Until the login all together, however slowly it comes. Raises TimeoutError."""
+        if self.session.account:
+            return IDLE_TIMEOUT_S
+        left_s = LOGIN_TIMEOUT_S - (self.services.clock.now() - self.session.connected_at)
+        if left_s <= 0:
+            raise TimeoutError("no login in time")
+        return left_s
 
     def end_soon(self) -> None:
         """See ``AdminServer.drain``."""

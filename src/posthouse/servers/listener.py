@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast, runtime_checkable
 
 from posthouse.base import log
 from posthouse.base.metrics import CONNECTIONS, OPEN, REFUSED
-from posthouse.model.networks import network_list
+from posthouse.model.networks import client_key, is_loopback, network_list
 from posthouse.model.session import Service
 from posthouse.model.settings import Settings
 from posthouse.servers.connection import Connection
@@ -101,6 +102,8 @@ class Listener:
         self._busy = _BUSY.get(service, _SMTP_BUSY)
         self._turned_away: dict[str, float] = {}
         self._tasks: dict[Connection, asyncio.Task[None] | None] = {}
+        self._networks: dict[Connection, str] = {}
+        self._places: Counter[str] = Counter()
         self._sockets: list[asyncio.Server] = []
         self._nobody: asyncio.Event | None = None
         self._accepted = CONNECTIONS.labels(service)
@@ -181,7 +184,7 @@ class Listener:
         counted_out = not proxied and self._counted_out(connection)
         if counted_out:
             self._turn_away(connection.client_address)
-        if full or counted_out:
+        if full or counted_out or (not proxied and self._has_its_share(connection)):
             self._refuse(connection)
             return
         task = asyncio.get_running_loop().create_task(self._serve(connection, proxied))
@@ -191,7 +194,7 @@ class Listener:
         try:
             if proxied:
                 await self._take_header(connection)
-                if self._counted_out(connection):
+                if self._counted_out(connection) or self._has_its_share(connection):
                     self._refuse(connection)
                     return
             if self._implicit_tls:
@@ -228,6 +231,20 @@ class Listener:
     def _counted_out(self, connection: Connection) -> bool:
         return self.service in COUNTED_BY_ADDRESS and self._gate.full(connection.client_address)
 
+    def _has_its_share(self, connection: Connection) -> bool:
+        """Gives the connection one of its network's places, unless that has half of all of them already: nobody keeps all others
+        out alone. For SMTP that is for the settings to say (NET-1); this machine and trusted networks are exempt."""
+        settings, address = self._gate.settings(), connection.client_address
+        exempt = self.service in COUNTED_BY_ADDRESS or is_loopback(address)
+        if exempt or address in network_list(settings.smtp.trusted_networks):
+            return False
+        network = client_key(address)
+        if self._places[network] >= max_connections(self.service, settings) // 2:
+            return True
+        self._places[network] += 1
+        self._networks[connection] = network
+        return False
+
     def _turn_away(self, address: str) -> None:
         """Who has too many connections is not asked about again for a moment; so a flood costs next to nothing (NET-1)."""
         if len(self._turned_away) >= MAX_TURNED_AWAY:
@@ -244,6 +261,10 @@ class Listener:
         if connection in self._tasks:
             del self._tasks[connection]
             self._opened.dec()
+            if (network := self._networks.pop(connection, "")) and self._places[network] <= 1:
+                del self._places[network]
+            elif network:
+                self._places[network] -= 1
             if self._nobody is not None and not self._tasks:
                 self._nobody.set()
 

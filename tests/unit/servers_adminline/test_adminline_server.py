@@ -12,6 +12,7 @@ import pytest
 from posthouse.admin.context import Context
 from posthouse.backends.memory.counters import MemoryCounters
 from posthouse.backends.memory.locks import MemoryLocks
+from posthouse.base.clock import ManualClock
 from posthouse.directory.authenticate import Authenticator
 from posthouse.model.session import Service, TlsFacts
 from posthouse.model.settings import Settings
@@ -262,3 +263,13 @@ async def test_without_a_steward_operations_say_so(connect: Connect, tmp_path: P
     client = await connect("ada")
     (tmp_path / "control.sock").unlink()
     assert (await client.ask("1 USER LIST")) == ["1 NO operations cannot be run at this moment, try again later"]
+
+
+async def test_attack_a_trickle_of_octets_does_not_hold_a_session_open(context: Context, connect: Connect) -> None:
+    """An octet a minute kept one of the few places of administration for ever."""
+    client = await connect()
+    assert await client.ask("a VERSION") == ["a OK 0.1.0"]
+    assert isinstance(context.clock, ManualClock)
+    context.clock.advance(61)
+    client.writer.write(b"1 LOG")
+    assert await client.line() == ""

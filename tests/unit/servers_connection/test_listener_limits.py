@@ -18,7 +18,7 @@ from posthouse.servers.connection import Connection
 from posthouse.servers.listener import PROXY_TIMEOUT_S
 from posthouse.servers.proxy_protocol import SIGNATURE
 from posthouse.servers.sweeper import NEVER, Sweeper
-from support.listening import Serve
+from support.listening import Serve, Serving
 
 
 def settings(**smtp: object) -> Settings:
@@ -227,3 +227,37 @@ async def test_a_hundred_connections_leave_nothing_behind(serve: Serve) -> None:
         while serving.listener.open or serving.sweeper.watched:
             await asyncio.sleep(0.01)
     assert OPEN.labels("smtp")._value.get() == before
+
+
+async def open_from(serving: Serving, client: str) -> tuple[bytes, asyncio.StreamWriter]:
+    """The first line that a client hears whom a balancer names."""
+    reader, writer = await serving.connect()
+    writer.write(f"PROXY TCP6 {client} 2001:db8:ffff::1 40000 143\r\n".encode())
+    return await reader.readline(), writer
+
+
+async def test_attack_one_network_never_takes_all_places_of_a_service(serve: Serve) -> None:
+    """From one address every connection of IMAP, POP, ManageSieve and administration could be held, and nobody else came in."""
+    chosen = settings(proxy_networks=("127.0.0.1",), trusted_networks=("2001:db8:7::/64",))
+    chosen = dataclasses.replace(chosen, imap=dataclasses.replace(chosen.imap, max_connections=10))
+    serving = await serve(tell_addresses, "imap", chosen)
+    held = [await open_from(serving, f"2001:db8:6::{number}") for number in range(1, 6)]
+    assert all(line.startswith(b"('2001:db8:6::") for line, _ in held)
+    assert (await open_from(serving, "2001:db8:6::6"))[0].startswith(b"* BYE [UNAVAILABLE]")
+    others = [await open_from(serving, "2001:db8:6:1::1")]
+    assert others[0][0].startswith(b"('2001:db8:6:1::1")
+    held[0][1].close()
+    async with asyncio.timeout(5):
+        while serving.listener.open > 5:
+            await asyncio.sleep(0.01)
+    others.append(await open_from(serving, "2001:db8:6::7"))
+    assert others[1][0].startswith(b"('2001:db8:6::7")
+    for _, writer in held[1:]:
+        writer.close()
+    async with asyncio.timeout(5):
+        while serving.listener.open > 2:
+            await asyncio.sleep(0.01)
+    trusted = [await open_from(serving, "2001:db8:7::1") for _ in range(7)]
+    assert all(line.startswith(b"('2001:db8:7::1") for line, _ in trusted)
+    for _, writer in (*others, *trusted):
+        writer.close()

@@ -168,6 +168,15 @@ async def test_time_to_log_in_does_not_start_anew_with_each_command(house: House
     assert await client.line() == "-ERR [SYS/TEMP] Timed out"
 
 
+async def test_attack_who_never_pauses_has_no_longer_to_log_in(house: House) -> None:
+    client = await house.connect()
+    house.world.clock.advance(house.world.settings.pop.login_timeout_s + 1)
+    client.send("NOOP")
+    lines = [await client.line(), await client.line()]
+    assert lines[1] == "-ERR [SYS/TEMP] Timed out"
+    assert await client.ended()
+
+
 async def test_draining_ends_idle_sessions_at_once_and_refuses_new_ones(house: House) -> None:
     client = await house.login()
     house.server.drain()

@@ -340,8 +340,10 @@ class ImapSession:
         settings = self.services.settings().imap
         if self.peer.account_id:
             return settings.idle_timeout_s
-        age_s = self.services.clock.now() - self.peer.connected_at
-        return max(0.05, settings.login_timeout_s - age_s)
+        left_s = settings.login_timeout_s - (self.services.clock.now() - self.peer.connected_at)
+        if left_s <= 0:  # whatever it still sends
+            raise TimeoutError
+        return left_s
 
     def _bad_command(self, event: BadCommand) -> None:
         self.write(responses.tagged(event.tag, event.status, event.text, event.code.encode()))

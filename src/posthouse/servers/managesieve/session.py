@@ -91,9 +91,11 @@ class ManageSieveSession:
     async def _read(self) -> None:
         timeout_s = self._services.settings().sieve.idle_timeout_s
         if not self._core.authenticated:
-            timeout_s = min(timeout_s, max(self._login_by_s - self._services.clock.steady(), 0.01))
+            timeout_s = min(timeout_s, self._login_by_s - self._services.clock.steady())
         self._waiting = True
         try:
+            if timeout_s <= 0:  # whatever it still sends
+                raise TimeoutError
             data = await self._connection.read(timeout_s)
         except TimeoutError:
             self._connection.write(responses.bye("Timed out", "TRYLATER"))

@@ -121,9 +121,11 @@ class PopSession:
         """More octets for the core. A client that is late, or silent for too long, is told so."""
         timeout_s = self._services.settings().pop.idle_timeout_s
         if self._inbox is None:
-            timeout_s = min(timeout_s, max(self._login_by_s - self._services.clock.steady(), 0.01))
+            timeout_s = min(timeout_s, self._login_by_s - self._services.clock.steady())
         self._waiting = True
         try:
+            if timeout_s <= 0:  # whatever it still sends
+                raise TimeoutError
             data = await self._connection.read(timeout_s)
         except TimeoutError:
             self._connection.write(self._core.close("Timed out", "SYS/TEMP"))
