@@ -11,7 +11,6 @@ from typing import cast
 import uvloop
 
 from posthouse.base import log
-from posthouse.base.clock import Clock
 from posthouse.interfaces.bus import Payload
 from posthouse.model.session import Service
 from posthouse.pipeline.holding import TOPIC as ACCOUNT_HELD
@@ -23,6 +22,7 @@ from posthouse.roles.serving import SERVERS, datagrams, gate
 from posthouse.roles.sockets import DNSBL_UDP
 from posthouse.servers.listener import EndsAccounts, Listener, Server
 from posthouse.servers.metrics_share import MetricsShare
+from posthouse.servers.services import Services
 from posthouse.servers.sweeper import Sweeper
 
 _log = log.get("worker")
@@ -56,7 +56,7 @@ async def _live(config: NodeConfig, sockets: Mapping[str, socket.socket], name: 
         if service in SERVERS:
             server = SERVERS[service](parts.services, named)
         else:
-            server = _web(share, parts.services.clock, ready=lambda: not drain.done())
+            server = _web(share, parts.services, ready=lambda: not drain.done())
         listener = Listener(named, server, gate(parts.services), sweeper)
         if isinstance(server, EndsAccounts):
             ends = server.end_account
@@ -71,11 +71,12 @@ async def _live(config: NodeConfig, sockets: Mapping[str, socket.socket], name: 
     bus.close()
 
 
-def _web(share: MetricsShare, clock: Clock, ready: Callable[[], bool]) -> Server:
+def _web(share: MetricsShare, services: Services, ready: Callable[[], bool]) -> Server:
     from posthouse.servers.health import application  # only nodes that serve HTTP pay for it
     from posthouse.servers.http import HttpServer
 
-    return HttpServer(application(share, ready), clock)
+    readers = lambda: services.settings().monitoring.metrics_networks  # noqa: E731
+    return HttpServer(application(share, ready, readers), services.clock)
 
 
 async def _drain(listeners: list[Listener], seconds: float) -> None:

@@ -1,5 +1,6 @@
 """Health, readiness and metrics over HTTP (MON-4). The web faces will join this application later.
 
+Health is told to anyone; metrics tell what passes here, and cost every process something: only to networks that are let.
 A Starlette application; ``servers.http`` serves it.
 """
 
@@ -14,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from posthouse.model.networks import network_list
 from posthouse.servers.metrics_share import MetricsShare
 
 _SAFE_HEADERS = {
@@ -25,8 +27,8 @@ _SAFE_HEADERS = {
 }
 
 
-def application(share: MetricsShare, ready: Callable[[], bool]) -> ASGIApp:
-    """``/health/live``, ``/health/ready``, ``/metrics``."""
+def application(share: MetricsShare, ready: Callable[[], bool], readers: Callable[[], tuple[str, ...]]) -> ASGIApp:
+    """``/health/live``, ``/health/ready``, ``/metrics``; ``readers()`` are the networks that the last one is for."""
 
     async def live(_: Request) -> Response:
         return JSONResponse({"status": "live"})
@@ -36,7 +38,9 @@ def application(share: MetricsShare, ready: Callable[[], bool]) -> ASGIApp:
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "draining"}, status_code=503)
 
-    async def metrics(_: Request) -> Response:
+    async def metrics(request: Request) -> Response:
+        if request.client is None or request.client.host not in network_list(readers()):
+            return JSONResponse({"error": "metrics are not for this address"}, status_code=403)
         return Response(await share.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     routes = [Route("/health/live", live), Route("/health/ready", readiness), Route("/metrics", metrics)]

@@ -232,7 +232,7 @@ class Listener:
         return self.service in COUNTED_BY_ADDRESS and self._gate.full(connection.client_address)
 
     def _has_its_share(self, connection: Connection) -> bool:
-        """Gives the connection one of its network's places, unless that has half of all of them already: nobody keeps all others
+        """Gives the connection one of its network's places, unless that has half of them all already: nobody keeps all others
         out alone. For SMTP that is for the settings to say (NET-1); this machine and trusted networks are exempt."""
         settings, address = self._gate.settings(), connection.client_address
         exempt = self.service in COUNTED_BY_ADDRESS or is_loopback(address)
