@@ -129,6 +129,7 @@ class House:
             node_name="mx.example.test",
             onward=self.onward.own_mail,
             double_bounce=lambda: self.settings.queue.double_bounce,
+            believes=lambda: self.settings.queue.notify_doubtful,
         )
         self.receipts = Receipts(self.notices, self.sink, self.traces)
         self.senders = MemorySenders()

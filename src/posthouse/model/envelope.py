@@ -29,7 +29,8 @@ class Sender:
 
     ``ret`` is "FULL", "HDRS" or ""; ``envid`` is decoded from xtext (RFC 3461). ``hold_until`` is when the message may leave
     at the earliest, in seconds since 1970, ``hold_for_s`` the same in seconds from now, as it stands until somebody knows
-    what now is (RFC 4865); 0: at once. ``priority`` is from -9 to 9 (RFC 6710).
+    what now is (RFC 4865); 0: at once. ``priority`` is from -9 to 9 (RFC 6710). ``doubtful``: the address is not
+    believed, so that nobody is told anything under it.
     """
 
     address: Address | None
@@ -44,6 +45,7 @@ class Sender:
     hold_for_s: int = 0
     by: DeliverBy | None = None
     priority: int = 0
+    doubtful: bool = False
 
     def __str__(self) -> str:
         return str(self.address) if self.address else ""

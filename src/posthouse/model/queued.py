@@ -44,6 +44,11 @@ class QueuedMessage:
     recipients: tuple[QueuedRecipient, ...]
 
     @property
+    def who(self) -> str:
+        """In whose turn it goes: the account that sent it, else the sender's address, "" for notices."""
+        return self.sender.auth.lower() or (self.sender.address.key if self.sender.address is not None else "")
+
+    @property
     def begins_at(self) -> float:
         """When its time began to run: when it came, or when it might leave at the earliest (RFC 4865)."""
         return max(self.queued_at, self.sender.hold_until)

@@ -8,6 +8,7 @@ sender wants to leave later waits in the queue (``postpone.py``).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from posthouse.base.errors import MailError
@@ -16,6 +17,7 @@ from posthouse.interfaces.scripts import ScriptsWriter
 from posthouse.interfaces.sink import Sink
 from posthouse.model.plan import Acceptance
 from posthouse.model.verdict import Continue, Reason, Verdict
+from posthouse.pipeline.backscatter import is_doubtful
 from posthouse.pipeline.postpone import postponed
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.stage import Stage
@@ -35,6 +37,10 @@ class Dispose(Stage):
 
     async def message(self, transaction: Transaction) -> Sequence[Verdict]:
         await put_late_tags(transaction)
+        done: list[Verdict] = []
+        if why := is_doubtful(transaction):
+            transaction.sender = replace(transaction.sender, doubtful=True)
+            done.append(Continue(Reason(self.name, "doubtful-sender", f"{why}: nobody is told if it cannot be delivered")))
         until = transaction.sender.hold_until
         waits = until > transaction.started_at
         if waits:
@@ -45,9 +51,7 @@ class Dispose(Stage):
         if not await self._commit(transaction.held_id, (*acceptances, *transaction.afterwards)):
             return [Continue(Reason(self.name, "gone", "it has left the quarantine meanwhile; nothing was delivered"))]
         count = sum(len(acceptance.destinations) for acceptance in acceptances)
-        done: list[Verdict] = [
-            Continue(Reason(self.name, "committed", f"on disk for {count} recipient{'s' if count != 1 else ''}"))
-        ]
+        done.append(Continue(Reason(self.name, "committed", f"on disk for {count} recipient{'s' if count != 1 else ''}")))
         if waits:
             done.append(Continue(Reason(self.name, "later", f"as its sender wishes, not before {_words(until)}")))
         for follower in transaction.afterwards:

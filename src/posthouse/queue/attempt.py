@@ -249,6 +249,8 @@ def _told(message: QueuedMessage, events: Sequence[Event], now: float, notice: s
     ]
     if notice:
         steps.append(TraceStep(now, "queue", "notice", "notified", str(message.sender), f"the sender was told, id {notice}"))
+    elif message.sender.doubtful and "failed" in words:
+        steps.append(TraceStep(now, "queue", "notice", "silent", str(message.sender), "the sender's address is doubtful"))
     return TraceRecord(
         trace_id=message.trace_id,
         at=now,

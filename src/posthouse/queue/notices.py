@@ -1,8 +1,8 @@
 """Which notices an attempt or a delivery calls for, and the notice itself as a message on its way to the sender (RFC 3461 §6,
 RFC 3464).
 
-Nothing is ever sent to the null reverse path, so bounces cannot loop. The queue writes notices about what it tried; the
-pipeline, which stands above, has success notices for local mailboxes written here.
+Nothing is ever sent to the null reverse path, so bounces cannot loop; nor to an address that is likely to be forged. The queue
+writes notices about what it tried; the pipeline, which stands above, has success notices for local mailboxes written here.
 """
 
 from __future__ import annotations
@@ -47,19 +47,30 @@ class _Subject:
 
 
 class Notices:
-    """Writes DSNs. ``double_bounce()`` is where bounces of bounces go, "" for nowhere."""
+    """Writes DSNs. ``double_bounce()`` is where bounces of bounces go, "" for nowhere; ``believes()`` tells whether senders
+    are told whose address is doubtful."""
 
-    def __init__(self, *, clock: Clock, ids: Ids, node_name: str, onward: Onward, double_bounce: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        ids: Ids,
+        node_name: str,
+        onward: Onward,
+        double_bounce: Callable[[], str],
+        believes: Callable[[], bool] = bool,
+    ) -> None:
         self._clock = clock
         self._ids = ids
         self._node_name = node_name
         self._onward = onward
         self._double_bounce = double_bounce
+        self._believes = believes
 
     async def bounce(self, message: QueuedMessage, events: Sequence[Event], content: bytes) -> Acceptance | None:
         """The one notice that these events call for together, ready to be accepted; None if there is none to send."""
         told = [(event, action) for event in events if (action := _action(event)) is not None]
-        if not told:
+        if not told or not self._is_told(message.sender):
             return None
         to = message.sender.address
         if to is None:
@@ -78,7 +89,7 @@ class Notices:
             if isinstance(destination, ToMailbox) and "SUCCESS" in destination.recipient.notify
         }
         to = acceptance.sender.address
-        if not asked or to is None:
+        if not asked or to is None or not self._is_told(acceptance.sender):
             return None
         recipients = tuple(
             DsnRecipient(recipient.address, "delivered", "2.1.5", original=recipient.orcpt)
@@ -96,10 +107,13 @@ class Notices:
             for recipient, reply in refusals
             if not recipient.notify or "FAILURE" in recipient.notify
         ]
-        if not told or about.sender.address is None:
+        if not told or about.sender.address is None or not self._is_told(about.sender):
             return None
         subject = _Subject(about.sender, about.received_at, about.content)
         return await self._notice(about.sender.address, subject, tuple(told))
+
+    def _is_told(self, sender: Sender) -> bool:
+        return not sender.doubtful or self._believes()
 
     async def _notice(self, to: Address, about: _Subject, recipients: tuple[DsnRecipient, ...]) -> Acceptance | None:
         destinations = tuple(await self._onward(Recipient(to)))

@@ -1,5 +1,5 @@
 """The jobs that wait for one destination, in the order of their turns: by priority (RFC 6710), then one of each sending domain,
-and in that one of each sender, so that who sends much holds up nobody but himself.
+and in that one of each account or address, so that who sends much holds up nobody but himself.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Job:
     @property
     def who(self) -> Who:
         """In whose turn it goes."""
-        address = self.message.sender.address
-        return (self.priority, address.domain, address.key) if address is not None else (self.priority, "", "")
+        who = self.message.who
+        return self.priority, who.rpartition("@")[2], who
 
 
 Senders = OrderedDict[str, deque[Job]]

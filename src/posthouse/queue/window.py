@@ -47,11 +47,11 @@ class Window:
         """Whether this message may join."""
         if not self.is_full:
             return True
-        return not self.is_crammed and (message.sender.priority > 0 or self._counts[str(message.sender)] < SHARE)
+        return not self.is_crammed and (message.sender.priority > 0 or self._counts[message.who] < SHARE)
 
     def add(self, message: QueuedMessage) -> None:
         """The recipients of ``message`` join."""
-        sender = str(message.sender)
+        sender = message.who
         for recipient in message.recipients:
             self._senders[recipient.recipient_id] = sender
         self._counts[sender] += len(message.recipients)

@@ -30,16 +30,16 @@ def pack_sender(sender: Sender) -> bytes:
     address = (sender.address.local, sender.address.domain) if sender.address else None
     flags = (sender.size_bytes, sender.body, sender.smtputf8, sender.require_tls)
     fields = (address, *flags, sender.ret, sender.envid, sender.auth)
-    if not (sender.hold_until or sender.by or sender.priority):
+    if not (sender.hold_until or sender.by or sender.priority or sender.doubtful):
         return _encode(fields)
     by = (sender.by.by_s, sender.by.returns, sender.by.trace) if sender.by else None
-    return _encode((*fields, sender.hold_until, by, sender.priority))
+    return _encode((*fields, sender.hold_until, by, sender.priority, sender.doubtful))
 
 
 def unpack_sender(packed: bytes) -> Sender:
     """The sender that ``pack_sender`` packed."""
     address, size_bytes, body, smtputf8, require_tls, ret, envid, auth, *wishes = _decode(packed)
-    hold_until, by, priority = wishes or (0.0, None, 0)
+    hold_until, by, priority, doubtful = wishes or (0.0, None, 0, False)
     return Sender(
         address=Address(*address) if address else None,
         size_bytes=size_bytes,
@@ -52,6 +52,7 @@ def unpack_sender(packed: bytes) -> Sender:
         hold_until=hold_until,
         by=DeliverBy(*by) if by else None,
         priority=priority,
+        doubtful=doubtful,
     )
 
 

@@ -58,4 +58,7 @@ class QueueSettings:
         at_least=0,
     )
     suppress_within_s: float = setting(2_592_000.0, "The time within which that counts (30 days).", unit="s", at_least=60)
+    notify_doubtful: bool = setting(
+        False, "Send notices also to senders whose address SPF or DMARC do not confirm, and to those of spam (backscatter)."
+    )
     double_bounce: str = setting("", "Address that bounces of bounces go to; empty: they are dropped and logged.", form=ADDRESS)

@@ -41,6 +41,7 @@ def notifier(config: NodeConfig, clock: Clock, live: Live, onward: Onward) -> No
         node_name=config.name,
         onward=onward.own_mail,
         double_bounce=lambda: live.settings().queue.double_bounce,
+        believes=lambda: live.settings().queue.notify_doubtful,
     )
 
 
