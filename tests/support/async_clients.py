@@ -185,6 +185,12 @@ class Imap(Wire):
             raise Lost(result.text)
         return int(found[1])
 
+    async def settle(self) -> None:
+        """Writes something and waits for it: what connections that are gone left under way has happened by then. Raises Lost."""
+        result = await self.ask("SUBSCRIBE INBOX")
+        if result.status != "OK":
+            raise Lost(result.text)
+
     async def messages(self, first_uid: int = 1) -> list[Seen]:
         """All messages of the selected mailbox from a UID on."""
         result = await self.ask(f"UID FETCH {first_uid}:* (UID FLAGS ENVELOPE)")

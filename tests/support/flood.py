@@ -165,6 +165,7 @@ class Flood:
         client = await Imap.begin(self.node.ports["imap"], READER)
         place = Place(READER, mailbox)
         with contextlib.closing(client), self._farewell(client):
+            await client.settle()
             await client.select(mailbox)
             rows = await client.messages()
             for one in rows:
@@ -194,6 +195,7 @@ class Flood:
         """MOVE there and back between two mailboxes, COPY into a third, EXPUNGE of the copies."""
         client = await Imap.begin(self.node.ports["imap"], READER)
         with contextlib.closing(client), self._farewell(client):
+            await client.settle()
             source, target = (Place(READER, name) for name in MOVE_BOXES[number])
             while not self.over:
                 await self._move_all(client, source, target, Place(READER, COPY_BOX.format(number)))
@@ -352,6 +354,7 @@ class Audit:
         client = await Imap.begin(self._node.ports["imap"], account)
         found: dict[Place, list[Seen]] = {}
         with contextlib.closing(client):
+            await client.settle()
             for place in (Place(account, mailbox) for mailbox in mailboxes):
                 uid_validity = await client.select(place.mailbox)
                 first = self._next_uid.get(place, 1) if place in growing else 1

@@ -156,7 +156,7 @@ class Node:
                 self.kill()
 
 
-def until(condition: Any, timeout_s: float = 15.0, step_s: float = 0.05) -> Any:
+def until(condition: Any, timeout_s: float = 30.0, step_s: float = 0.05) -> Any:
     """Polls until `condition()` is true and gives its value; fails after `timeout_s`."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:

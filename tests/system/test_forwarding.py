@@ -52,6 +52,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
             "queue.allow_loopback": "on",
             "queue.first_retry_s": "0.3",
             "smtp.proxy_networks": "127.0.0.1/32",
+            "smtp.tarpit_s": "0",
         }
         for key, value in settings.items():
             node.run("setting", "set", key, value)

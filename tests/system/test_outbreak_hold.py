@@ -17,6 +17,7 @@ from support.clamav import Clamd
 from support.node import Node, running, until
 
 JANE, ADA = "jane@example.test", "ada@example.test"
+COPIES = 9  # the first 3 pass, and a few more: what another worker counted is known a moment later
 
 
 class Proxied(smtplib.SMTP):
@@ -64,7 +65,7 @@ def mail(name: str, octets: bytes, subject: str) -> bytes:
     return made.as_bytes()
 
 
-def spread(node: Node, name: str, program: bytes, subject: str, copies: int = 6) -> None:
+def spread(node: Node, name: str, program: bytes, subject: str, copies: int = COPIES) -> None:
     """The same program, each time packed anew under another name, from another network."""
     for number in range(copies):
         packed = zipped({f"{number}-{name}": program, "filler": bytes([number])})
@@ -93,18 +94,18 @@ def test_an_outbreak_is_held_goes_through_the_scanners_again_and_on_by_itself(no
     Asking(node).ask("setting", "set", "outbreak.hold_s", "8h")
     spread(node, "worm.exe", program(b"wormlike"), "a worm")
     rows = held(node, "outbreak", "a worm")
-    assert len(rows) in (2, 3)  # what another worker counted is known a moment later
+    assert 2 <= len(rows) <= COPIES - 3
     assert "program" in rows[0]["why"] and "fingerprint" in rows[0]["why"]
-    assert arrived(node, "a worm") == 6 - len(rows)
+    assert arrived(node, "a worm") == COPIES - len(rows)
     clamd.learn(b"wormlike" * 3, "New.Worm")
     Asking(node).ask("quarantine", "release", *(str(row["held_id"]) for row in rows))
     assert len(held(node, "virus", "a worm")) == len(rows)
-    assert arrived(node, "a worm") == 6 - len(rows)
+    assert arrived(node, "a worm") == COPIES - len(rows)
     assert "New.Worm" in held(node, "virus", "a worm")[0]["why"]
 
     Asking(node).ask("setting", "set", "outbreak.hold_s", "2")
     spread(node, "tool.exe", program(b"harmless"), "a tool")
-    until(lambda: arrived(node, "a tool") == 6, 40)
+    until(lambda: arrived(node, "a tool") == COPIES, 40)
     assert not held(node, "outbreak", "a")
     assert "(outbreak spread)" in node.run("mail", "trace", "--recipient", JANE).stdout
 
@@ -117,12 +118,12 @@ def test_an_administrator_releases_or_deletes_before_and_allows_for_good(node: N
     (done,) = Asking(node).ask("quarantine", "release", str(first["held_id"]))
     assert done["outcome"] == "accepted"
     Asking(node).ask("quarantine", "delete", *(str(each["held_id"]) for each in others))
-    assert arrived(node, "a report") == 6 - len(others)
+    assert arrived(node, "a report") == COPIES - len(others)
     assert not held(node, "outbreak", "a report")
     fingerprint = first["why"].split("fingerprint ")[1].split()[0]
     Asking(node).ask("outbreak", "allow", fingerprint)
     spread(node, "report.exe", program(b"quarterly"), "another report")
-    assert arrived(node, "another report") == 6
+    assert arrived(node, "another report") == COPIES
 
 
 @pytest.mark.spec_part("CON-7")

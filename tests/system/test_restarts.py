@@ -17,7 +17,7 @@ from support.node import Node, running
 from support.soundness import unsound
 
 pytestmark = [pytest.mark.timeout(120)]
-BACK_WITHIN_S = 10.0
+BACK_WITHIN_S = 20.0
 
 
 class Stage:
@@ -37,7 +37,7 @@ class Stage:
             await asyncio.sleep(0.7)
             await happening(flood)
             flood.over = True
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await asyncio.gather(*clients)
             return flood
 
@@ -140,7 +140,7 @@ def test_sigterm_under_load_tells_clients_and_exits_0_and_keeps_every_promise(st
         node.process.send_signal(signal.SIGTERM)
         began_at = time.monotonic()
         while node.process.poll() is None:
-            assert time.monotonic() < began_at + 15, "still draining"
+            assert time.monotonic() < began_at + 30, "still draining"
             await asyncio.sleep(0.02)
 
     flood = stage.flooded("term", end)
