@@ -186,7 +186,7 @@ class Imap(Wire):
         return int(found[1])
 
     async def settle(self) -> None:
-        """Writes something and waits for it: what connections that are gone left under way has happened by then. Raises Lost."""
+        """Writes something and waits for it: what connections that are gone left under way is done then. Raises Lost."""
         result = await self.ask("SUBSCRIBE INBOX")
         if result.status != "OK":
             raise Lost(result.text)
