@@ -191,14 +191,15 @@ async def test_what_an_account_has_sent_is_listed_held_and_let_go_and_nothing_el
     await queued(backends, "T5")
     assert [each.queue_id for each in await spool.listing(account="JANE@example.com")] == ["T1", "T2"]
     assert [each.queue_id for each in await spool.listing(account="jane@example.com", after="T1", state="waiting")] == ["T2"]
-    assert await spool.set_account_state("jane@Example.com", "held", limit=2) == 2
-    assert await spool.set_account_state("jane@example.com", "held") == 1
-    assert await spool.set_account_state("jane@example.com", "held") == 0
+    assert await spool.set_account_state("jane@Example.com", "held", limit=1) == (2, "T1")
+    assert await spool.set_account_state("jane@example.com", "held", after="T1", limit=1) == (1, "T2")
+    assert await spool.set_account_state("jane@example.com", "held", after="T2", limit=1) == (0, "")
+    assert await spool.set_account_state("jane@example.com", "held") == (0, ""), "held already"
     assert await spool.count() == {"held": 3, "waiting": 3}
     assert {each.queue_id for each in await spool.due(1e9, 100)} == {"T3", "T4", "T5"}
-    assert await spool.set_account_state("jane@example.com", "waiting") == 3
+    assert await spool.set_account_state("jane@example.com", "waiting") == (3, "")
     assert {each.queue_id for each in await spool.due(500.0, 100)} == {"T1", "T2", "T3", "T4", "T5"}, "due as before"
     for nobody in ("", "<>", "kim@example.com"):
-        assert await spool.set_account_state(nobody, "held") == 0
+        assert await spool.set_account_state(nobody, "held") == (0, "")
     with pytest.raises(BadValue):
         await spool.set_account_state("jane@example.com", "done")

@@ -50,9 +50,10 @@ class Spool(Protocol):
         """Hold or let go all recipients that are waiting or held; gives how many. 0 means there is no such message."""
         ...
 
-    async def set_account_state(self, account: str, state: State, *, limit: int = 200) -> int:
-        """Holds or lets go what an account has in the queue, at most ``limit`` of its recipients that are in the other state;
-        gives how many: 0 when there are no more. When they are due stays as it was."""
+    async def set_account_state(self, account: str, state: State, *, after: str = "", limit: int = 100) -> tuple[int, str]:
+        """Holds or lets go ``limit`` messages that an account has in the queue, those after ``after`` in order of
+        ``queue_id``; gives how many recipients it changed, and the last of the messages, "" when there are no more. When
+        they are due stays as it was."""
         ...
 
     async def delete(self, queue_id: str) -> bool:

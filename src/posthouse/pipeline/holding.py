@@ -7,6 +7,7 @@ more than that.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,10 +23,11 @@ from posthouse.interfaces.directory import Directory
 from posthouse.interfaces.spool import Spool
 from posthouse.model.account_hold import AccountHold
 from posthouse.model.address import Address
+from posthouse.model.queued import State
 from posthouse.model.settings import Settings
 
 TOPIC = "account-held"
-TOGETHER = 200
+TOGETHER = 100
 REMIND_S = 3600.0
 WhatOfQueue = Literal["send", "keep", "delete"]
 
@@ -71,7 +73,7 @@ class HoldDesk:
         tools = self._tools
         new = await tools.writer.hold(hold)
         tools.bus.publish(TOPIC, {"account": hold.account, "account_id": hold.account_id})
-        queued = await self._hold_queue(hold.account)
+        queued = await self._set_queue(hold.account, "held")
         if new:
             ACCOUNT_ALERTS.labels(hold.sign).inc()
             _log.error("account-held", account=hold.account, sign=hold.sign, why=hold.why, client=hold.client, who=hold.who,
@@ -80,7 +82,8 @@ class HoldDesk:
         return new
 
     async def release(self, account: str, who: str, queue: WhatOfQueue = "send") -> tuple[bool, int]:
-        """Whether it was held, and how many recipients in its queue that concerned. Raises MailError."""
+        """Whether it was held, and how many recipients in its queue that concerned: also of an account that is not held any more,
+        if a crash came in between. Raises MailError."""
         tools = self._tools
         now = tools.clock.now()
         deleted = await self._delete_queue(account) if queue == "delete" else 0
@@ -88,11 +91,9 @@ class HoldDesk:
         tools.behaviour.forget(account)
         if found:
             _log.info("account-released", account=account.lower(), who=who, queue=queue)
-        if queue != "send" or not found:
+        if queue != "send":
             return found, deleted
-        sent = 0
-        while count := await tools.spool.set_account_state(account, "waiting", limit=TOGETHER):
-            sent += count
+        sent = await self._set_queue(account, "waiting")
         tools.bus.publish("queue", {})
         return found, sent
 
@@ -105,19 +106,19 @@ class HoldDesk:
         if found is not None and not await tools.holds.is_held(account):
             await self.breached(AccountHold(found.account_id, account.lower(), tools.clock.now(), breach.sign, breach.why))
 
-    async def _hold_queue(self, account: str) -> int:
-        """All of it, some hundred recipients in a unit so that other units are not held up."""
-        held = 0
-        while count := await self._tools.spool.set_account_state(account, "held", limit=TOGETHER):
-            held += count
-        return held
+    async def _set_queue(self, account: str, state: State) -> int:
+        """All of it, some messages in a unit so that other units are not held up; gives how many recipients changed."""
+        total, after, more = 0, "", True
+        while more:
+            changed, after = await self._tools.spool.set_account_state(account, state, after=after, limit=TOGETHER)
+            total, more = total + changed, bool(after)
+        return total
 
     async def _delete_queue(self, account: str) -> int:
         deleted = 0
         while page := await self._tools.spool.listing(account=account, limit=TOGETHER):
-            for message in page:
-                await self._tools.spool.delete(message.queue_id)
-                deleted += len(message.recipients)
+            await asyncio.gather(*(self._tools.spool.delete(message.queue_id) for message in page))
+            deleted += sum(len(message.recipients) for message in page)
         return deleted
 
     async def _alert_only(self, hold: AccountHold) -> None:

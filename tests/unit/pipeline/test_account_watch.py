@@ -300,6 +300,14 @@ async def test_release_lets_the_account_send_and_its_queue_go_or_not(queue: str,
     assert await made.hold_desk.release(JANE, "root") == (False, 0)
 
 
+async def test_a_release_that_a_crash_interrupted_is_finished_by_the_next() -> None:
+    made = await house(messages=2)
+    assert await sent_before_refused(made, 5) == 2
+    await made.holds.release(JANE, "root", 1.0)  # then the node died
+    assert await made.hold_desk.release(JANE, "root") == (False, 2)
+    assert await made.spool.count() == {"waiting": 2}
+
+
 async def test_if_it_cannot_be_known_whether_an_account_is_held_the_sender_tries_again() -> None:
     made = await house()
 

@@ -161,20 +161,20 @@ class MemorySpool:
             self._on_committed(Committed(queue=True))
         return changed
 
-    async def set_account_state(self, account: str, state: State, *, limit: int = 200) -> int:
+    async def set_account_state(self, account: str, state: State, *, after: str = "", limit: int = 100) -> tuple[int, str]:
         if state not in OPEN:
             raise BadValue("A message in the queue can be held or waiting")
         other, changed = ("waiting" if state == "held" else "held"), 0
-        for entry in self._entries.values():
-            if entry.message.sender.auth.lower() != account.lower() or "@" not in account:
-                continue
-            for recipient in list(entry.recipients.values()):
-                if recipient.state == other and changed < limit:
-                    entry.recipients[recipient.recipient_id] = replace(recipient, state=state)
+        page = await self.listing(account=account, after=after, limit=limit) if "@" in account else ()
+        for message in page:
+            recipients = self._entries[message.queue_id].recipients
+            for recipient in list(recipients.values()):
+                if recipient.state == other:
+                    recipients[recipient.recipient_id] = replace(recipient, state=state)
                     changed += 1
         if changed and state == "waiting":
             self._on_committed(Committed(queue=True))
-        return changed
+        return changed, (page[-1].queue_id if len(page) == limit else "")
 
     async def delete(self, queue_id: str) -> bool:
         entry = self._entries.pop(queue_id, None)

@@ -126,11 +126,11 @@ class SqliteSpool:
         changed: int = await self._gate.call("queue_state", [queue_id, state, next_attempt_at])
         return changed
 
-    async def set_account_state(self, account: str, state: State, *, limit: int = 200) -> int:
+    async def set_account_state(self, account: str, state: State, *, after: str = "", limit: int = 100) -> tuple[int, str]:
         if state not in ("waiting", "held"):
             raise BadValue("A message in the queue can be held or waiting")
-        changed: int = await self._gate.call("queue_account_state", [account.lower(), state, limit])
-        return changed
+        changed, last = await self._gate.call("queue_account_state", [account.lower(), state, after, limit])
+        return changed, last
 
     async def delete(self, queue_id: str) -> bool:
         found: bool = await self._gate.call("queue_delete", [queue_id])

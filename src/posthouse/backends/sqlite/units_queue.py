@@ -43,18 +43,20 @@ def set_state(work: Work, arguments: list[Any]) -> int:
     return changed
 
 
-def set_account_state(work: Work, arguments: list[Any]) -> int:
-    """``[account, state, most]``: of an account's recipients in the other state at most so many; gives how many it changed."""
-    account, state, most = arguments
-    work.execute(
-        "UPDATE queued_recipient SET state = ?1 WHERE recipient_id IN"
-        " (SELECT recipient_id FROM queued AS q JOIN queued_recipient AS r USING (queue_id)"
-        " WHERE q.account = ?2 AND q.account <> '' AND r.state = iif(?1 = 'held', 'waiting', 'held') LIMIT ?3)",
-        (state, account, most),
+def set_account_state(work: Work, arguments: list[Any]) -> tuple[int, str]:
+    """``[account, state, after, limit]``: of so many messages of an account; gives how many recipients it changed, and the last
+    of the messages, "" when there are no more."""
+    account, state, after, limit = arguments
+    rows = work.all(
+        "SELECT queue_id FROM queued WHERE account = ? AND account <> '' AND queue_id > ? ORDER BY queue_id LIMIT ?",
+        (account, after, limit),
     )
-    changed = work.connection.changes()
+    other, changed = ("waiting" if state == "held" else "held"), 0
+    for row in rows:
+        work.execute("UPDATE queued_recipient SET state = ? WHERE queue_id = ? AND state = ?", (state, row[0], other))
+        changed += work.connection.changes()
     work.queue_grew = work.queue_grew or (changed > 0 and state == "waiting")
-    return changed
+    return changed, (rows[-1][0] if len(rows) == limit else "")
 
 
 def delete(work: Work, arguments: list[Any]) -> bool:
