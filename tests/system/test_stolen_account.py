@@ -157,7 +157,7 @@ def inbox(node: Node, account: str, subject: str) -> int:
     return len(found)
 
 
-@pytest.mark.spec("OUT-5")
+@pytest.mark.spec_part("OUT-5")
 def test_the_attack_a_stolen_password_sends_500_messages_from_a_new_network(node: Node) -> None:
     with submit(node, JANE) as client:
         client.sendmail(JANE, ["friend@far.test"], letter(JANE))

@@ -82,8 +82,8 @@ class HoldDesk:
         return new
 
     async def release(self, account: str, who: str, queue: WhatOfQueue = "send") -> tuple[bool, int]:
-        """Whether it was held, and how many recipients in its queue that concerned: also of an account that is not held any more,
-        if a crash came in between. Raises MailError."""
+        """Whether it was held, and how many recipients in its queue that concerned: also if it is not held any more, after a
+        crash in between, or if they were kept. Raises MailError."""
         tools = self._tools
         now = tools.clock.now()
         deleted = await self._delete_queue(account) if queue == "delete" else 0
