@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_network
 
 from posthouse.base.clock import Clock
@@ -33,6 +34,7 @@ class Place:
     client: str
 
 
+@lru_cache(maxsize=4096)
 def place_of(address: str, country: str = "") -> Place:
     """The names under which a place is remembered."""
     ip = plain_ip(address)
