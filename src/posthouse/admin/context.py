@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # the command line loads operations for their syntax: it must
     from posthouse.interfaces.unknown_recipients import UnknownRecipients
     from posthouse.migration.jobs import MigrationJobs
     from posthouse.model.account import Account, Role
+    from posthouse.model.address import Address
     from posthouse.pipeline.holding import HoldDesk
     from posthouse.pipeline.release import Releases
 
@@ -122,6 +123,10 @@ class Context:
     def listed_domain(self) -> str:
         """The domain that lists are limited to, "" for none: the caller's own, else the current one."""
         return self.own_domain or self.domain
+
+    def is_own(self, address: Address) -> bool:
+        """Whether the account is the caller's."""
+        return address.key == self.who.lower()
 
     def require_domain(self, domain: str) -> None:
         """Raises NotAllowed if the caller has no rights in ``domain``."""

@@ -105,14 +105,16 @@ async def set_(  # noqa: PLR0913 - the signature is the operation's syntax
     return _row(owner.name, terms.said())
 
 
-@operation("junk filter", role="domain-administrator", scope="domain")
+@operation("junk filter", role="user", scope="domain")
 async def filter_(context: Context, address: Address, mode: Mode) -> FilterRow:
     """Sets a user's Junk Mail Filter: off, normal, or exclusive: only allowed senders reach the inbox.
 
     Args:
-        address: the user's address.
+        address: the user's address; users set their own.
         mode: off, normal, exclusive; inherit for what domain, class and site say.
     """
+    if context.role not in ("administrator", "domain-administrator") and not context.is_own(address):
+        raise NotAllowed("you may set your own Junk Mail Filter only")
     owner = await _owner(context, None, None, address)
     terms = (await context.junk.book.terms(owner)).changed({"mode": None if mode == "inherit" else mode})
     await context.junk.book_writer.put_terms(owner, terms)
@@ -134,7 +136,8 @@ async def _owner(context: Context, domain: str | None, cos: str | None, who: Add
     assert who is not None
     context.require_domain(who.domain)
     account = await user.find(context, who)
-    context.require_account(account)
+    if not context.is_own(who):
+        context.require_account(account)
     return TermsOwner("user", account.address.key)
 
 

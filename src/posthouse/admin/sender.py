@@ -17,6 +17,8 @@ from posthouse.model.senders import SYSTEM_LIST, EntryKind, ListOwner, SenderEnt
 Kind = Literal["sender", "recipient", "blocked"]
 _WORDS: dict[EntryKind, str] = {"sender": "allowed sender", "recipient": "allowed recipient", "blocked": "blocked sender"}
 _MAX_LINES = 20_000
+_CHANGERS = ("administrator", "domain-administrator")
+_LOOKERS = (*_CHANGERS, "help-desk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class ListChange:
     changed: int
 
 
-@operation("sender allow", role="domain-administrator", scope="domain")
+@operation("sender allow", role="user", scope="domain")
 async def allow(
     context: Context,
     entries: tuple[str, ...],
@@ -50,14 +52,14 @@ async def allow(
         entries: addresses, domains (subdomains too; @example.com for it alone), or patterns with * and ?.
         system: for the whole site.
         domain: for this domain's users.
-        user: for this user.
+        user: for this user; users name nobody: their own list is meant.
         recipients: the entries are recipients, such as mailing lists: what is sent to them is no spam.
     """
     owner = await owner_of(context, system=system, domain=domain, user=user, write=True)
     return await _add(context, owner, "recipient" if recipients else "sender", entries)
 
 
-@operation("sender block", role="domain-administrator", scope="domain")
+@operation("sender block", role="user", scope="domain")
 async def block(
     context: Context,
     entries: tuple[str, ...],
@@ -72,13 +74,13 @@ async def block(
         entries: addresses, domains (subdomains too; @example.com for it alone), or patterns with * and ?.
         system: for the whole site.
         domain: for this domain's users.
-        user: for this user.
+        user: for this user; users name nobody: their own list is meant.
     """
     owner = await owner_of(context, system=system, domain=domain, user=user, write=True)
     return await _add(context, owner, "blocked", entries)
 
 
-@operation("sender load", role="domain-administrator", scope="domain")
+@operation("sender load", role="user", scope="domain")
 async def load(
     context: Context,
     kind: Kind,
@@ -95,14 +97,14 @@ async def load(
         text: the list, an entry a line; # begins a comment.
         system: for the whole site.
         domain: for this domain's users.
-        user: for this user.
+        user: for this user; users name nobody: their own list is meant.
     """
     owner = await owner_of(context, system=system, domain=domain, user=user, write=True)
     lines = [line.partition("#")[0].strip() for line in text.splitlines()]
     return await _add(context, owner, kind, tuple(line for line in lines if line))
 
 
-@operation("sender remove", role="domain-administrator", scope="domain")
+@operation("sender remove", role="user", scope="domain")
 async def remove(
     context: Context,
     entries: tuple[str, ...],
@@ -117,7 +119,7 @@ async def remove(
         entries: the entries, as they are listed.
         system: from the list of the whole site.
         domain: from this domain's.
-        user: from this user's.
+        user: from this user's; users name nobody: their own list is meant.
     """
     owner = await owner_of(context, system=system, domain=domain, user=user, write=True)
     count = await context.junk.senders_writer.remove(owner, None, {normal_pattern(entry) for entry in entries})
@@ -126,7 +128,7 @@ async def remove(
     return ListChange(count)
 
 
-@operation("sender list", role="help-desk", scope="domain", reads=True)
+@operation("sender list", role="user", scope="domain", reads=True)
 async def list_(
     context: Context,
     *,
@@ -142,7 +144,7 @@ async def list_(
     Args:
         system: the list of the whole site.
         domain: this domain's.
-        user: this user's.
+        user: this user's; users name nobody: their own list is meant.
         kind: allowed senders, allowed recipients, or blocked senders alone.
         after: only what comes behind this entry.
         count: how many to show at most.
@@ -157,7 +159,10 @@ async def list_(
 async def owner_of(context: Context, *, system: bool, domain: str | None, user: Address | None, write: bool) -> ListOwner:
     """Exactly one of the three must be given. A user of another mail system behind this node needs no account here.
 
-    Raises UsageError, NotAllowed, NotFound."""
+    Who administers no users has their own list alone. Raises UsageError, NotAllowed, NotFound."""
+    others = _CHANGERS if write else _LOOKERS
+    if context.role not in others:
+        return await _own(context, alone=not system and domain is None and (user is None or context.is_own(user)))
     if [system, domain is not None, user is not None].count(True) != 1:
         raise UsageError("whose list? one of --system, --domain DOMAIN, --user ADDRESS")
     if system:
@@ -170,11 +175,24 @@ async def owner_of(context: Context, *, system: bool, domain: str | None, user: 
     assert user is not None
     context.require_domain(user.domain)
     account = await context.directory.account(user)
-    if account is not None and write:
+    if account is not None and write and not context.is_own(user):
         context.require_account(account)
     if account is None and any(each.name == user.domain for each in await context.directory.domains()):
         raise NotFound(f"no user {user}")
     return ListOwner("user", user.key)
+
+
+async def _own(context: Context, *, alone: bool) -> ListOwner:
+    """Raises NotAllowed."""
+    if not alone:
+        raise NotAllowed("you may look at and change your own list only")
+    try:
+        account = await context.directory.account(Address.parse(context.who))
+    except ValueError:
+        account = None
+    if account is None:
+        raise NotAllowed(f"{context.who} has no list")
+    return ListOwner("user", account.address.key)
 
 
 async def _add(context: Context, owner: ListOwner, kind: EntryKind, texts: Sequence[str]) -> ListChange:

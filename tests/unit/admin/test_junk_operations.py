@@ -7,6 +7,7 @@ import pytest
 from posthouse.admin.arguments import UsageError
 from posthouse.admin.context import NotAllowed
 from posthouse.base.errors import BadValue, NotFound
+from posthouse.model.account import Role
 from support.operations import populated, run
 
 
@@ -91,3 +92,35 @@ async def test_what_does_not_fit_is_refused(words: str) -> None:
     context = await populated()
     with pytest.raises(BadValue):
         await run(context, f"junk set --domain example.test {words}")
+
+
+@pytest.mark.parametrize("role", ["user", "reader", "quarantine-administrator"])
+async def test_everybody_keeps_their_own_list_and_filter(role: Role) -> None:
+    everything = await populated()
+    jane = everything.asked_by("jane@example.test", role, "api")
+    assert await run(jane, "sender allow friend@good.test") == {"changed": 1}
+    assert await run(jane, "sender block bad.test --user JANE@example.test") == {"changed": 1}
+    assert await run(jane, "sender load blocked", text="worse.test") == {"changed": 1}
+    assert await run(jane, "sender remove worse.test") == {"changed": 1}
+    assert [row["entry"] for row in await run(jane, "sender list")] == ["bad.test", "friend@good.test"]
+    rows = await run(everything, "sender list --user jane@example.test")
+    assert [row["entry"] for row in rows] == ["bad.test", "friend@good.test"]
+    assert await run(jane, "junk filter jane@example.test exclusive") == {"address": "jane@example.test", "filter": "exclusive"}
+
+
+@pytest.mark.parametrize("role", ["user", "reader", "quarantine-administrator", "help-desk"])
+async def test_attack_nobody_changes_anothers_list_or_filter(role: Role) -> None:
+    context = (await populated()).asked_by("jane@example.test", role, "api")
+    changes = [f"sender {words}" for words in ("allow evil.test", "block good.test", "remove good.test")]
+    lists = ("--system", "--domain example.test", "--user mei@example.org")
+    for line in [f"{change} {whose}" for change in changes for whose in lists]:
+        with pytest.raises(NotAllowed):
+            await run(context, line)
+    with pytest.raises(NotAllowed):
+        await run(context, "junk filter mei@example.org off")
+    with pytest.raises(NotAllowed):
+        await run(context.asked_by("root", role, "shell"), "sender allow evil.test")
+    if role != "help-desk":
+        for whose in lists:
+            with pytest.raises(NotAllowed):
+                await run(context, f"sender list {whose}")

@@ -89,10 +89,12 @@ async def test_reader_may_look_and_not_change() -> None:
             await run(context, line)
 
 
-async def test_plain_users_may_do_nothing_but_look_after_their_own_held_mail() -> None:
+async def test_plain_users_may_do_nothing_but_look_after_their_own_held_mail_and_lists() -> None:
     context = (await populated()).asked_by("jane@example.test", "user", "protocol")
     allowed = {each.name for each in registry.operations().values() if each.allowed(context.role)}
-    assert allowed == {f"quarantine {verb}" for verb in ("list", "show", "release", "delete")}
+    held = {f"quarantine {verb}" for verb in ("list", "show", "release", "delete")}
+    lists = {f"sender {verb}" for verb in ("list", "allow", "block", "load", "remove")}
+    assert allowed == {*held, *lists, "junk filter"}
 
 
 async def test_domain_administrator_sees_only_the_own_domain() -> None:
