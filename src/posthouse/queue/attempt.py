@@ -34,6 +34,7 @@ from posthouse.queue.lines import Job
 from posthouse.queue.local_delivery import HasAccount, copy_for
 from posthouse.queue.notices import Event, Notices, record_of
 from posthouse.queue.outcomes import judge
+from posthouse.queue.pushback import is_pushback
 from posthouse.queue.require_tls import proven
 from posthouse.queue.targets import Targets
 
@@ -80,10 +81,12 @@ class _Said:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``reached``: a host answered, or there was nothing to do. ``again_at``: when the next attempt is due, or None."""
+    """``reached``: a host answered, or there was nothing to do. ``again_at``: when the next attempt is due, or None.
+    ``pushed_back``: the host wants no more for now."""
 
     reached: bool = True
     again_at: float | None = None
+    pushed_back: bool = False
 
 
 async def attempt(tools: Tools, job: Job) -> Result:
@@ -105,7 +108,7 @@ async def attempt(tools: Tools, job: Job) -> Result:
     if tools.spans.watching():
         timings = (Timing("hand over", began_at, answered_at), Timing("write down", answered_at, tools.clock.now()))
         tools.spans.tell(told, timings)
-    return Result(bool(relay or copy), again_at)
+    return Result(bool(relay or copy), again_at, bool(relay) and is_pushback(answers))
 
 
 async def _still_standing(tools: Tools, job: Job) -> Job:

@@ -2,8 +2,8 @@
 Within a line senders take turns (``turns.py``).
 
 A destination that does not answer keeps few of the places; one that takes mail gets more, up to the limit. So a slow one
-holds up itself. Where a rate is set, deliveries to one destination are spaced out. Nothing here waits, and nothing here knows
-what a job does.
+holds up itself. Where a rate is set, deliveries to one destination are spaced out; one that wants no more for now is left in
+peace for a while (``pushback.py``). Nothing here waits, and nothing here knows what a job does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from posthouse.model.settings import QueueSettings
+from posthouse.queue.pushback import Patience
 from posthouse.queue.turns import Job, Turns
 
 __all__ = ["FIRST_WIDTH", "PER_DESTINATION", "Job", "Lines"]
@@ -40,8 +41,9 @@ class Lines:
     def __init__(self, settings: Callable[[], QueueSettings], steady: Callable[[], float]) -> None:
         self._settings = settings
         self._steady = steady
-        self._paced: set[str] = set()
+        self._rests: dict[str, float] = {}
         self._resting: list[tuple[float, str]] = []
+        self._patience = Patience()
         self._lines: dict[str, _Line] = {}
         self._turn: deque[str] = deque()
         self._running = 0
@@ -72,11 +74,10 @@ class Lines:
             key = self._turn.popleft()
             line = self._lines[key]
             line.in_turn = False
-            if not line.jobs or line.running >= min(line.width, queue.concurrency_per_destination) or key in self._paced:
+            if not line.jobs or line.running >= min(line.width, queue.concurrency_per_destination) or key in self._rests:
                 continue
             if queue.rate_per_destination:
-                self._paced.add(key)
-                heapq.heappush(self._resting, (now + 60 / queue.rate_per_destination, key))
+                self._rest(key, now + 60 / queue.rate_per_destination)
             job = line.jobs.pop()
             line.running += 1
             self._running += 1
@@ -86,15 +87,22 @@ class Lines:
 
     @property
     def resumes_at(self) -> float | None:
-        """When the next destination may be served again that rests because of its rate; None if there is none."""
+        """When the next destination may be served again that rests; None if there is none."""
         return self._resting[0][0] if self._resting else None
 
-    def ended(self, job: Job, *, reached: bool) -> bool:
-        """A job is done; ``reached`` tells whether its destination answered. True when the line wants more from the spool."""
+    def ended(self, job: Job, *, reached: bool, pushed_back: bool = False) -> bool:
+        """A job is done; ``reached`` tells whether its destination answered, ``pushed_back`` whether it wants no more for now.
+        True when the line wants more from the spool."""
         line = self._lines[job.key]
         self._running -= 1
         line.running -= 1
-        line.width = min(line.width + 1, self._settings().concurrency_per_destination) if reached else max(line.width // 2, 1)
+        if reached and not pushed_back:
+            line.width = min(line.width + 1, self._settings().concurrency_per_destination)
+            self._patience.forget(job.key)
+        else:
+            line.width = max(line.width // 2, 1)
+        if pushed_back and self._rests.get(job.key, 0.0) <= self._steady():
+            self._rest(job.key, self._steady() + self._patience.rest_s(job.key))
         hungry = line.overflowed and len(line.jobs) <= PER_DESTINATION // 4
         if hungry:
             line.overflowed = False
@@ -108,11 +116,17 @@ class Lines:
         for line in self._lines.values():
             line.jobs.clear()
 
+    def _rest(self, key: str, until: float) -> None:
+        self._rests[key] = until
+        heapq.heappush(self._resting, (until, key))
+
     def _rested(self, now: float) -> None:
         """Lets destinations back into the turn whose time has come."""
         while self._resting and self._resting[0][0] <= now:
-            _, key = heapq.heappop(self._resting)
-            self._paced.discard(key)
+            until, key = heapq.heappop(self._resting)
+            if self._rests.get(key) != until:
+                continue  # it rests for longer than was said first
+            del self._rests[key]
             if (line := self._lines.get(key)) is not None:
                 self._enter(key, line)
 

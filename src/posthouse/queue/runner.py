@@ -154,9 +154,14 @@ class QueueRunner:
             self._tasks.add(task)
             task.add_done_callback(lambda task, job=job: self._ended(job, task))  # type: ignore[misc]
         resumes_at = self._lines.resumes_at
-        if resumes_at is not None and self._resume is None:
-            wait_s = max(resumes_at - self._tools.clock.steady(), GAP_S)
-            self._resume = asyncio.get_running_loop().call_later(wait_s, self._go_on)
+        if resumes_at is None or self._draining:
+            return
+        loop, wait_s = asyncio.get_running_loop(), max(resumes_at - self._tools.clock.steady(), GAP_S)
+        if self._resume is not None and self._resume.when() > loop.time() + wait_s:
+            self._resume.cancel()
+            self._resume = None
+        if self._resume is None:
+            self._resume = loop.call_later(wait_s, self._go_on)
 
     def _go_on(self) -> None:
         self._resume = None
@@ -180,7 +185,7 @@ class QueueRunner:
         else:
             self._under_way.remove(recipient_ids)
             result = result if task.cancelled() else task.result()
-        hungry = self._lines.ended(job, reached=result.reached)
+        hungry = self._lines.ended(job, reached=result.reached, pushed_back=result.pushed_back)
         early = result.again_at is not None and result.again_at < self._next_look
         if hungry or early or (self._full and self._under_way.is_half_empty):
             self._woken.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posthouse.model.address import Address
@@ -88,6 +88,7 @@ def test_what_is_malformed_or_too_much_is_refused(word: str) -> None:
     assert (answer, sender) == (b"501 5.5.4", None)
 
 
+@settings(deadline=None)
 @given(
     st.text(st.sampled_from("0123456789-+:;.TZNRtznr=x"), max_size=40)
     | st.datetimes().map(lambda at: at.isoformat() + "+23:59"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from posthouse.model.address import Address
@@ -79,6 +79,7 @@ def test_in_a_full_line_who_has_most_gives_way_to_who_has_little() -> None:
     assert len(served) == PER_DESTINATION
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 1)), max_size=30), st.integers(1, 10))
 def test_fuzz_nothing_is_lost_or_served_twice_whatever_gives_way(jobs: list[tuple[int, int]], bound: int) -> None:
     turns, left_out, pushed = Turns(), [], []
