@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from ours import PORTS, Ours
+from ours import GROUP, PORTS, Ours
 
 HERE = Path(__file__).resolve().parent
-SERVERS = {"posthouse": (PORTS["imap"], "@bench.test"), "dovecot": (2143, "")}
+SERVERS = {GROUP: (PORTS["imap"], "@bench.test"), "dovecot": (2143, "")}
 Rounds = dict[str, list[dict[str, Any]]]
 
 
@@ -70,7 +70,7 @@ def table(found: Rounds, *, rates: bool = False) -> None:
         line = f"{name:24}{_middle(a for a, _ in pairs):10.4f}{_middle(b for _, b in pairs):10.4f}{_middle(ratios):8.2f}"
         line += f"{ratios[0]:7.2f}–{ratios[-1]:.2f}"
         if all(name + "_cpu" in one for one in mine):
-            used = [(one[name + "_cpu"]["posthouse"], other[name + "_cpu"]["dovecot"]) for one, other in zip(mine, theirs, strict=True)]
+            used = [(one[name + "_cpu"][GROUP], other[name + "_cpu"]["dovecot"]) for one, other in zip(mine, theirs, strict=True)]
             line += f"{_middle(a for a, _ in used):10.4f}{_middle(b for _, b in used):10.4f}{_middle(b / a if a else 0 for a, b in used):8.2f}"
         print(line, flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,12 @@ ROOT = Path(__file__).resolve().parent.parent
 POSTHOUSE = str(Path(sys.executable).with_name("posthouse"))
 CG = str(ROOT / "bench/cg.sh")
 USERS = 100
+GROUP = os.environ.get("BENCH_GROUP", "posthouse")  # of cpuacct; another name for each of two benches at a time
 PORTS = {"smtp": 2625, "imap": 2243}
 
 
 class Ours:
-    """Start with `start`, end with `stop`; in cpuacct cgroup `posthouse`."""
+    """Start with `start`, end with `stop`; in cpuacct cgroup `GROUP`."""
 
     def __init__(self, folder: Path, aliases: int) -> None:
         self.config = folder / "node.toml"
@@ -38,7 +40,7 @@ class Ours:
     def serve(self) -> None:
         log = (self.folder / "node.log").open("ab")
         self.process = subprocess.Popen(
-            [CG, "posthouse", POSTHOUSE, "serve", "--config", str(self.config)], stdout=subprocess.PIPE, stderr=log, text=True
+            [CG, GROUP, POSTHOUSE, "serve", "--config", str(self.config)], stdout=subprocess.PIPE, stderr=log, text=True
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from ours import PORTS, Ours
+from ours import GROUP, PORTS, Ours
 
-CGROUP = Path("/sys/fs/cgroup/cpuacct/bench/posthouse/cgroup.procs")
+CGROUP = Path(f"/sys/fs/cgroup/cpuacct/bench/{GROUP}/cgroup.procs")
 
 
 def pss_kib() -> int:

@@ -354,6 +354,34 @@ async def test_flags_changed_elsewhere_are_seen_by_the_next_command(world: World
     )
 
 
+async def test_a_keyword_made_elsewhere_is_told_before_the_flags_that_have_it(world: World) -> None:
+    one = await filled(world, message("a"), message("b"))
+    two = await world.login()
+    await two.do("SELECT INBOX")
+    await one.do("FETCH 1 FLAGS")
+    await two.do("FETCH 1 FLAGS")
+    await world.play(
+        """
+        C2: a1 STORE 2 +FLAGS (fresh)
+        S2: * FLAGS (...
+        S2: * OK [PERMANENTFLAGS ...
+        S2: * 2 FETCH (UID 2 FLAGS (fresh))
+        S2: a1 OK ...
+        C2: a2 STORE 1 +FLAGS (\\Seen)
+        S2: * 1 FETCH (UID 1 FLAGS (\\Seen))
+        S2: a2 OK ...
+        C: a1 NOOP
+        S: * FLAGS (...
+        S: * OK [PERMANENTFLAGS ...
+        S: * 1 FETCH (UID 1 FLAGS (\\Seen))
+        S: * 2 FETCH (UID 2 FLAGS (fresh))
+        S: a1 OK ...
+        """,
+        one,
+        two,
+    )
+
+
 async def test_changes_between_select_and_the_first_numbers_are_told(world: World) -> None:
     """SELECT does not load the view; what happened before it is loaded must still be told by the numbers of SELECT."""
     one = await filled(world, *(message(str(n)) for n in range(4)))

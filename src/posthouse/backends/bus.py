@@ -41,7 +41,7 @@ class SocketBus:
         """As ``Bus.publish``. Own handlers get what the others get: a decoded copy."""
         frame = encode(topic, payload)
         if topic in self._handlers:
-            self._loop.call_soon(self._deliver, topic, body_of(frame))
+            self._loop.call_soon(self._receive, topic, body_of(frame))
         if not self._open:
             return
         if len(self._outgoing) + len(frame) > MAX_WAITING_BYTES:
@@ -51,6 +51,14 @@ class SocketBus:
         if not self._send_due:
             self._send_due = True
             self._loop.call_soon(self._send)
+
+    def deliver(self, topic: str, payload: Payload) -> None:
+        """As ``Bus.deliver``."""
+        for handler in self._handlers.get(topic, ()):
+            try:
+                handler(payload)
+            except Exception:  # noqa: BLE001 - one subscriber's fault must not keep the message from the others
+                _log.exception("subscriber-failed", topic=topic)
 
     def subscribe(self, topic: str, handler: Handler) -> Callable[[], None]:
         """As ``Bus.subscribe``."""
@@ -111,7 +119,7 @@ class SocketBus:
         try:
             for topic, body in split(self._incoming):
                 if topic in self._handlers:
-                    self._deliver(topic, body)
+                    self._receive(topic, body)
         except ValueError:
             self._gone()
 
@@ -120,9 +128,5 @@ class SocketBus:
             self._leave()
             self._on_lost()
 
-    def _deliver(self, topic: str, body: bytes) -> None:
-        for handler in self._handlers.get(topic, ()):
-            try:
-                handler(decode(body))
-            except Exception:  # noqa: BLE001 - one subscriber's fault must not keep the message from the others
-                _log.exception("subscriber-failed", topic=topic)
+    def _receive(self, topic: str, body: bytes) -> None:
+        self.deliver(topic, decode(body))

@@ -1,6 +1,7 @@
 """Publish and subscribe between the processes of a node. At most once; never the only copy of anything.
 
-Topics: ``mailbox`` (``{"mailbox_id", "account_id", "mod_seq"}`` after a commit, ``"names"`` if others may see it),
+Topics: ``mailbox`` (``{"mailbox_id", "account_id", "mod_seq"}`` after a commit, ``"names"`` if others may see it; to those who
+want it, see ``MailReader.want_notices``), ``bodies`` (the store has new contents),
 ``directory`` (something changed),
 ``settings`` (``{"version"}``), ``queue`` (new mail to deliver), ``greylist`` (triplets were deleted), ``connections`` (see
 counters), ``reload`` (settings and certificates anew, and ``{"nameservers"}`` of node.toml), ``worker-gone``
@@ -23,6 +24,10 @@ Handler = Callable[[Payload], None]
 class Bus(Protocol):
     def publish(self, topic: str, payload: Payload) -> None:
         """To all processes of the node, this one included (called back soon, in order). Never blocks, never fails."""
+        ...
+
+    def deliver(self, topic: str, payload: Payload) -> None:
+        """To this process's own handlers alone, at once: what came by another way."""
         ...
 
     def subscribe(self, topic: str, handler: Handler) -> Callable[[], None]:

@@ -25,8 +25,9 @@ from posthouse.model.mailbox import (
     SpecialUse,
 )
 
-__all__ = ["HEAD_BYTES", "FactName", "FlagAction", "MailReader", "MailStore", "MailWriter"]
+__all__ = ["HEAD_BYTES", "FactName", "FlagAction", "MailReader", "MailStore", "MailWriter", "Watched"]
 HEAD_BYTES = 16_384
+Watched = Literal["mailbox", "account", "names"]
 FactName = Literal["size_bytes", "received_at", "saved_at", "envelope", "body", "bodystructure", "preview", "object_id"]
 
 
@@ -47,6 +48,15 @@ class MailReader(SharingReader, Protocol):
 
     async def subscriptions(self, account_id: int) -> Sequence[str]:
         """Subscribed names, sorted; a name stays subscribed when its mailbox is deleted (RFC 9051 §6.3.7)."""
+        ...
+
+    async def mod_seq(self, mailbox_id: int) -> int:
+        """Its mod-sequence, fresh; 0 once it is deleted. As cheap as can be: asked before most commands of a session."""
+        ...
+
+    def want_notices(self, kind: Watched, number: int, *, on: bool) -> None:
+        """Whether this process is to hear of changes (topic ``mailbox`` of the bus) of a mailbox, of all of an account's, or of
+        all whose ``names`` may show. It may hear of others too."""
         ...
 
     async def rows(self, mailbox_id: int) -> tuple[MailboxInfo, Sequence[MessageRow]]:

@@ -18,6 +18,8 @@ class MailboxSource(Protocol):
 
     async def mailbox_by_id(self, mailbox_id: int) -> MailboxInfo | None: ...
 
+    async def mod_seq(self, mailbox_id: int) -> int: ...
+
     async def rows(self, mailbox_id: int) -> tuple[MailboxInfo, Sequence[MessageRow]]: ...
 
     async def changes(self, mailbox_id: int, since_mod_seq: int) -> Changes: ...
@@ -33,6 +35,9 @@ class AsReader:
     async def mailbox_by_id(self, mailbox_id: int) -> MailboxInfo | None:
         """The owner's facts: ``unseen`` is not the reader's."""
         return await self._store.mailbox_by_id(mailbox_id)
+
+    async def mod_seq(self, mailbox_id: int) -> int:
+        return await self._store.mod_seq(mailbox_id)
 
     async def rows(self, mailbox_id: int) -> tuple[MailboxInfo, Sequence[MessageRow]]:
         return await self._store.reader_rows(mailbox_id, self._reader)

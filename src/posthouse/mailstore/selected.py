@@ -9,7 +9,7 @@ RFC 2180. It knows nothing of IMAP's text.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from posthouse.base.errors import NotFound
 from posthouse.mailstore.as_reader import MailboxSource
@@ -39,7 +39,8 @@ DELETED = Update(deleted=True)
 
 
 class SelectedMailbox:
-    """The state of one session's selection. ``exists`` is the number of messages that the client knows of.
+    """The state of one session's selection. ``exists`` is the number of messages that the client knows of; ``mod_seq``,
+    ``uid_next`` and ``keywords`` are the mailbox's as far as it has been told; ``info`` are the facts of when it was opened.
 
     ``reader`` is the session's account if the mailbox is not its own (0 if it is); ``rights`` are what it may do then, as
     last looked up (``model.rights``).
@@ -53,10 +54,13 @@ class SelectedMailbox:
         "_views",
         "exists",
         "info",
+        "keywords",
         "mailbox_id",
+        "mod_seq",
         "read_only",
         "reader",
         "rights",
+        "uid_next",
     )
 
     def __init__(
@@ -76,14 +80,13 @@ class SelectedMailbox:
         self._told: dict[int, int] = {}
         self.mailbox_id = info.mailbox_id
         self.info = info
+        self.mod_seq = info.mod_seq
+        self.uid_next = info.uid_next
+        self.keywords = info.keywords
         self.exists = info.exists
         self.read_only = read_only
         self.reader = reader
         self.rights = rights
-
-    @property
-    def keywords(self) -> tuple[str, ...]:
-        return self.info.keywords
 
     async def view(self) -> MailboxView:
         """The messages by the numbers that the client knows. Raises NotFound once the mailbox is deleted."""
@@ -93,15 +96,14 @@ class SelectedMailbox:
 
     async def _load(self) -> MailboxView:
         """The snapshot as of ``info``: what happened since then is taken back, for ``sync`` to tell."""
-        info = self.info
-        view = await self._views.current(self.mailbox_id, info.mod_seq)
-        if view.mod_seq == info.mod_seq:
+        view = await self._views.current(self.mailbox_id, self.mod_seq)
+        if view.mod_seq == self.mod_seq:
             return view
-        changes = await self._store.changes(self.mailbox_id, info.mod_seq)
-        known = view.without(view.uids[view.span(info.uid_next, 0xFFFF_FFFF).start :])
-        gone = [uid for uid in changes.vanished if uid < info.uid_next and known.index(uid) < 0]
+        changes = await self._store.changes(self.mailbox_id, self.mod_seq)
+        known = view.without(view.uids[view.span(self.uid_next, 0xFFFF_FFFF).start :])
+        gone = [uid for uid in changes.vanished if uid < self.uid_next and known.index(uid) < 0]
         known = known.with_unknown(gone)
-        known.mod_seq, known.uid_next = info.mod_seq, info.uid_next
+        known.mod_seq, known.uid_next = self.mod_seq, self.uid_next
         return known
 
     @property
@@ -122,50 +124,57 @@ class SelectedMailbox:
         if self._view is not before or self._ghosts or result.before_mod_seq != before.mod_seq:
             return False
         rows = MessageRows.of(result.rows)
-        if len(rows) and min(rows.mod_seqs) <= before.mod_seq:
+        if not rows.all_of(result.mod_seq):
             rows = rows.at([at for at, mod_seq in enumerate(rows.mod_seqs) if mod_seq > before.mod_seq])
-        changes = Changes(result.mod_seq, before.uid_next, rows, ())
+        keywords = max(before.keywords, self.keywords, key=len)
+        changes = Changes(result.mod_seq, before.uid_next, rows, (), keywords)
         self._view = self._views.apply(self.mailbox_id, before, changes)
-        self.info = replace(self.info, mod_seq=result.mod_seq)
+        self.mod_seq = result.mod_seq
         return True
 
     async def learn_keywords(self) -> bool:
         """Reads the mailbox's keywords anew, after a STORE that may have made one; whether there are more now."""
         fresh = await self._store.mailbox_by_id(self.mailbox_id)
-        if fresh is None or len(fresh.keywords) == len(self.info.keywords):
+        if fresh is None or len(fresh.keywords) == len(self.keywords):
             return False
-        self.info = replace(self.info, keywords=fresh.keywords)
+        self.keywords = fresh.keywords
         return True
 
     async def sync(self, *, expunge: bool) -> Update:
         """Catches up with the mailbox. ``expunge`` False: the client's numbers must not move now."""
-        fresh = await self._store.mailbox_by_id(self.mailbox_id)
-        if fresh is None:
+        mod_seq = await self._store.mod_seq(self.mailbox_id)
+        if not mod_seq:
             return DELETED
-        if fresh.mod_seq <= self.info.mod_seq and not (expunge and self._ghosts):
+        if mod_seq <= self.mod_seq and not (expunge and self._ghosts):
             self._told.clear()
             return NOTHING
-        keywords = len(fresh.keywords) != len(self.info.keywords)
         try:
-            if self._view is None and (update := await self._sync_unloaded(fresh, keywords=keywords)) is not None:
+            if self._view is None and (update := await self._sync_unloaded()) is not None:
                 return update
             old = await self.view()
-            new = await self._views.current(self.mailbox_id, fresh.mod_seq, None if self._ghosts else old)
+            new = await self._views.current(self.mailbox_id, mod_seq, None if self._ghosts else old)
         except NotFound:
             return DELETED
-        return self._tell(fresh, old, new, expunge=expunge)
+        return self._tell(old, new, expunge=expunge)
 
-    async def _sync_unloaded(self, fresh: MailboxInfo, *, keywords: bool) -> Update | None:
+    async def _sync_unloaded(self) -> Update | None:
         """As long as only new messages came, their number is enough; None if the view is needed."""
-        changes = await self._store.changes(self.mailbox_id, self.info.mod_seq)
-        known = self.info.uid_next
+        changes = await self._store.changes(self.mailbox_id, self.mod_seq)
+        known = self.uid_next
         if (changes.rows and changes.rows[0].uid < known) or any(uid < known for uid in changes.vanished):
             return None
         self.exists += len(changes.rows)
-        self.info = replace(fresh, mod_seq=changes.mod_seq, uid_next=changes.uid_next, exists=self.exists)
-        return Update(exists=self.exists if changes.rows else None, keywords=keywords)
+        self.mod_seq, self.uid_next = changes.mod_seq, changes.uid_next
+        return Update(exists=self.exists if changes.rows else None, keywords=self._learn(changes.keywords))
 
-    def _tell(self, fresh: MailboxInfo, old: MailboxView, new: MailboxView, *, expunge: bool) -> Update:
+    def _learn(self, keywords: tuple[str, ...] | None) -> bool:
+        """Whether there are more keywords than were known; there are never fewer."""
+        if keywords is None or len(keywords) <= len(self.keywords):
+            return False
+        self.keywords = keywords
+        return True
+
+    def _tell(self, old: MailboxView, new: MailboxView, *, expunge: bool) -> Update:
         delta = self._views.delta(self.mailbox_id, old, new)
         gone = tuple(sorted({*delta.gone, *self._ghosts})) if self._ghosts else delta.gone
         expunged: tuple[int, ...] = ()
@@ -180,8 +189,7 @@ class SelectedMailbox:
         if told:
             changed = [at for at in changed if told.get(view.uids[at]) != view.mod_seqs[at]]
             told.clear()
-        keywords = len(fresh.keywords) != len(self.info.keywords)
         self._view, self.exists = view, len(view)
-        self.info = replace(fresh, mod_seq=new.mod_seq, uid_next=new.uid_next, exists=len(view))
+        self.mod_seq, self.uid_next = new.mod_seq, new.uid_next
         exists = len(view) if len(view) != left else None
-        return Update(expunged, gone if expunge else (), exists, keywords, tuple(changed))
+        return Update(expunged, gone if expunge else (), exists, self._learn(new.keywords), tuple(changed))

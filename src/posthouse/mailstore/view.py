@@ -35,23 +35,35 @@ class Delta:
 class MailboxView:
     """One snapshot. The arrays are never changed once it is made.
 
-    ``mod_seq`` is the mailbox's HIGHESTMODSEQ of that moment, ``uid_next`` its UIDNEXT.
+    ``mod_seq`` is the mailbox's HIGHESTMODSEQ of that moment, ``uid_next`` its UIDNEXT, ``keywords`` what the bits mean.
     """
 
-    __slots__ = ("flags", "mod_seq", "mod_seqs", "uid_next", "uids")
+    __slots__ = ("flags", "keywords", "mod_seq", "mod_seqs", "uid_next", "uids")
 
-    def __init__(self, uids: array[int], flags: array[int], mod_seqs: array[int], mod_seq: int, uid_next: int) -> None:
+    def __init__(
+        self,
+        uids: array[int],
+        flags: array[int],
+        mod_seqs: array[int],
+        mod_seq: int,
+        uid_next: int,
+        keywords: tuple[str, ...] = (),
+    ) -> None:
         self.uids = uids
         self.flags = flags
         self.mod_seqs = mod_seqs
         self.mod_seq = mod_seq
         self.uid_next = uid_next
+        self.keywords = keywords
 
     @classmethod
-    def of(cls, rows: Sequence[MessageRow], mod_seq: int, uid_next: int) -> MailboxView:
+    def of(cls, rows: Sequence[MessageRow], mod_seq: int, uid_next: int, keywords: tuple[str, ...] = ()) -> MailboxView:
         """From all rows of a mailbox in ascending UID order."""
         columns = MessageRows.of(rows)
-        return cls(columns.uids, columns.flags, columns.mod_seqs, mod_seq, uid_next)
+        return cls(columns.uids, columns.flags, columns.mod_seqs, mod_seq, uid_next, keywords)
+
+    def _copy(self) -> MailboxView:
+        return MailboxView(self.uids[:], self.flags[:], self.mod_seqs[:], self.mod_seq, self.uid_next, self.keywords)
 
     @property
     def rows(self) -> MessageRows:
@@ -78,7 +90,7 @@ class MailboxView:
         """The next snapshot: this one with ``changes`` (all that happened since ``mod_seq``) applied."""
         rows = MessageRows.of(changes.rows)
         places = self.places(rows.uids)
-        new = [at for at, place in enumerate(places) if place < 0] if places and min(places) < 0 else []
+        new = [] if isinstance(places, range) else [at for at, place in enumerate(places) if place < 0]
         gone = tuple(uid for uid in changes.vanished if self.index(uid) >= 0)
         moves = bool(new or gone)
         view = MailboxView(
@@ -87,6 +99,7 @@ class MailboxView:
             like(self.mod_seqs, rows.mod_seqs)[:],
             changes.mod_seq,
             max(changes.uid_next, self.uid_next),
+            self.keywords if changes.keywords is None else changes.keywords,
         )
         view._set(places, rows)
         changed = [uid for uid, place in zip(rows.uids, places, strict=True) if place >= 0] if new else rows.uids
@@ -133,20 +146,20 @@ class MailboxView:
 
         For a client that may not be told of an expunge yet (RFC 9051 §7.5.1): its numbers must stay as they are.
         """
-        view = MailboxView(self.uids[:], self.flags[:], self.mod_seqs[:], self.mod_seq, self.uid_next)
+        view = self._copy()
         indexes = [(uid, older.index(uid)) for uid in gone]
         view._insert(MessageRows.of([(uid, older.flags[at], older.mod_seqs[at]) for uid, at in indexes if at >= 0]))
         return view
 
     def with_unknown(self, uids: Sequence[int]) -> MailboxView:
         """This snapshot with messages put back of which nothing but the UID is known; they show as deleted."""
-        view = MailboxView(self.uids[:], self.flags[:], self.mod_seqs[:], self.mod_seq, self.uid_next)
+        view = self._copy()
         view._insert(MessageRows.of([(uid, DELETED, 0) for uid in uids]))
         return view
 
     def without(self, gone: Iterable[int]) -> MailboxView:
         """This snapshot without some messages, UIDs that are not in it are ignored."""
-        view = MailboxView(self.uids[:], self.flags[:], self.mod_seqs[:], self.mod_seq, self.uid_next)
+        view = self._copy()
         view._drop([at for at in (self.index(uid) for uid in gone) if at >= 0])
         return view
 

@@ -78,7 +78,7 @@ class MailboxViews:
         try:
             if entry.view is None:
                 info, rows = await self._store.rows(mailbox_id)
-                view = MailboxView.of(rows, info.mod_seq, info.uid_next)
+                view = MailboxView.of(rows, info.mod_seq, info.uid_next, info.keywords)
             else:
                 changes = await self._store.changes(mailbox_id, entry.view.mod_seq)
                 view, delta = entry.view.advanced(changes)

@@ -127,12 +127,14 @@ class FlagsChanged:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened to a mailbox after a mod-sequence: new or changed rows in UID order, and UIDs that are gone."""
+    """What happened to a mailbox after a mod-sequence: new or changed rows in UID order, and UIDs that are gone; and its
+    keywords as they are now (None: not told)."""
 
     mod_seq: int
     uid_next: int
     rows: Sequence[MessageRow]
     vanished: tuple[int, ...]
+    keywords: tuple[str, ...] | None = None
 
 
 def email_id(digest: bytes) -> str:

@@ -59,6 +59,10 @@ class MessageRows(Sequence[MessageRow]):
         columns = self.uids, self.flags, self.mod_seqs
         return MessageRows(*[array(column.typecode, [column[at] for at in places]) for column in columns])
 
+    def all_of(self, mod_seq: int) -> bool:
+        """Whether all rows are of this one change."""
+        return self.mod_seqs == mod_seqs_column([mod_seq]) * len(self)
+
     def __len__(self) -> int:
         return len(self.uids)
 

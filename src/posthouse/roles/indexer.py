@@ -45,7 +45,7 @@ async def _live(config: NodeConfig, name: str, end: socket.socket) -> None:
     MetricsShare(bus, name, config.bus_processes)
     async with bootstrap.indexer(config) as (indexer, live, room):
         work = Indexing(indexer, live, room.is_short)
-        bus.subscribe("mailbox", lambda _: work.wake())
+        bus.subscribe("bodies", lambda _: work.wake())
         bus.subscribe("search-clear", lambda _: work.clear())
         bus.subscribe("drain", lambda _: work.end())
         await asyncio.to_thread(indexer.open)

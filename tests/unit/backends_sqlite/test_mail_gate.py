@@ -125,6 +125,65 @@ async def test_what_is_told_arrives_in_order_even_if_told_before_the_steward_is_
     await steward.stop()
 
 
+async def test_only_what_is_watched_is_told_of_and_before_the_answer(tmp_path: Path) -> None:
+    steward = Steward(tmp_path)
+    await steward.start()
+    heard: list[tuple[str, dict[str, Any]]] = []
+    watcher = GateClient(steward.path, lambda topic, payload: heard.append((topic, dict(payload))))
+    other = GateClient(steward.path)
+    one, two = [await other.call("create", [1, name, "", 100, None]) for name in "ab"]
+    watcher.watch("mailbox", one, on=True)
+    await watcher.call("echo", 0)
+    await other.call("store_flags", [two, [[1, 1]], "add", ["word"], None])
+    await other.call("store_flags", [one, [[1, 1]], "add", ["word"], None])
+    await watcher.call("store_flags", [one, [[1, 1]], "add", ["other"], None])
+    told = ("mailbox", {"mailbox_id": one, "account_id": 1, "mod_seq": 1})
+    assert heard == [told, told]  # its own change before its answer
+    watcher.watch("mailbox", one, on=False)
+    watcher.watch("account", 2, on=True)
+    watcher.watch("names", 0, on=True)
+    await watcher.call("echo", 0)
+    await other.call("store_flags", [one, [[1, 1]], "add", ["third"], None])
+    await other.call("subscribe", [2, "x", True, 100])
+    await other.call("create", [1, "c", "", 100, None])
+    await watcher.call("echo", 0)
+    assert [payload["account_id"] for _, payload in heard[2:]] == [2, 1] and heard[-1][1]["names"]
+    await other.close()
+    await watcher.close()
+    await steward.stop()
+
+
+async def test_what_is_watched_is_watched_at_the_next_steward_too(tmp_path: Path) -> None:
+    first = Steward(tmp_path)
+    await first.start()
+    heard: list[str] = []
+    client = GateClient(first.path, lambda topic, _: heard.append(topic))
+    made = await client.call("create", [1, "a", "", 100, None])
+    client.watch("mailbox", made, on=True)
+    under_way = asyncio.ensure_future(client.call("held", 1))
+    await first.heard.wait()
+    await first.stop()
+    with pytest.raises(Temporary):
+        await under_way
+    second = Steward(tmp_path)
+    await second.start()
+    await client.call("store_flags", [made, [[1, 1]], "add", ["word"], None])
+    assert heard == ["lost", "mailbox"]
+    await client.close()
+    await second.stop()
+
+
+async def test_answers_larger_than_the_socket_takes_arrive_whole(tmp_path: Path) -> None:
+    async with gate(tmp_path) as (_, client):
+        made = await client.call("create", [1, "a", "", 100, None])
+        large = [bytes([number]) * 3_000_000 for number in range(5)]
+        answers = await asyncio.gather(
+            *(client.call("echo", octets) for octets in large),
+            *(client.call("store_flags", [made, [[1, 1]], "add", [], None]) for _ in range(50)),
+        )
+        assert answers[:5] == large and len(answers) == 55
+
+
 async def test_calls_under_way_fail_when_the_steward_goes_and_later_ones_reach_the_next(tmp_path: Path) -> None:
     first = Steward(tmp_path)
     await first.start()

@@ -35,7 +35,7 @@ class MemoryBus:
         body = msgspec.msgpack.encode(payload)
         loop = asyncio.get_running_loop()
         for end in self._hub.ends if self._hub else (self,):
-            loop.call_soon(end.deliver, topic, body)
+            loop.call_soon(end.receive, topic, body)
 
     def subscribe(self, topic: str, handler: Handler) -> Callable[[], None]:
         """As ``Bus.subscribe``."""
@@ -47,7 +47,11 @@ class MemoryBus:
 
         return unsubscribe
 
-    def deliver(self, topic: str, body: bytes) -> None:
-        """Calls the handlers of this end."""
+    def deliver(self, topic: str, payload: Payload) -> None:
+        """As ``Bus.deliver``."""
         for handler in list(self._handlers.get(topic, ())):
-            handler(msgspec.msgpack.decode(body, type=dict[str, object]))
+            handler(payload)
+
+    def receive(self, topic: str, body: bytes) -> None:
+        """Calls the handlers of this end."""
+        self.deliver(topic, msgspec.msgpack.decode(body, type=dict[str, object]))

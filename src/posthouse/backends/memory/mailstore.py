@@ -18,7 +18,7 @@ from posthouse.base.errors import AlreadyExists, BadValue, NotFound, Permanent, 
 from posthouse.base.ids import Ids
 from posthouse.formats.mime import Limits, summarise
 from posthouse.interfaces.limits import Allowances, unlimited
-from posthouse.interfaces.mailstore import FlagAction
+from posthouse.interfaces.mailstore import FlagAction, Watched
 from posthouse.model.flags import changed_flags, flag_bits, known_bits, translated
 from posthouse.model.limits import Allowance
 from posthouse.model.mailbox import (
@@ -86,6 +86,13 @@ class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
         self._account(account_id)
         return sorted((name for owner, name in self._subscribed if owner == account_id), key=sort_key)
 
+    async def mod_seq(self, mailbox_id: int) -> int:
+        box = self._boxes.get(mailbox_id)
+        return box.mod_seq if box is not None else 0
+
+    def want_notices(self, kind: Watched, number: int, *, on: bool) -> None:
+        """Everybody hears of everything here."""
+
     async def rows(self, mailbox_id: int) -> tuple[MailboxInfo, Sequence[MessageRow]]:
         box = self._box(mailbox_id)
         return self._info(box), box.rows(box.messages)
@@ -94,7 +101,7 @@ class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
         box = self._box(mailbox_id)
         rows = box.rows(uid for uid, message in box.messages.items() if message.mod_seq > since_mod_seq)
         vanished = sorted(uid for mod_seq, uid in box.vanished if mod_seq > since_mod_seq)
-        return Changes(box.mod_seq, box.uid_next, rows, tuple(vanished))
+        return Changes(box.mod_seq, box.uid_next, rows, tuple(vanished), box.keywords)
 
     # --- writing mailboxes
 

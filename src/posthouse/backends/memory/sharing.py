@@ -65,7 +65,7 @@ class SharingPart:
         box = self._box(mailbox_id)
         rows = tuple(row for row in self._rows(box, reader, box.messages) if row.mod_seq > since_mod_seq)
         vanished = sorted(uid for mod_seq, uid in box.vanished if mod_seq > since_mod_seq)
-        return Changes(box.mod_seq, box.uid_next, rows, tuple(vanished))
+        return Changes(box.mod_seq, box.uid_next, rows, tuple(vanished), box.keywords)
 
     async def set_acl(self, mailbox_id: int, identifier: str, action: AclAction, rights: str) -> None:
         if mailbox_id not in self._boxes:

@@ -92,7 +92,11 @@ def chosen_rows(read: Read, mailbox_id: int, ranges: Sequence[Sequence[int]]) ->
 
 def changed_rows(read: Read, mailbox_id: int, since_mod_seq: int) -> MessageRows:
     """Of the messages that changed after a mod-sequence."""
-    rows = unpacked(read(_CHANGED, (mailbox_id, since_mod_seq)))
+    return changed(unpacked(read(_CHANGED, (mailbox_id, since_mod_seq))), since_mod_seq)
+
+
+def changed(rows: MessageRows, since_mod_seq: int) -> MessageRows:
+    """Those of the rows that changed after a mod-sequence."""
     return rows.at([at for at, mod_seq in enumerate(rows.mod_seqs) if mod_seq > since_mod_seq])
 
 
@@ -107,6 +111,13 @@ def unpacked(blocks: Sequence[Columns]) -> MessageRows:
     if not len(uids) == len(flags) == len(mod_seqs):
         raise Temporary("The mailbox cannot be read now", cause="blocks of flags: columns of different lengths")
     return MessageRows(uids, flags, mod_seqs)
+
+
+def unpacked_block(uids: bytes, flags: bytes, mod_seqs: bytes) -> MessageRows:
+    """One block. Raises Temporary as ``unpacked``."""
+    if len(flags) * 4 == len(uids) == len(mod_seqs):
+        return MessageRows(_column("I", uids), _column(NARROW_FLAGS, flags), _column(NARROW_MOD_SEQS, mod_seqs))
+    return unpacked([(uids, flags, mod_seqs)])
 
 
 def places_of(uids: array[int], ranges: Sequence[Sequence[int]]) -> Sequence[int]:

@@ -5,16 +5,31 @@ Whoever adds or removes rows of ``message`` calls this in the same unit. Counter
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
+from operator import ne
 
-from posthouse.backends.sqlite.flag_blocks import UID_BITS, block_of, chosen_rows, packed, places_of, spans_of, unpacked
+from posthouse.backends.sqlite.flag_blocks import (
+    UID_BITS,
+    block_of,
+    chosen_rows,
+    packed,
+    places_of,
+    spans_of,
+    unpacked,
+    unpacked_block,
+)
 from posthouse.backends.sqlite.work import Work
 from posthouse.interfaces.sharing import FlagAction
+from posthouse.model.flags import changed_flags
 from posthouse.model.mailbox import DELETED, SEEN
-from posthouse.model.message_rows import NO_ROWS, MessageRows, flags_column, like, mod_seqs_column
+from posthouse.model.message_rows import NARROW_FLAGS, NO_ROWS, MessageRows, flags_column, like, mod_seqs_column
 
+NARROW = 256
+_BITS = {bit: bytes([bool(flags & bit) for flags in range(NARROW)]) for bit in (SEEN, DELETED)}
 _APPEND = (
     "INSERT INTO flag_block VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (block_id) DO UPDATE SET"
     " mod_seq = max(mod_seq, excluded.mod_seq), uids = CAST(uids || excluded.uids AS BLOB),"
@@ -26,6 +41,7 @@ _WRITE = (
     "INSERT INTO flag_block VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (block_id) DO UPDATE SET"
     " mod_seq = excluded.mod_seq, uids = excluded.uids, flags = excluded.flags, mod_seqs = excluded.mod_seqs"
 )
+_CHANGE = "UPDATE flag_block SET mod_seq = ?, flags = ?, mod_seqs = ? WHERE block_id = ?"
 _BLOCKS = "SELECT block_id, uids, flags, mod_seqs FROM flag_block WHERE block_id BETWEEN ? AND ? ORDER BY block_id"
 
 
@@ -45,7 +61,7 @@ def blocks(work: Work, mailbox_id: int, ranges: Sequence[Sequence[int]]) -> Iter
     """(block_id, rows) of the blocks that hold messages of ascending ranges of UIDs."""
     for span in spans_of(mailbox_id, ranges):
         for block_id, uids, flags, mod_seqs in work.all(_BLOCKS, span):
-            yield block_id, unpacked([(uids, flags, mod_seqs)])
+            yield block_id, unpacked_block(uids, flags, mod_seqs)
 
 
 def add(work: Work, mailbox_id: int, rows: Sequence[tuple[int, int, int]]) -> None:
@@ -114,7 +130,8 @@ def store(
             continue
         made = _stored(held, places, action, bits, mod_seq, out)
         if made is not held:
-            write(work, mailbox_id, block_id, made)
+            _, flags, mod_seqs = packed(made)
+            work.execute(_CHANGE, (mod_seq, flags, mod_seqs, block_id))
         done.append(made.at(places))
     out.rows = joined(done)
     return out
@@ -127,35 +144,66 @@ def joined(parts: Sequence[MessageRows]) -> MessageRows:
 
 def _stored(held: MessageRows, places: Sequence[int], action: FlagAction, bits: int, mod_seq: int, out: Stored) -> MessageRows:
     """A block after STORE to some of its places, the same one if nothing changed; ``out`` counts."""
-    old = [held.flags[at] for at in places]
+    column = held.flags
+    old = (
+        column[places.start : places.stop]
+        if isinstance(places, range)
+        else array(column.typecode, [column[at] for at in places])
+    )
     new = _new_flags(old, action, bits)
     if new == old:
         return held
-    changed = [at for at, one, other in zip(places, old, new, strict=True) if one != other]
-    out.changes += len(changed)
-    if bits & (SEEN | DELETED) or action == "replace":
-        out.unseen += sum(map(SEEN.__and__, old)) - sum(map(SEEN.__and__, new))
-        out.deleted += (sum(map(DELETED.__and__, new)) - sum(map(DELETED.__and__, old))) // DELETED
-    column, stamp = flags_column(new), mod_seqs_column([mod_seq])
-    flags, mod_seqs = like(held.flags, column)[:], like(held.mod_seqs, stamp)[:]
+    before = out.changes
+    _count(old, new, out)
+    stamp = mod_seqs_column([mod_seq])
+    flags, mod_seqs = like(held.flags, new)[:], like(held.mod_seqs, stamp)[:]
     if isinstance(places, range):
-        flags[places.start : places.stop] = like(column, flags)
+        flags[places.start : places.stop] = like(new, flags)
     else:
         for at, value in zip(places, new, strict=True):
             flags[at] = value
-    if len(changed) == len(mod_seqs):
-        mod_seqs = stamp * len(changed)
-    else:
-        for at in changed:
+    if out.changes - before == len(mod_seqs):
+        return MessageRows(held.uids, flags, stamp * len(mod_seqs))
+    for at, one, other in zip(places, old, new, strict=True):
+        if one != other:
             mod_seqs[at] = mod_seq
     return MessageRows(held.uids, flags, mod_seqs)
 
 
-def _new_flags(old: Sequence[int], action: FlagAction, bits: int) -> list[int]:
-    """What STORE makes of flags (RFC 9051 §6.4.6)."""
+def _count(old: array[int], new: array[int], out: Stored) -> None:
+    if old.typecode == new.typecode == NARROW_FLAGS:
+        before, after = old.tobytes(), new.tobytes()
+        out.changes += len(before) - _same(before, after)
+        out.unseen += _with(before, SEEN) - _with(after, SEEN)
+        out.deleted += _with(after, DELETED) - _with(before, DELETED)
+        return
+    out.changes += sum(map(ne, old, new))
+    out.unseen += sum(map(SEEN.__and__, old)) - sum(map(SEEN.__and__, new))
+    out.deleted += (sum(map(DELETED.__and__, new)) - sum(map(DELETED.__and__, old))) // DELETED
+
+
+def _same(one: bytes, other: bytes) -> int:
+    """How many octets are the same in both."""
+    difference = int.from_bytes(one, "little") ^ int.from_bytes(other, "little")
+    return difference.to_bytes(len(one), "little").count(0)
+
+
+def _with(flags: bytes, bit: int) -> int:
+    """How many narrow flags have ``bit``."""
+    return flags.translate(_BITS[bit]).count(1)
+
+
+def _new_flags(old: array[int], action: FlagAction, bits: int) -> array[int]:
+    """What STORE makes of flags (RFC 9051 §6.4.6). Narrow ones are translated octet by octet."""
+    if bits < NARROW and old.typecode == NARROW_FLAGS:
+        return array(NARROW_FLAGS, old.tobytes().translate(_table(action, bits)))
     if action == "add":
-        return [flags | bits for flags in old]
+        return flags_column([flags | bits for flags in old])
     if action == "remove":
-        bits = ~bits
-        return [flags & bits for flags in old]
-    return [bits] * len(old)
+        return flags_column([flags & ~bits for flags in old])
+    return flags_column([bits] * len(old))
+
+
+@lru_cache(maxsize=1024)
+def _table(action: FlagAction, bits: int) -> bytes:
+    return bytes([changed_flags(flags, action, bits) for flags in range(NARROW)])

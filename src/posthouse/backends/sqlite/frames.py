@@ -1,7 +1,8 @@
 """Frames of the gate: four octets of length (big-endian), then one msgpack value; and errors as msgpack carries them.
 
-Requests are ``[call_id, kind, arguments]`` (call_id 0: no answer wanted), answers ``[call_id, result, error or nil]``. Both
-ends are this same program, started together, so there is no version in it. Knows nothing of sockets.
+Requests are ``[call_id, kind, arguments]`` (call_id 0: no answer wanted), answers ``[call_id, result, error or nil]``; what is
+answered to call_id 0 are notices. Both ends are this same program, started together, so there is no version in it. Knows
+nothing of sockets.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from posthouse.base.errors import AlreadyExists, BadValue, MailError, NoSpace, NotFound, Permanent, Temporary
 
+WATCH = "watch"  # a tell: (kind, number, whether on) of ``want_notices``, any number of them
 MAX_FRAME_BYTES = 256 << 20
 HEADER = struct.Struct(">I")
 encode = msgspec.msgpack.Encoder().encode

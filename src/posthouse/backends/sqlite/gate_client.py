@@ -8,12 +8,16 @@ never a loss). Failing closed: without the steward nothing is accepted.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from posthouse.backends.sqlite.frames import HEADER, FrameReader, decode, encode, unpack_error
+from posthouse.backends.notices import Interest
+from posthouse.backends.sqlite.frames import HEADER, WATCH, FrameReader, decode, encode, unpack_error
 from posthouse.base import log
 from posthouse.base.errors import MailError, Temporary
+from posthouse.interfaces.bus import Payload
+from posthouse.interfaces.mailstore import Watched
 
 MAX_IN_FLIGHT_BYTES = 32 << 20
 MAX_WAITING_TELLS = 10_000
@@ -23,11 +27,20 @@ MAX_RETRY_S = 1.0
 BROKEN = "the connection to the steward broke; whether the unit happened is unknown"
 
 
+def _nobody(_topic: str, _payload: Payload) -> None:
+    return None
+
+
 class GateClient:
     """One per process, on its event loop; connects at the first call. See ``local_gate.Gate``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_notice: Callable[[str, Payload], None] = _nobody) -> None:
+        """``on_notice`` is given notices of what is watched, by the topics of the bus: ``mailbox``, and ``lost`` when some may
+        have been lost."""
         self._path = path
+        self._on_notice = on_notice
+        self._interest = Interest()
+        self._was_up = False
         self._transport: asyncio.Transport | None = None
         self._pending: dict[int, tuple[asyncio.Future[Any], int]] = {}
         self._in_flight = 0
@@ -65,6 +78,14 @@ class GateClient:
         if len(self._tells) < MAX_WAITING_TELLS:
             self._tells.append(frame)
 
+    def watch(self, kind: Watched, number: int, *, on: bool) -> None:
+        """Also again after the steward was away."""
+        self._interest.change(kind, number, on=on)
+        if self._transport is not None:
+            self._send(encode((0, WATCH, [(kind, number, on)])))
+        elif on:
+            self._begin_connecting()
+
     async def close(self) -> None:
         """Sends what waits, then closes; calls under way raise Temporary."""
         self._closing = True
@@ -86,7 +107,7 @@ class GateClient:
     def _flush(self) -> None:
         out, self._out = self._out, []
         if self._transport is not None and out:
-            self._transport.writelines(out)
+            self._transport.write(b"".join(out))
 
     # --- connecting
 
@@ -116,6 +137,11 @@ class GateClient:
     def connected(self, transport: asyncio.Transport) -> None:
         """Called by the connection."""
         self._transport = transport
+        if watched := self._interest.all():
+            self._send(encode((0, WATCH, [(kind, number, True) for kind, number in watched])))
+            if self._was_up:
+                self._on_notice("lost", {})
+        self._was_up = True
         tells, self._tells = self._tells, []
         for frame in tells:
             self._send(frame)
@@ -123,6 +149,10 @@ class GateClient:
 
     def answered(self, call_id: int, result: Any, error: list[Any] | None) -> None:
         """Called by the connection."""
+        if not call_id:
+            for payload in result:
+                self._on_notice("mailbox", payload)
+            return
         future, octets = self._pending.pop(call_id)
         self._in_flight -= octets
         if future.done():

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from posthouse.backends.sqlite.writer import MailWriterThread
 from posthouse.base.errors import BadValue
+from posthouse.interfaces.mailstore import Watched
 
 
 class Gate(Protocol):
@@ -19,6 +20,10 @@ class Gate(Protocol):
 
     def tell(self, kind: str, payload: Any) -> None:
         """Sends something without an answer; it may be lost when the steward dies. Never blocks, never fails."""
+        ...
+
+    def watch(self, kind: Watched, number: int, *, on: bool) -> None:
+        """See ``interfaces.mailstore.MailReader.want_notices``. Never blocks, never fails."""
         ...
 
 
@@ -36,3 +41,6 @@ class LocalGate:
         if kind not in self._tells:
             raise BadValue("Nobody listens", cause=f"no handler for {kind}")
         self._tells[kind](payload)
+
+    def watch(self, kind: Watched, number: int, *, on: bool) -> None:
+        """Who is in the writer's process hears of everything from it."""

@@ -25,7 +25,7 @@ from posthouse.backends.sqlite.work import blob_folder
 from posthouse.base.errors import BadValue, NotFound, Temporary
 from posthouse.formats.mime import Limits, summarise
 from posthouse.interfaces.limits import Allowances, unlimited
-from posthouse.interfaces.mailstore import HEAD_BYTES, FactName, FlagAction
+from posthouse.interfaces.mailstore import HEAD_BYTES, FactName, FlagAction, Watched
 from posthouse.model.limits import UNLIMITED, Allowance, packed
 from posthouse.model.mailbox import (
     Changes,
@@ -47,6 +47,7 @@ from posthouse.model.summary import Summary
 LARGE_MAILBOX = 1_000  # from so many messages on a whole mailbox is read in a thread
 LARGE_VIEW = 50_000  # the same where only flags are read
 MANY_CHANGES = 20_000
+MAX_OWNERS = 10_000
 Read = TypeVar("Read")
 
 
@@ -67,6 +68,7 @@ class SqliteMailStore(SharingPart, SqliteUsage):
         self._gate = gate
         self._allowances = allowances
         self._settings = settings
+        self._owners: dict[int, int] = {}
         self._reading = MailReading(path)
         self._large = MailReading(path)
         self._large_thread = ThreadPoolExecutor(1, thread_name_prefix="mail-reader")
@@ -110,6 +112,13 @@ class SqliteMailStore(SharingPart, SqliteUsage):
 
     async def mailbox_by_id(self, mailbox_id: int) -> MailboxInfo | None:
         return self._reading.mailbox_by_id(mailbox_id)
+
+    async def mod_seq(self, mailbox_id: int) -> int:
+        found = self._reading.all("SELECT mod_seq FROM mailbox WHERE mailbox_id = ?", (mailbox_id,))
+        return int(found[0][0]) if found else 0
+
+    def want_notices(self, kind: Watched, number: int, *, on: bool) -> None:
+        self._gate.watch(kind, number, on=on)
 
     async def subscriptions(self, account_id: int) -> Sequence[str]:
         if not self._reading.has_mailboxes(account_id):
@@ -265,7 +274,11 @@ class SqliteMailStore(SharingPart, SqliteUsage):
         """What the owner of a mailbox may use; that there is no such mailbox, the unit finds out."""
         if self._allowances is unlimited:
             return UNLIMITED
-        account_id = self._reading.owner(mailbox_id)
+        account_id = self._owners.get(mailbox_id) or self._reading.owner(mailbox_id)
+        if len(self._owners) >= MAX_OWNERS:
+            self._owners.clear()
+        if account_id:
+            self._owners[mailbox_id] = account_id  # for ever: a number is never used twice
         return await self._allowances(account_id) if account_id else UNLIMITED
 
     # --- secrets of URLs

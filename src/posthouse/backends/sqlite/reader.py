@@ -17,7 +17,7 @@ import apsw
 from posthouse.backends.sqlite import ready_made
 from posthouse.backends.sqlite.coding import HEAD_SLACK_BYTES, Damaged, Decoder
 from posthouse.backends.sqlite.database import mail_error
-from posthouse.backends.sqlite.flag_blocks import UID_BITS, all_rows, changed_rows
+from posthouse.backends.sqlite.flag_blocks import UID_BITS, all_rows, changed, unpacked
 from posthouse.backends.sqlite.mail_schema import open_mail_reader
 from posthouse.backends.sqlite.parcels import IN_FILE_BYTES
 from posthouse.backends.sqlite.uid_sets import Chosen, to_ranges
@@ -25,7 +25,7 @@ from posthouse.base import log
 from posthouse.base.errors import NotFound
 from posthouse.interfaces.mailstore import HEAD_BYTES
 from posthouse.model.mailbox import Changes, MailboxInfo, MessageFacts, MessageSize, email_id
-from posthouse.model.message_rows import NO_ROWS, MessageRows
+from posthouse.model.message_rows import MessageRows
 
 _INFO = (
     "SELECT mailbox_id, account_id, name, uid_validity, uid_next, mod_seq, message_count, unseen, deleted, size_bytes,"
@@ -40,6 +40,13 @@ _FACTS = (
 
 ALL_CHANGES = 1 << 40
 CONTENT_BYTES = IN_FILE_BYTES  # no content in the database is larger
+# One statement, so that all is of one moment: the mailbox, its changed blocks, what is gone.
+_CHANGES = (
+    "SELECT 0, mod_seq, uid_next, keywords, vanished_floor > ?2 FROM mailbox WHERE mailbox_id = ?1 AND selectable"
+    " UNION ALL SELECT * FROM (SELECT 1, block_id, uids, flags, mod_seqs FROM flag_block"
+    " WHERE mailbox_id = ?1 AND mod_seq > ?2 LIMIT ?3)"
+    " UNION ALL SELECT * FROM (SELECT 2, uid, 0, 0, 0 FROM vanished WHERE mailbox_id = ?1 AND mod_seq > ?2 LIMIT ?4)"
+)
 _WHOLE_BYTES = 32_768  # up to here a content is read whole and cut, beyond it is opened to read its beginning alone
 _HEADS = (
     "SELECT uid, iif(m.size_bytes > ?, NULL, iif(coding, octets, substr(octets, 1, ?))), in_file, m.body_id, coding"
@@ -131,24 +138,28 @@ class MailReading:
 
     def changes(self, mailbox_id: int, since_mod_seq: int, limit: int) -> Changes | None:
         """What happened since; None when there is much to look at (ask again in a thread, with ``ALL_CHANGES``)."""
-        with self.moment():
-            info = self.selectable(mailbox_id)
-            rows = NO_ROWS
-            vanished: list[int] = []
-            if info.mod_seq > since_mod_seq:
-                if limit < ALL_CHANGES and self._many_blocks(mailbox_id, since_mod_seq, limit):
-                    return None
-                rows = changed_rows(self.all, mailbox_id, since_mod_seq)
-                vanished = self.vanished(info, since_mod_seq, limit)
-        if len(vanished) > limit:
+        bindings = (mailbox_id, since_mod_seq, (limit >> UID_BITS) + 1, limit + 1)
+        kinds: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+        for row in self.all(_CHANGES, bindings):
+            kinds[row[0]].append(row)
+        facts, blocks, gone = kinds
+        if not facts:
+            raise NotFound("There is no such mailbox")
+        if len(gone) > limit or len(blocks) << UID_BITS > limit:
             return None
-        return Changes(info.mod_seq, info.uid_next, rows, tuple(vanished))
+        _, mod_seq, uid_next, words, forgotten = facts[0]
+        blocks.sort()
+        rows = changed(unpacked([row[2:] for row in blocks]), since_mod_seq)
+        vanished = sorted(row[1] for row in gone)
+        if forgotten and mod_seq > since_mod_seq:
+            vanished = self._all_vanished(mailbox_id, limit)
+            if len(vanished) > limit:
+                return None
+        return Changes(mod_seq, uid_next, rows, tuple(vanished), tuple(words.split()))
 
-    def _many_blocks(self, mailbox_id: int, since_mod_seq: int, limit: int) -> bool:
-        """Whether more than ``limit`` messages may have changed: a block holds 128."""
-        sql = "SELECT count(*) FROM (SELECT 1 FROM flag_block WHERE mailbox_id = ? AND mod_seq > ? LIMIT ?)"
-        blocks = self.all(sql, (mailbox_id, since_mod_seq, limit))
-        return int(blocks[0][0]) << UID_BITS > limit
+    def _all_vanished(self, mailbox_id: int, limit: int) -> list[int]:
+        with self.moment():
+            return self.vanished(self.selectable(mailbox_id), 0, limit)
 
     def vanished(self, info: MailboxInfo, since_mod_seq: int, limit: int = ALL_CHANGES) -> list[int]:
         """The UIDs that went since, in order; some more than ``limit`` when there are. Inside ``moment``.

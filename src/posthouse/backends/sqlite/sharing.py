@@ -73,7 +73,7 @@ class SharingPart:
             info = reading.selectable(mailbox_id)
             rows = reader_changed(reading.all, mailbox_id, reader, since_mod_seq)
             vanished = reading.vanished(info, since_mod_seq)
-        return Changes(info.mod_seq, info.uid_next, rows, tuple(vanished))
+        return Changes(info.mod_seq, info.uid_next, rows, tuple(vanished), info.keywords)
 
     async def set_acl(self, mailbox_id: int, identifier: str, action: AclAction, rights: str) -> None:
         await self._gate.call("set_acl", [mailbox_id, identifier, action, rights])

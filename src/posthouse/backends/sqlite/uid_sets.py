@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,14 +15,14 @@ EVERYTHING: Ranges = [[1, (1 << 32) - 1]]
 
 
 def to_ranges(uids: Iterable[int]) -> Ranges:
-    """Ascending ranges of consecutive UIDs, without duplicates."""
-    if isinstance(uids, range) and uids.step == 1:
-        return [[uids.start, uids.stop - 1]] if uids else []
+    """Ascending ranges of consecutive UIDs, without duplicates. An array or a range has each UID once, in ascending order."""
+    listed = uids if isinstance(uids, (array, range)) else _ascending(uids)
+    if not listed:
+        return []
+    if listed is uids and listed[-1] - listed[0] + 1 == len(listed):
+        return [[listed[0], listed[-1]]]
     ranges: Ranges = []
     last = -1
-    listed = _ascending(uids)
-    if listed and listed[-1] - listed[0] + 1 == len(listed) == len(set(listed)):
-        return [[listed[0], listed[-1]]]
     for uid in listed:
         if uid == last + 1 and ranges:
             ranges[-1][1] = uid

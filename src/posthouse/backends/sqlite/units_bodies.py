@@ -35,6 +35,7 @@ def keep_body(work: Work, parcel: list[Any]) -> int:
         (digest, size_bytes, octets is None, *ready_made),
     )
     body_id = work.connection.last_insert_rowid()
+    work.bodies_grew = True
     if listed is not None:
         keep_listed(work.execute, body_id, listed)
     if octets is not None:

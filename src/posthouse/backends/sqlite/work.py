@@ -2,7 +2,7 @@
 
 Units are functions ``(work, arguments) -> result`` registered by kind; they run in the writing thread, one after the other,
 each in a savepoint. Arguments and results are what msgpack can carry, since they cross the gate. A unit says what it
-changed (``touch``, ``queue_grew``) so that the thread can tell the node after the commit.
+changed (``touch``, ``queue_grew``, ``bodies_grew``) so that the thread can tell the node after the commit.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Work:
         self.now = clock.now()
         self.touched: list[MailboxNotice] = []
         self.queue_grew = False
+        self.bodies_grew = False
         self.upkeep_due = True
         self.fresh_dead: set[bytes] = set()
 

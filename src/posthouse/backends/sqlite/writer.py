@@ -55,7 +55,8 @@ class MailWriterThread:
 
     def __init__(self, path: Path, on_committed: OnCommitted = ignore, *, clock: Clock | None = None) -> None:
         self._path = path
-        self._on_committed = on_committed
+        self._on_committed = [on_committed]
+        self._on_answered: list[Callable[[], None]] = []
         self._clock = clock or SystemClock()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="mail-writer", daemon=True)
@@ -66,6 +67,11 @@ class MailWriterThread:
         self._upkeep_from = 0.0
         self._stopping = False
         self._log = log.get("store")
+
+    def listen(self, on_committed: OnCommitted, on_answered: Callable[[], None]) -> None:
+        """Both are called in the writing thread: after a commit, and after its units have their answers."""
+        self._on_committed.append(on_committed)
+        self._on_answered.append(on_answered)
 
     def start(self) -> None:
         """Opens, makes or migrates the database, and starts. Raises Temporary (also when another process has it), NoSpace,
@@ -171,7 +177,7 @@ class MailWriterThread:
         work.now = self._clock.now()
         work.touched.clear()
         work.fresh_dead.clear()
-        work.queue_grew = False
+        work.queue_grew = work.bodies_grew = False
         try:
             work.execute("BEGIN IMMEDIATE")
             results = [self._unit(work, job) for job in group]
@@ -185,10 +191,15 @@ class MailWriterThread:
         COMMITS.inc()
         UNITS_COUNT.inc(len(group))
         COMMIT_SECONDS.observe(time.perf_counter() - started_at)
-        if work.touched or work.queue_grew:
-            self._tell(Committed(merged(work.touched), work.queue_grew))
+        if work.touched or work.queue_grew or work.bodies_grew:
+            self._tell(Committed(merged(work.touched), work.queue_grew, work.bodies_grew))
         for job, (result, failure) in zip(group, results, strict=True):
             job[3](result, failure)
+        self._answered()
+
+    def _answered(self) -> None:
+        for answered in self._on_answered:
+            answered()
 
     def _keep_up(self, work: Work) -> None:
         """One step of upkeep. What it cannot read is left for later and told: nobody's mail waits for it. Raises apsw.Error
@@ -208,14 +219,15 @@ class MailWriterThread:
 
     def _tell(self, committed: Committed) -> None:
         try:
-            self._on_committed(committed)
+            for listener in self._on_committed:
+                listener(committed)
         except RuntimeError as error:  # the loop that would have carried it has closed
             self._log.warning("notice lost", error=repr(error))
 
     def _unit(self, work: Work, job: Job) -> tuple[Any, MailError | None]:
         """Runs one unit in its savepoint. Raises apsw.Error when the whole group cannot go on."""
         kind, arguments, _, _ = job
-        touched, queue_grew = len(work.touched), work.queue_grew
+        touched, grew = len(work.touched), (work.queue_grew, work.bodies_grew)
         work.execute("SAVEPOINT unit")
         try:
             result = UNITS[kind](work, arguments)
@@ -225,7 +237,7 @@ class MailWriterThread:
             work.execute("ROLLBACK TO unit")
             work.execute("RELEASE unit")
             del work.touched[touched:]
-            work.queue_grew = queue_grew
+            work.queue_grew, work.bodies_grew = grew
             return None, self._failure(kind, error)
         work.execute("RELEASE unit")
         return result, None
@@ -247,6 +259,7 @@ class MailWriterThread:
             self._log.error("rollback failed", error=repr(second))
         for job in group:
             job[3](None, failure)
+        self._answered()
         self._upkeep_from = time.monotonic() + UPKEEP_REST_S
 
     def _cause(self, error: apsw.Error) -> MailError:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from posthouse.base.errors import Permanent
 from posthouse.interfaces.courier import Answer, Parcel
-from posthouse.interfaces.mailstore import MailStore
+from posthouse.interfaces.mailstore import MailStore, Watched
 from posthouse.model.mailbox import DEFAULT_MAILBOXES, MailboxInfo, SpecialUse
 from posthouse.model.plan import Acceptance
 from posthouse.model.script import Memory
@@ -96,6 +96,9 @@ class RehearsalGate:
         raise RehearsalWrites
 
     def tell(self, kind: str, payload: Any) -> None:
+        return None
+
+    def watch(self, kind: Watched, number: int, *, on: bool) -> None:
         return None
 
 

@@ -71,7 +71,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     live = Live(config.data, configuration.load)
     stack.push_async_callback(live.close)
     await live.start(bus)
-    gate, traces = _gate(files, live, stack)
+    gate, traces = _gate(files, live, bus, stack)
     devices, counters = DeviceLogins(live.settings, SystemClock(), bus), BusCounters(bus, SystemClock(), name)
     ways = Ways(
         gate=gate,
@@ -133,9 +133,9 @@ def _reports(gate: GateClient, files: Files, stack: AsyncExitStack) -> ReportDes
     return ReportDesk(lambda seen: gate.tell(SEEN_TELL, encoded(seen)), receiver(gate.call), suppressions)
 
 
-def _gate(files: Files, live: Live, stack: AsyncExitStack) -> tuple[GateClient, RemoteTraceLog]:
+def _gate(files: Files, live: Live, bus: Bus, stack: AsyncExitStack) -> tuple[GateClient, RemoteTraceLog]:
     """The way to the steward, and the traces that go by it."""
-    gate = GateClient(files.gate)
+    gate = GateClient(files.gate, bus.deliver)
     stack.push_async_callback(gate.close)
     room = Room(files.traces.parent, lambda: live.settings().store.min_free_bytes)
     traces = RemoteTraceLog(partial(gate.tell, "trace"), files.traces, room.is_short)

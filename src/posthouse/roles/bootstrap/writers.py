@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from posthouse.backends import notices
 from posthouse.backends.sqlite.account_holds import PLACES_CALL, SqliteAccountHoldsWriter, places_handler
@@ -32,6 +33,7 @@ from posthouse.base.clock import SystemClock
 from posthouse.interfaces.bus import Bus
 from posthouse.reporting.tallies import Tallies
 from posthouse.roles.data_files import Files
+from posthouse.roles.seldom import Seldom
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,12 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
     loop = asyncio.get_running_loop()
 
     def committed(what: notices.Committed) -> None:
-        loop.call_soon_threadsafe(notices.publish, bus, what)
+        if what.queue:
+            loop.call_soon_threadsafe(bus.publish, "queue", {})
+        if what.bodies:
+            bodies.call()
 
+    bodies = Seldom(loop, partial(bus.publish, "bodies", {}))
     mail = MailWriterThread(files.mail, committed)
     mail.start()
     calls: dict[str, CallHandler] = {

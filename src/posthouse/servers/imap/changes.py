@@ -57,7 +57,7 @@ async def tell_flags(session: ImapSession, view: MailboxView, rows: MessageRows)
     texts = flag_texts(session.mailbox().keywords)
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        columns: list[Column] = [(b"FLAGS %b", [list(map(texts.__getitem__, batch.flags))])]
+        columns: list[Column] = [(b"FLAGS %b", [texts.of(batch.flags)])]
         if not session.uid_only:
             columns.insert(0, (b"UID %d", [batch.uids]))
         if session.condstore:
@@ -70,4 +70,7 @@ async def tell_flags(session: ImapSession, view: MailboxView, rows: MessageRows)
 
 def numbers_of(session: ImapSession, view: MailboxView, uids: array[int]) -> Sequence[int]:
     """What FETCH responses about these messages begin with: message numbers, or UIDs with UIDONLY on (RFC 9586 §3.3)."""
-    return uids if session.uid_only else [place + 1 for place in view.places(uids)]
+    if session.uid_only:
+        return uids
+    places = view.places(uids)
+    return range(places.start + 1, places.stop + 1) if isinstance(places, range) else [place + 1 for place in places]

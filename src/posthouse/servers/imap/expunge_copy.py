@@ -37,7 +37,7 @@ async def expunge(session: ImapSession, command: Expunge) -> Done:
     if not session.condstore or limited:
         return "EXPUNGE completed", limited
     await session.catch_up(expunge=True)
-    return "EXPUNGE completed", b"HIGHESTMODSEQ %d" % mailbox.info.mod_seq
+    return "EXPUNGE completed", b"HIGHESTMODSEQ %d" % mailbox.mod_seq
 
 
 async def copy(session: ImapSession, command: Copy) -> Done:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _BATCH = 250
 _OPENED_PER_TURN = 16
-_WHOLE_BATCH = 16
+_WHOLE_BATCH = 24
 
 
 async def fetch(session: ImapSession, command: Fetch) -> Done:

@@ -164,12 +164,14 @@ def _view_values(session: ImapSession, item: FetchItem, view: MailboxView, batch
     if item is Attribute.UID:
         return some(view.uids, batch)
     if item is Attribute.FLAGS:
-        return list(map(flag_texts(session.mailbox().keywords).__getitem__, some(view.flags, batch)))
+        return flag_texts(session.mailbox().keywords).of(some(view.flags, batch))
     if item is Attribute.MODSEQ:
         return some(view.mod_seqs, batch)
     raise TypeError(f"not in a view: {item!r}")
 
 
-def some(column: array[int], indexes: Sequence[int]) -> Sequence[int]:
+def some(column: array[int], indexes: Sequence[int]) -> array[int]:
     """The values of a view's column at ascending indexes."""
-    return column[indexes.start : indexes.stop] if isinstance(indexes, range) else [column[at] for at in indexes]
+    if isinstance(indexes, range):
+        return column[indexes.start : indexes.stop]
+    return array(column.typecode, [column[at] for at in indexes])

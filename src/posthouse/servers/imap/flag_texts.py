@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from functools import lru_cache
 
 from posthouse.model.flags import flag_names
@@ -21,6 +22,12 @@ class FlagTexts(dict[int, bytes]):
             self.clear()
         text = self[bits] = b"(%b)" % " ".join(flag_names(bits, self._keywords)).encode()
         return text
+
+    def of(self, flags: array[int]) -> list[bytes]:
+        """The texts of a column of flags."""
+        if flags and flags == flags[:1] * len(flags):
+            return [self[flags[0]]] * len(flags)
+        return list(map(self.__getitem__, flags))
 
 
 @lru_cache(maxsize=512)

@@ -1,7 +1,8 @@
 """Change notices to sessions: one subscription on the bus for each process, handed on by mailbox and by account (IMP-2).
 
-A notice is only a hint; what changed is read from the store, and every command looks by itself. Since notices can be lost, each
-watched mailbox is also looked at by and by, and all of them when the bus says that something was dropped.
+A notice is only a hint; what changed is read from the store, and every command looks by itself. The store is told what is
+watched, and need not tell of anything else. Since notices can be lost, each watched mailbox is also looked at by and by, a
+newly watched one within a second, and all of them when the bus says that something was dropped.
 """
 
 from __future__ import annotations
@@ -54,32 +55,46 @@ class Notices:
         self._accounts_of: dict[AccountWatcher, Collection[int]] = {}
         self._names_watchers: set[AccountWatcher] = set()
         self._to_check: list[int] = []
+        self._fresh: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
         self._checking: asyncio.Task[None] | None = None
         self._unsubscribe = (bus.subscribe("mailbox", self._heard), bus.subscribe("lost", self._lost))
 
     def watch(self, mailbox_id: int, watcher: Watcher) -> None:
-        self._watchers.setdefault(mailbox_id, set()).add(watcher)
+        watchers = self._watchers.get(mailbox_id)
+        if watchers is None:
+            watchers = self._watchers[mailbox_id] = set()
+            self._store.want_notices("mailbox", mailbox_id, on=True)
+            self._fresh.append(mailbox_id)
+        watchers.add(watcher)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def unwatch(self, mailbox_id: int, watcher: Watcher) -> None:
-        _discard(self._watchers, mailbox_id, watcher)
+        if _discard(self._watchers, mailbox_id, watcher):
+            self._store.want_notices("mailbox", mailbox_id, on=False)
 
     def watch_accounts(self, account_ids: Collection[int], watcher: AccountWatcher, *, names: bool) -> None:
         """In place of what it watched before. ``names``: also what others may begin to show."""
         self.unwatch_accounts(watcher)
         self._accounts_of[watcher] = account_ids
         for account_id in account_ids:
+            if account_id not in self._account_watchers:
+                self._store.want_notices("account", account_id, on=True)
             self._account_watchers.setdefault(account_id, set()).add(watcher)
         if names:
             self._names_watchers.add(watcher)
+            self._store.want_notices("names", 0, on=True)
 
     def unwatch_accounts(self, watcher: AccountWatcher) -> None:
         """Also if it watches none."""
         for account_id in self._accounts_of.pop(watcher, ()):
-            _discard(self._account_watchers, account_id, watcher)
-        self._names_watchers.discard(watcher)
+            if _discard(self._account_watchers, account_id, watcher):
+                self._store.want_notices("account", account_id, on=False)
+        if watcher in self._names_watchers:
+            self._names_watchers.discard(watcher)
+            if not self._names_watchers:
+                self._store.want_notices("names", 0, on=False)
 
     def unsubscribe(self) -> None:
         """Leaves the bus."""
@@ -90,11 +105,11 @@ class Notices:
         """Looks at mailboxes as if there had been a notice of each."""
         for number, mailbox_id in enumerate(mailbox_ids, 1):
             try:
-                info = await self._store.mailbox_by_id(mailbox_id)
+                mod_seq = await self._store.mod_seq(mailbox_id)
             except MailError as error:
                 _log.warning("could not look at a mailbox", cause=error.cause or str(error))
                 return
-            self._tell(mailbox_id, info.mod_seq if info is not None else 0)
+            self._tell(mailbox_id, mod_seq)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
 
@@ -124,11 +139,13 @@ class Notices:
         """Some of the watched mailboxes, so that all have had their turn after a round."""
         self._timer = None
         if not self._watchers:
+            self._fresh = []
             return
-        if not self._to_check:
+        if not self._to_check and not self._fresh:
             self._to_check = list(self._watchers)
         count = int(len(self._watchers) * TICK_S / self._round_s) + 1
-        due, self._to_check = self._to_check[-count:], self._to_check[:-count]
+        due, self._to_check = self._to_check[-count:] + self._fresh, self._to_check[:-count]
+        self._fresh = []
         self._check_soon([mailbox_id for mailbox_id in due if mailbox_id in self._watchers])
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
@@ -139,9 +156,13 @@ class Notices:
         self._checking = asyncio.get_running_loop().create_task(self.check(mailbox_ids))
 
 
-def _discard(table: dict[int, set[Member]], key: int, member: Member) -> None:
+def _discard(table: dict[int, set[Member]], key: int, member: Member) -> bool:
+    """Whether it was the last one of its key."""
     members = table.get(key)
-    if members is not None:
-        members.discard(member)
-        if not members:
-            del table[key]
+    if members is None:
+        return False
+    members.discard(member)
+    if members:
+        return False
+    del table[key]
+    return True

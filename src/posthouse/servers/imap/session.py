@@ -179,7 +179,7 @@ class ImapSession:
             self.deselect()
             raise Goodbye("The selected mailbox is not shared any more")
         self._teller.dirty = False
-        known = self.selected.info.uid_next
+        known = self.selected.uid_next
         update = await self.selected.sync(expunge=expunge)
         if update.deleted:
             self.deselect()

@@ -16,26 +16,39 @@ from posthouse.servers.imap.refusal import Disconnected, Goodbye, Refused
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
 
+_GONE = 1 << 63  # above every mod-sequence
 _log = log.get("imap")
 
 
 class Teller:
-    """One session's. ``dirty``: the selected mailbox may have changed since the session looked. ``waiting``: the session
-    waits for its client. ``idling``: in IDLE."""
+    """One session's. ``waiting``: the session waits for its client. ``idling``: in IDLE."""
 
-    __slots__ = ("_session", "_task", "dirty", "idling", "waiting")
+    __slots__ = ("_noticed", "_session", "_task", "_touched", "idling", "waiting")
 
     def __init__(self, session: ImapSession) -> None:
         self._session = session
         self._task: asyncio.Task[None] | None = None
-        self.dirty = self.idling = self.waiting = False
+        self._touched = self.idling = self.waiting = False
+        self._noticed = 0
+
+    @property
+    def dirty(self) -> bool:
+        """Whether the selected mailbox may have changed since the session looked: it was told so, or something was noticed
+        that the session has not come up to meanwhile, as by its own STORE."""
+        selected = self._session.selected
+        return self._touched or (selected is not None and self._noticed > selected.mod_seq)
+
+    @dirty.setter
+    def dirty(self, value: bool) -> None:
+        self._touched = value
+        self._noticed = 0
 
     def notice(self, mod_seq: int) -> None:
         """The selected mailbox has reached ``mod_seq`` (0: it is gone)."""
         selected = self._session.selected
-        if selected is None or 0 < mod_seq <= selected.info.mod_seq:
+        if selected is None or 0 < mod_seq <= selected.mod_seq:
             return
-        self.dirty = True
+        self._noticed = max(self._noticed, mod_seq or _GONE)
         self.start()
 
     def start(self) -> None:
@@ -50,7 +63,7 @@ class Teller:
 
     async def idle(self) -> bytes:
         """IDLE: changes go out as they happen, until a line comes from the client."""
-        self.idling = self.dirty = True
+        self.idling = self._touched = True
         try:
             self.start()
             return await self._session.read_line()
