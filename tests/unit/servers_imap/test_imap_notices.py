@@ -155,3 +155,23 @@ async def test_old_news_make_no_work(world: World) -> None:
     world.bus.publish("mailbox", {"mailbox_id": inbox.mailbox_id, "account_id": 1, "mod_seq": 2})
     await client.settle()
     assert len(asked) == before
+
+
+async def test_the_store_is_not_told_of_a_mailbox_that_is_left_and_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, bus = MemoryMailStore(), MemoryBus()
+    (inbox, *_) = await store.mailboxes(1)
+    told: list[bool] = []
+    monkeypatch.setattr(store, "want_notices", lambda _kind, _number, *, on: told.append(on))
+    notices, listener = Notices(bus, store), Listener()
+    for _ in range(3):
+        notices.watch(inbox.mailbox_id, listener)
+        notices.unwatch(inbox.mailbox_id, listener)
+    assert told == [True]
+    notices.watch(inbox.mailbox_id, listener)
+    notices._tick()
+    assert told == [True]
+    notices.unwatch(inbox.mailbox_id, listener)
+    notices._tick()
+    assert told == [True, False]
+    notices.watch(inbox.mailbox_id, listener)
+    assert told == [True, False, True]

@@ -1,7 +1,8 @@
 """Change notices to sessions: one subscription on the bus for each process, handed on by mailbox and by account (IMP-2).
 
 A notice is only a hint; what changed is read from the store, and every command looks by itself. The store is told what is
-watched, and need not tell of anything else. Since notices can be lost, each watched mailbox is also looked at by and by, a
+watched, and need not tell of anything else; a mailbox that nobody watches any more is let go at a tick only, since clients
+come back to mailboxes that they have just left. Since notices can be lost, each watched mailbox is also looked at by and by, a
 newly watched one within a second, and all of them when the bus says that something was dropped.
 """
 
@@ -55,7 +56,8 @@ class Notices:
         self._accounts_of: dict[AccountWatcher, Collection[int]] = {}
         self._names_watchers: set[AccountWatcher] = set()
         self._to_check: list[int] = []
-        self._fresh: list[int] = []
+        self._fresh: set[int] = set()
+        self._left: set[int] = set()  # nobody watches them, the store still tells of them
         self._timer: asyncio.TimerHandle | None = None
         self._checking: asyncio.Task[None] | None = None
         self._unsubscribe = (bus.subscribe("mailbox", self._heard), bus.subscribe("lost", self._lost))
@@ -64,15 +66,19 @@ class Notices:
         watchers = self._watchers.get(mailbox_id)
         if watchers is None:
             watchers = self._watchers[mailbox_id] = set()
-            self._store.want_notices("mailbox", mailbox_id, on=True)
-            self._fresh.append(mailbox_id)
+            if mailbox_id in self._left:
+                self._left.discard(mailbox_id)
+            else:
+                self._store.want_notices("mailbox", mailbox_id, on=True)
+            self._fresh.add(mailbox_id)
         watchers.add(watcher)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def unwatch(self, mailbox_id: int, watcher: Watcher) -> None:
+        """The store is told at the next tick, if nobody has come back to the mailbox by then."""
         if _discard(self._watchers, mailbox_id, watcher):
-            self._store.want_notices("mailbox", mailbox_id, on=False)
+            self._left.add(mailbox_id)
 
     def watch_accounts(self, account_ids: Collection[int], watcher: AccountWatcher, *, names: bool) -> None:
         """In place of what it watched before. ``names``: also what others may begin to show."""
@@ -138,16 +144,22 @@ class Notices:
     def _tick(self) -> None:
         """Some of the watched mailboxes, so that all have had their turn after a round."""
         self._timer = None
+        self._let_go()
         if not self._watchers:
-            self._fresh = []
+            self._fresh.clear()
             return
         if not self._to_check and not self._fresh:
             self._to_check = list(self._watchers)
         count = int(len(self._watchers) * TICK_S / self._round_s) + 1
-        due, self._to_check = self._to_check[-count:] + self._fresh, self._to_check[:-count]
-        self._fresh = []
+        due, self._to_check = self._to_check[-count:] + list(self._fresh), self._to_check[:-count]
+        self._fresh.clear()
         self._check_soon([mailbox_id for mailbox_id in due if mailbox_id in self._watchers])
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _let_go(self) -> None:
+        for mailbox_id in self._left:
+            self._store.want_notices("mailbox", mailbox_id, on=False)
+        self._left.clear()
 
     def _check_soon(self, mailbox_ids: list[int]) -> None:
         if self._checking is not None and not self._checking.done():
