@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from posthouse.admin import user
@@ -15,10 +15,11 @@ from posthouse.admin.rendering import record, stamp
 from posthouse.base.errors import NotFound, Permanent
 from posthouse.model.account_hold import AccountHold
 from posthouse.model.address import Address
-from posthouse.model.trace import TraceQuery, TraceRecord
+from posthouse.model.trace import TraceQuery, TraceRecord, TraceStep
 
 if TYPE_CHECKING:
     from posthouse.pipeline.holding import HoldDesk
+    from posthouse.pipeline.recall import Recalled
 
 DAY_S = 86_400.0
 MOST_RECORDS = 20_000
@@ -198,9 +199,25 @@ async def recall(
     records = await _records(context, account.address.key, _start(context, since))
     sent = [each for each in records if each.outcome == "accepted"]
     found = await take_back(context.store, onward.own_mail, sent, seen=seen, domain=context.own_domain)
+    _note(context, sent, found)
     return [
         RecalledRow(each.trace_id, each.account, each.mailbox, each.uid, "taken" if each.taken else "left") for each in found
     ]
+
+
+def _note(context: Context, sent: Sequence[TraceRecord], found: Sequence[Recalled]) -> None:
+    """What was taken stands in the trace of its message."""
+    now, by_id = context.clock.now(), {each.trace_id: each for each in sent}
+    steps: dict[str, list[TraceStep]] = {}
+    for each in found:
+        if each.taken:
+            detail = f"taken out of {each.mailbox} by {context.who}"
+            steps.setdefault(each.trace_id, []).append(TraceStep(now, "recall", "account", "recalled", each.account, detail))
+    for trace_id, taken in steps.items():
+        before = by_id[trace_id]
+        whom = tuple(dict.fromkeys(step.recipient for step in taken))
+        told = replace(before, at=now, service="recall", client="", helo="", account="", recipients=whom, reply="")
+        context.traces.record(replace(told, outcome="discarded", steps=tuple(taken)))
 
 
 def _row(hold: AccountHold) -> HoldRow:

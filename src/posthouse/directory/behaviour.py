@@ -22,7 +22,8 @@ HOUR_S = 3600.0
 DAY_S = 86_400.0
 IPV4_BITS, IPV6_BITS = 16, 32
 """How wide a network is that counts as one place."""
-KINDS = ("messages", "recipients", "bounces", "spam", "watched", "new-messages", "new-recipients")
+_COUNTED = ("messages", "recipients", "day")
+KINDS = (*_COUNTED, *(f"new-{kind}" for kind in _COUNTED), "bounces", "spam", "watched")
 Places = Mapping[str, tuple[float, float]]
 
 
@@ -97,11 +98,14 @@ class Behaviour:
     def _counted(self, account: str, recipients: int, watch: WatchSettings, kind: str, share: int) -> Breach | None:
         messages = self._counters.hit(_key(f"{kind}messages", account), HOUR_S)
         addressed = self._counters.hit(_key(f"{kind}recipients", account), HOUR_S, recipients)
+        in_a_day = self._counters.hit(_key(f"{kind}day", account), DAY_S, recipients)
         whence = " from networks that are new to the account" if kind else ""
         if _past(messages, most := _part(watch.messages, share)):
             return Breach("messages", f"{messages} messages within an hour{whence}, {most} are the measure")
         if _past(addressed, most := _part(watch.recipients, share)):
             return Breach("recipients", f"{addressed} recipients within an hour{whence}, {most} are the measure")
+        if _past(in_a_day, most := _part(watch.day_recipients, share)):
+            return Breach("recipients", f"{in_a_day} recipients within a day{whence}, {most} are the measure")
         return None
 
 

@@ -117,6 +117,16 @@ async def test_recipients_count_each() -> None:
     assert (await made.holds.holds())[0].sign == "recipients"
 
 
+async def test_the_attack_a_thief_who_takes_their_time() -> None:
+    made = await settled(await house(messages=100, day_recipients=500))
+    codes = []
+    for _ in range(34):
+        codes.append((await send(made, "a@far.test", "b@far.test", "c@far.test", client=AWAY)).code)
+        made.clock.advance(600)
+    assert codes == [250] * 33 + [550]
+    assert "102 recipients within a day from networks that are new" in (await made.holds.holds())[0].why
+
+
 async def test_the_attack_refused_messages_count_too() -> None:
     """A thief whose mail is refused for what is in it goes on trying: that is counted as if it had gone."""
     made = await house(messages=5, spam=0)

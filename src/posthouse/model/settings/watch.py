@@ -20,6 +20,9 @@ class WatchSettings:
     )
     messages: int = setting(300, "Messages of one account in an hour; 0: not looked at.", at_least=0)
     recipients: int = setting(1000, "Recipients of one account in an hour; 0: not looked at.", at_least=0)
+    day_recipients: int = setting(
+        5000, "Recipients of one account in a day, against thieves who take their time; 0: not looked at.", at_least=0
+    )
     unfamiliar_share: int = setting(
         5,
         "Of messages and recipients from networks that an account is new to, only one in so many is allowed.",
