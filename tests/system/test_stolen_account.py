@@ -210,7 +210,8 @@ def test_the_attack_a_stolen_password_sends_500_messages_from_a_new_network(node
     assert report["accepted"] == theft.taken + 1
     assert report["queued"] == theft.taken + 1
     assert any(line.startswith(f"{THIEF}: ") for line in report["clients"])
-    assert {recipient for row in report["sent"] for recipient in row["recipients"]} == {KIM, "victim@far.test", "friend@far.test"}
+    whom = {recipient for row in report["sent"] for recipient in row["recipients"]}
+    assert whom == {KIM, "victim@far.test", "friend@far.test"}
     assert inbox(node, KIM, "Free money") == theft.taken
     assert len(node.json("account", "recall", JANE)) == theft.taken
     assert inbox(node, KIM, "Free money") == 0
