@@ -1,25 +1,19 @@
-"""What interfaces/spam_lessons.py promises, held against every backend, and against the way by which workers teach."""
+"""What interfaces/spam_lessons.py promises, held against every backend."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
 from posthouse.backends.memory.spam_lessons import MemorySpamLessons
 from posthouse.backends.sqlite.spam_lessons import (
-    CALL,
-    RemoteSpamLessons,
     SqliteLessonBook,
     SqliteSpamWeights,
-    handler,
     open_spam_file,
 )
-from posthouse.base.errors import BadValue
 from posthouse.interfaces.spam_lessons import LessonBook, SpamLessons, SpamWeights
 from posthouse.model.spam import SITE_ID
 from posthouse.model.spam_learning import MAX_USER_LESSONS, Lesson
@@ -36,7 +30,7 @@ class Trio:
     book: LessonBook
 
 
-@pytest.fixture(params=["memory", "sqlite", "remote"])
+@pytest.fixture(params=["memory", "sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Trio]:
     if request.param == "memory":
         memory = MemorySpamLessons()
@@ -45,15 +39,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     database = open_spam_file(tmp_path / "spam.db")
     database.open()
     reader, book = SqliteSpamWeights(tmp_path / "spam.db"), SqliteLessonBook(database)
-    handle = handler(book)
-
-    async def call(kind: str, payload: Any) -> Any:
-        """As the gate does it: through msgpack both ways."""
-        assert kind == CALL
-        answer = await handle(msgspec.msgpack.decode(msgspec.msgpack.encode(payload)))
-        return msgspec.msgpack.decode(msgspec.msgpack.encode(answer))
-
-    yield Trio(reader, book if request.param == "sqlite" else RemoteSpamLessons(call), book)
+    yield Trio(reader, book, book)
     reader.close()
     database.close()
 
@@ -139,10 +125,3 @@ async def test_what_is_taught_while_weights_are_made_makes_them_due_again(store:
     await store.book.keep_weights(SITE_ID, b"more", site.changes + 1, 2.0)
     assert await store.read.version(SITE_ID) == 2
     assert await store.read.octets(SITE_ID) == b"more"
-
-
-async def test_the_gate_takes_no_other_calls(tmp_path: Path) -> None:
-    database = open_spam_file(tmp_path / "spam.db")
-    with pytest.raises(BadValue):
-        await handler(SqliteLessonBook(database))(["keep_weights", 0, b"", 0, 0.0])
-    database.close()

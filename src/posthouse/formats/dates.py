@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from calendar import timegm
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -82,13 +82,6 @@ def _offset_minutes(zone: str) -> int:
     return _ZONES.get(zone.lower(), 0)
 
 
-def render_internal(at: float) -> str:
-    """IMAP's date-time without its quotes, in UTC: ``24-Nov-2026 03:59:00 +0000``."""
-    moment = datetime.fromtimestamp(int(at), UTC)
-    month = _MONTHS[moment.month - 1]
-    return f"{moment.day:2}-{month}-{moment.year:04} {moment.hour:02}:{moment.minute:02}:{moment.second:02} +0000"
-
-
 def parse_internal(text: str) -> float:
     """Seconds since 1970 of IMAP's date-time without its quotes. Raises ValueError if it is none."""
     match = _INTERNAL.fullmatch(text)
@@ -99,18 +92,3 @@ def parse_internal(text: str) -> float:
     if at is None:
         raise ValueError("not a date-time")
     return at
-
-
-def parse_day(text: str) -> float:
-    """IMAP's date (``1-Feb-1994``, RFC 9051 §9) as the seconds of its midnight in UTC. Raises ValueError if it is none."""
-    day, _, rest = text.strip('"').partition("-")
-    month, _, year = rest.partition("-")
-    at = _epoch((year, month, day), ("0", "0", "0"), 0) if day.isdigit() and year.isdigit() and len(year) == 4 else None
-    if at is None:
-        raise ValueError("not a date")
-    return at
-
-
-def day_after(midnight: float) -> float:
-    """The midnight that follows ``midnight`` (for SEARCH ON, RFC 9051 §6.4.4)."""
-    return midnight + timedelta(days=1).total_seconds()

@@ -1,4 +1,4 @@
-"""The next hop of a copy that waits in the queue for a mailbox here (RFC 4865): ``local:7/Work/Plans?\\Seen``.
+"""The next hop of a copy that waits in the queue for a mailbox here (RFC 4865): ``mailbox:/7/Work/Plans?\\Seen``.
 
 The plan for it was made when it came in: account, mailbox and flags stand in the hop, percent-encoded where that is needed.
 No host can be written like this, so that no route or filter leads into a mailbox.

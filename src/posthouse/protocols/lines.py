@@ -40,11 +40,6 @@ class LineBuffer:
         """Octets not used yet."""
         return len(self.buffer) - self.position
 
-    @property
-    def has_line(self) -> bool:
-        """Whether a whole line is there."""
-        return self.buffer.find(b"\n", self.position) >= 0
-
     def receive(self, data: bytes) -> None:
         """Takes octets in."""
         if self.position >= len(self.buffer):

@@ -493,17 +493,6 @@ def test_a_421_of_the_driver_closes() -> None:
     assert core.closed and core.next_event() is None and core.held_bytes == 0
 
 
-def test_pipelined_tells_of_whole_commands_only() -> None:
-    core = ServerCore(SMTP)
-    core.receive(b"NOOP\r\nNOOP\r\nNO")
-    core.next_event()
-    assert core.pipelined
-    core.accept()
-    core.next_event()
-    assert not core.pipelined
-    core.accept()
-
-
 def test_an_event_wants_an_answer_before_the_next() -> None:
     core = ServerCore(SMTP)
     with pytest.raises(LocalProtocolError):

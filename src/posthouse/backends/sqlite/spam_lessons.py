@@ -1,23 +1,20 @@
 """Lessons and weights of the spam scorer in ``spam.db`` (interfaces/spam_lessons.py).
 
 Tokens of a lesson are kept as 32-bit numbers, four octets each, about 1.4 KiB for a message. Readers look at ``data_version``
-first, so that nothing is read while nothing was committed. The steward writes (``SqliteLessonBook``); workers hand theirs over
-the gate (``RemoteSpamLessons`` to ``handler``).
+first, so that nothing is read while nothing was committed. The steward alone writes (``SqliteLessonBook``).
 """
 
 from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import apsw
-import msgspec
 
 from posthouse.backends.sqlite.database import DatabaseThread, mail_errors, open_reader, open_writer
-from posthouse.base.errors import BadValue
 from posthouse.model.spam_learning import MAX_LESSON_TOKENS, Learnt, Lesson, max_lessons
 
 _VERSION_1 = """
@@ -55,7 +52,6 @@ CREATE TABLE rules_in_use (entry INTEGER NOT NULL, changes INTEGER NOT NULL, new
 INSERT INTO rules_in_use VALUES (0, 0, 0);
 """
 MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
-CALL = "spam-lessons"
 CACHED_VERSIONS = 10_000
 
 _LESSONS = "SELECT owner_id, spam, digest, tokens, at FROM lesson "
@@ -232,41 +228,3 @@ def _unpacked(octets: bytes) -> tuple[int, ...]:
     if sys.byteorder == "big":
         column.byteswap()
     return tuple(column)
-
-
-class RemoteSpamLessons:
-    """``interfaces.spam_lessons.SpamLessons`` in a worker. ``call`` is the gate client's."""
-
-    def __init__(self, call: Callable[[str, Any], Awaitable[Any]]) -> None:
-        self._call = call
-
-    async def learn(self, lessons: Sequence[Lesson]) -> int:
-        packed = [msgspec.to_builtins(each, builtin_types=(bytes,)) for each in lessons]
-        return cast(int, await self._call(CALL, ["learn", packed]))
-
-    async def unlearn(self, owner_id: int, digests: Sequence[bytes]) -> int:
-        return cast(int, await self._call(CALL, ["unlearn", owner_id, list(digests)]))
-
-    async def expire(self, before: float) -> int:
-        return cast(int, await self._call(CALL, ["expire", before]))
-
-    async def forget_owner(self, owner_id: int) -> None:
-        await self._call(CALL, ["forget_owner", owner_id])
-
-
-def handler(book: SqliteLessonBook) -> Callable[[Any], Awaitable[Any]]:
-    """The steward's end of ``RemoteSpamLessons``."""
-
-    async def handle(payload: Any) -> Any:
-        method, *arguments = payload
-        if method == "learn":
-            return await book.learn([msgspec.convert(each, Lesson, builtin_types=(bytes,)) for each in arguments[0]])
-        if method == "unlearn":
-            return await book.unlearn(*arguments)
-        if method == "expire":
-            return await book.expire(*arguments)
-        if method == "forget_owner":
-            return await book.forget_owner(*arguments)
-        raise BadValue("There is no such call", cause=f"spam lessons: {method}")
-
-    return handle

@@ -73,11 +73,6 @@ class PopCore:
         """Whether nothing more is read from this client: flush what was written, then close."""
         return self.state is State.CLOSED
 
-    @property
-    def pipelined(self) -> bool:
-        """Whether another whole command is buffered: its answer can go out in the same write."""
-        return self._lines.has_line
-
     def offer(
         self, *, stls: bool | None = None, mechanisms: Sequence[str] | None = None, plaintext: bool | None = None
     ) -> None:

@@ -1,9 +1,8 @@
 """The SMTP, LMTP and submission server core: octets to events to octets (RFC 5321, 2033, 2920, 3030, 3207, 4954, 6409).
 
 The driver hands in what it read with ``receive``, takes one event at a time with ``next_event`` (None: read more), decides,
-and sends what ``accept`` or ``reply`` gives. Commands that were pipelined wait in the buffer; while ``pipelined`` is true
-the driver need not flush between replies. Syntax, order and size are judged here, policy is not: the core knows no
-account, no clock, no network.
+and sends what ``accept`` or ``reply`` gives. Commands that were pipelined wait in the buffer. Syntax, order and size are judged
+here, policy is not: the core knows no account, no clock, no network.
 
     state        means                                   leaves it
     START        no HELO yet                             HELO, EHLO, LHLO -> READY
@@ -76,11 +75,6 @@ class ServerCore:
     def receiving(self) -> bool:
         """Whether a message is coming in, so that the time-out for data holds."""
         return self.state is State.DATA or self.state is State.CHUNK
-
-    @property
-    def pipelined(self) -> bool:
-        """Whether another whole command is buffered: its reply can go out in the same write."""
-        return not self.receiving and self._lines.has_line
 
     @property
     def held_bytes(self) -> int:

@@ -20,9 +20,7 @@ from posthouse.backends.sqlite.outgoing_schema import open_outgoing_file
 from posthouse.backends.sqlite.scripts_writer import CALL as SCRIPTS_CALL
 from posthouse.backends.sqlite.scripts_writer import SqliteScriptsWriter
 from posthouse.backends.sqlite.scripts_writer import handler as scripts_handler
-from posthouse.backends.sqlite.spam_lessons import CALL as LESSONS_CALL
-from posthouse.backends.sqlite.spam_lessons import SqliteLessonBook, open_spam_file
-from posthouse.backends.sqlite.spam_lessons import handler as lessons_handler
+from posthouse.backends.sqlite.spam_lessons import open_spam_file
 from posthouse.backends.sqlite.suppressions import SqliteSuppressionsWriter
 from posthouse.backends.sqlite.trace_writer import TraceWriter
 from posthouse.backends.sqlite.triplet_writer import CALL as TRIPLETS_CALL
@@ -84,7 +82,6 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
     mail.start()
     calls: dict[str, CallHandler] = {
         SCRIPTS_CALL: scripts_handler(SqliteScriptsWriter(directory)),
-        LESSONS_CALL: lessons_handler(SqliteLessonBook(spam)),
         REPORT_CALL: report_handler(reports, SqliteSuppressionsWriter(outgoing)),
         PLACES_CALL: places_handler(SqliteAccountHoldsWriter(outgoing)),
     }

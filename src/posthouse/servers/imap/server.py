@@ -13,12 +13,12 @@ from posthouse.mailstore.header_texts import HeaderTexts
 from posthouse.mailstore.opened import OpenedMessages
 from posthouse.mailstore.views import MailboxViews
 from posthouse.model.session import Service
-from posthouse.servers.connection import Connection
 from posthouse.servers.imap.dispatch import ROUTES
 from posthouse.servers.imap.incoming import Incoming
 from posthouse.servers.imap.notices import Notices
 from posthouse.servers.imap.session import ImapSession, Shared
 from posthouse.servers.services import Services
+from posthouse.servers.sessions import Sessions
 
 _shared: WeakKeyDictionary[Services, Shared] = WeakKeyDictionary()
 
@@ -36,33 +36,8 @@ def shared_of(services: Services) -> Shared:
     return shared
 
 
-class ImapServer:
+class ImapServer(Sessions):
     """Serves ``imap`` and ``imaps``; which one it is, each connection says."""
 
     def __init__(self, services: Services, service: Service) -> None:
-        self._services = services
-        self._sessions: set[ImapSession] = set()
-        self._draining = False
-
-    async def handle(self, connection: Connection) -> None:
-        """One connection, from greeting to end."""
-        session = ImapSession(self._services, shared_of(self._services), connection, ROUTES)
-        self._sessions.add(session)
-        try:
-            if self._draining:
-                session.end_soon()
-            await session.run()
-        finally:
-            self._sessions.discard(session)
-
-    def drain(self) -> None:
-        """Asks every session to end at its next command boundary; idle ones at once."""
-        self._draining = True
-        for session in tuple(self._sessions):
-            session.end_soon()
-
-    def end_account(self, account_id: int) -> None:
-        """As ``listener.EndsAccounts``."""
-        for session in tuple(self._sessions):
-            if session.peer.account_id == account_id:
-                session.end_soon("This account is held, ask your administrator")
+        super().__init__(lambda connection: ImapSession(services, shared_of(services), connection, ROUTES))
