@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from posthouse.base import log
@@ -15,8 +16,14 @@ from posthouse.base.clock import Clock
 from posthouse.base.errors import MailError, Temporary
 
 Answer = TypeVar("Answer")
-FAILURES = 3
-REST_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """After so many failures in a row, calls fail at once for so long."""
+
+    failures: int = 3
+    seconds: float = 5.0
 
 
 class Unanswered(Temporary):
@@ -27,24 +34,27 @@ class Unanswered(Temporary):
 
 
 class Breaker:
-    """One for each system that is called. ``changed`` is told when it goes (False) and comes back (True)."""
+    """One for each system that is called. ``changed`` is told when it goes (False) and comes back (True); ``rest`` is asked at
+    each call."""
 
-    def __init__(self, name: str, clock: Clock, changed: Callable[[bool], None]) -> None:
+    def __init__(self, name: str, clock: Clock, changed: Callable[[bool], None], rest: Callable[[], Rest] = Rest) -> None:
         self._name = name
         self._clock = clock
         self._changed = changed
+        self._rest = rest
         self._failures = 0
+        self._gone = False
         self._rests_until_s = 0.0
         self._cause = ""
         self._log = log.get(name)
 
     async def call(self, work: Callable[[], Awaitable[Answer]], timeout_s: float) -> Answer:
         """The answer of ``work``. Raises Unanswered."""
-        now_s = self._clock.steady()
-        if self._failures >= FAILURES:
+        now_s, rest = self._clock.steady(), self._rest()
+        if self._failures >= rest.failures:
             if now_s < self._rests_until_s:
                 raise Unanswered(f"resting after {self._failures} failures: {self._cause}")
-            self._rests_until_s = now_s + REST_S  # this call looks whether it is back; the others need not wait for it
+            self._rests_until_s = now_s + rest.seconds  # this call looks whether it is back; the others need not wait for it
         try:
             async with asyncio.timeout(timeout_s):
                 answer = await work()
@@ -59,14 +69,17 @@ class Breaker:
     def _failed(self, cause: str) -> Unanswered:
         self._failures += 1
         self._cause = cause
-        if self._failures == FAILURES:
-            self._rests_until_s = self._clock.steady() + REST_S
+        rest = self._rest()
+        if self._failures >= rest.failures and not self._gone:
+            self._gone = True
+            self._rests_until_s = self._clock.steady() + rest.seconds
             self._log.error("gone", system=self._name, cause=cause)
             self._changed(False)
         return Unanswered(cause)
 
     def _came_back(self) -> None:
-        if self._failures >= FAILURES:
+        if self._gone:
+            self._gone = False
             self._log.warning("back", system=self._name)
             self._changed(True)
         self._failures = 0

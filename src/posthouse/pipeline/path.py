@@ -152,7 +152,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         PriorityFilters(parts.settings, filters),
         Outbreak(parts.settings, attachments, parts.counters, parts.clock),
         Antivirus(parts.settings, parts.viruses, attachments, parts.counters),
-        Antispam(parts.settings, Scoring(parts.engines, parts.clock), parts.node_name, watch.judged_spam),
+        Antispam(parts.settings, Scoring(parts.engines, parts.clock, parts.settings), parts.node_name, watch.judged_spam),
         DomainFilters(parts.settings, filters),
         Junk(parts.settings, JunkTools(parts.senders, parts.junk_book, parts.store, parts.resolver)),
         UserFilters(parts.settings, filters),

@@ -11,8 +11,9 @@ from functools import partial
 from posthouse.base.clock import Clock
 from posthouse.base.metrics import SPAM_SCANS
 from posthouse.interfaces.scorer import Scorer
+from posthouse.model.settings import Settings
 from posthouse.model.spam import ScoredMail, SpamReport
-from posthouse.pipeline.breaker import Breaker, Unanswered
+from posthouse.pipeline.breaker import Breaker, Rest, Unanswered
 
 Engines = Callable[[], Sequence[Scorer]]
 """Those of the settings, in order; the same objects as long as the settings are the same."""
@@ -21,9 +22,10 @@ Engines = Callable[[], Sequence[Scorer]]
 class Scoring:
     """One per process; it remembers which engine is down."""
 
-    def __init__(self, engines: Engines, clock: Clock) -> None:
+    def __init__(self, engines: Engines, clock: Clock, settings: Callable[[], Settings]) -> None:
         self._engines = engines
         self._clock = clock
+        self._settings = settings
         self._breakers: dict[Scorer, Breaker] = {}
 
     async def reports(self, mail: ScoredMail, timeout_s: float) -> Sequence[SpamReport]:
@@ -35,7 +37,11 @@ class Scoring:
         return [await self._report(engine, mail, timeout_s) for engine in engines]
 
     def _breaker(self, engine: Scorer) -> Breaker:
-        return Breaker(f"antispam-{engine.name}", self._clock, _unheard)
+        return Breaker(f"antispam-{engine.name}", self._clock, _unheard, self._rest)
+
+    def _rest(self) -> Rest:
+        chosen = self._settings().antispam
+        return Rest(chosen.rest_after_failures, chosen.rest_s)
 
     async def _report(self, engine: Scorer, mail: ScoredMail, timeout_s: float) -> SpamReport:
         try:

@@ -260,6 +260,23 @@ async def test_an_engine_that_comes_back_is_asked_again() -> None:
     assert len(await house.inbox(jane, "Junk Mail")) == 2
 
 
+async def test_how_soon_and_how_long_an_engine_is_left_alone_is_set() -> None:
+    """The settings were there, and meant nothing."""
+    engine = SaidScorer(60, down="gone")
+    house, _ = await house_of(engine)
+    house.set("antispam.rest_after_failures", 1)
+    house.set("antispam.rest_s", 600)
+    for _ in range(3):
+        await house.deliver(JANE)
+    assert len(engine.asked) == 1
+    house.clock.advance(599)
+    await house.deliver(JANE)
+    assert len(engine.asked) == 1
+    house.clock.advance(1)
+    await house.deliver(JANE)
+    assert len(engine.asked) == 2
+
+
 def test_hostile_words_make_no_fields_of_their_own() -> None:
     rules = [RuleHit("R", 60.0, "evil\r\nX-Spam-Flag: NO\r\n\r\nbody \t nül " + "x" * 5000)]
     for name, value in spam_fields(rules, (), 50.0, "mx.example.test", report=True):

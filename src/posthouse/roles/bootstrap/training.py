@@ -57,7 +57,7 @@ def with_engines(context: Context, files: Files, writers: Writers, live: Live, s
     )
     trainer = Trainer(tools)
     parts = EngineParts(files, live, context.lists.block_lists, lambda _: None, stack)
-    scoring = Scoring(spam_engines(parts), context.clock)
+    scoring = Scoring(spam_engines(parts), context.clock, live.settings)
 
     async def known(word: str) -> str:
         if word != "embedded":
