@@ -265,7 +265,7 @@ async def test_how_soon_and_how_long_an_engine_is_left_alone_is_set() -> None:
     engine = SaidScorer(60, down="gone")
     house, _ = await house_of(engine)
     house.set("antispam.rest_after_failures", 1)
-    house.set("antispam.rest_s", 600)
+    house.set("antispam.rest_s", 600.0)
     for _ in range(3):
         await house.deliver(JANE)
     assert len(engine.asked) == 1
