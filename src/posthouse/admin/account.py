@@ -41,6 +41,17 @@ class HoldRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountDetail:
+    """``senders``: addresses, and ``@domain`` for all of a domain; ``places``: networks and clients, last used first."""
+
+    account: str
+    held_since: str
+    why: str
+    senders: tuple[str, ...]
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """``changed``: whether the account was not so already. ``queued``: recipients in its queue that it concerned."""
 
@@ -110,6 +121,30 @@ async def list_(context: Context, *, past: bool = False, limit: int = 1000) -> S
     held = await _desk(context).reader.holds(past=past, limit=limit)
     domain = context.listed_domain
     return [_row(each) for each in held if not domain or each.account.rpartition("@")[2] == domain]
+
+
+@operation("account show", role="help-desk", scope="domain", reads=True)
+async def show(context: Context, address: Address) -> AccountDetail:
+    """Shows as whom an account may send, from where it does, and whether it is held.
+
+    Args:
+        address: the account's address.
+    """
+    from posthouse.directory.permitted_senders import PermittedSenders  # the command line loads this module for its syntax only
+
+    account = await user.find(context, address)
+    settings = await context.configuration.load()
+    senders = await PermittedSenders(context.directory, lambda: settings).all_of(account.address)
+    reader = _desk(context).reader
+    held, places = await reader.hold_of(account.account_id), await reader.places(account.account_id)
+    newest_first = sorted(places.items(), key=lambda each: each[1][1], reverse=True)
+    return AccountDetail(
+        account=account.address.key,
+        held_since=stamp(held.since) if held is not None else "",
+        why=held.why if held is not None else "",
+        senders=("any",) if settings.submission.sender == "any" else tuple(senders),
+        places=tuple(f"{name}, first {stamp(first)}, last {stamp(last)}" for name, (first, last) in newest_first),
+    )
 
 
 @operation("account hold", role="domain-administrator", scope="domain")

@@ -27,7 +27,7 @@ from posthouse.model.queued import State
 from posthouse.model.settings import Settings
 
 TOPIC = "account-held"
-TOGETHER = 100
+TOGETHER = 20
 REMIND_S = 3600.0
 WhatOfQueue = Literal["send", "keep", "delete"]
 
