@@ -81,14 +81,17 @@ class Behaviour:
         return Breach("spam", f"{count} messages within an hour were judged spam, {most} are the measure")
 
     def bounced(self, account: str, recipients: int) -> Breach | None:
-        """So many recipients of messages of an account were refused for good by other hosts."""
+        """So many recipients of an account's messages are unknown to their hosts, or were refused because it is spam."""
         if not self._counters.recent(_key("watched", account), DAY_S):
             return None
         most = self._settings().watch.bounces
         count = self._counters.hit(_key("bounces", account), HOUR_S, recipients)
         if not _past(count, most):
             return None
-        return Breach("bounces", f"{count} recipients within an hour were refused by their hosts, {most} are the measure")
+        return Breach(
+            "bounces",
+            f"{count} recipients within an hour were unknown to their hosts, or refused as spam, {most} are the measure",
+        )
 
     def forget(self, account: str) -> None:
         """Counts begin anew: the account was released."""

@@ -40,6 +40,7 @@ from posthouse.queue.targets import Targets
 
 OURS = b"return-path:"
 LONGEST_WAIT_S = 60.0
+SUSPICIOUS = ("unknown-user", "disabled", "no-domain", "spam")
 
 _log = log.get("queue")
 
@@ -234,8 +235,9 @@ async def _learn_unknown(tools: Tools, events: Sequence[Event], now: float) -> N
 
 
 async def _note_bounces(tools: Tools, message: QueuedMessage, events: Sequence[Event]) -> None:
-    """Many dead addresses are a sign that an account was stolen (OUT-5). Failing: they are not counted."""
-    count = sum(event.outcome.state == "failed" and bool(event.outcome.relay) for event in events)
+    """Many dead addresses, or hosts that call it spam, are a sign that an account was stolen (OUT-5); that a host is down, or
+    blocks this one, is none. Failing: they are not counted."""
+    count = sum(event.outcome.state == "failed" and cause_of(event.outcome.reply) in SUSPICIOUS for event in events)
     if tools.bounced is None or not count or "@" not in message.sender.auth:
         return
     try:

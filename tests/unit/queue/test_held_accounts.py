@@ -56,6 +56,30 @@ async def test_if_it_cannot_be_known_whether_an_account_is_held_its_mail_waits()
     assert len(courier.sent) == 1
 
 
+@pytest.mark.parametrize(
+    ("reply", "counts"),
+    [
+        ("550 5.1.1 no such user", True),
+        ("554 5.7.1 rejected as spam", True),
+        ("554 5.7.1 Your address is listed by a block list", False),
+        ("552 5.2.2 mailbox full", False),
+        ("450 4.2.1 try later", False),
+    ],
+)
+async def test_only_refusals_that_tell_of_the_account_count(reply: str, *, counts: bool) -> None:
+    """Where this host is blocked, or another is down, everybody's mail comes back."""
+    house, told = House(), []
+    runner = make(house, ScriptedCourier(lambda _, parcel: [Answer(int(reply[:3]), reply)] * len(parcel.recipients)))
+
+    async def bounced(account: str, count: int) -> None:
+        told.append((account, count))
+
+    runner._tools = replace(runner._tools, bounced=bounced)
+    await enqueue(house, far("a@faraway.test"), far("b@faraway.test"), sender=FROM_JANE)
+    await settle(runner)
+    assert told == ([(JANE, 2)] if counts else [])
+
+
 @pytest.mark.spec_part("OUT-5")
 async def test_the_attack_mail_to_a_bought_list_of_dead_addresses() -> None:
     house = House()

@@ -39,7 +39,9 @@ class WatchSettings:
         12, "New client addresses from which one account sends within an hour; 0: not looked at.", at_least=0
     )
     bounces: int = setting(
-        50, "Recipients of one account whom other hosts refuse for good within an hour; 0: not looked at.", at_least=0
+        50,
+        "Recipients of one account within an hour whom other hosts do not know, or refuse since it is spam; 0: not looked at.",
+        at_least=0,
     )
     spam: int = setting(
         10,
