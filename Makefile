@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev engines run test lint format docs bench bench-imap bench-filters bench-outbound bench-spam build clean
+.PHONY: help install dev engines run test lint format docs bench bench-imap bench-users bench-filters bench-outbound bench-spam build clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,9 @@ bench: dev bench-engines  ## SMTP to mailbox beside Postfix + Dovecot (root)
 
 bench-imap: dev bench-engines  ## IMAP beside Dovecot (root)
 	$(BIN)/python bench/imap.py
+
+bench-users: dev  ## 200 users deliver, read and search at once; fails when p99 is above 250 ms
+	$(BIN)/python bench/users.py
 
 bench-outbound: dev bench-engines  ## the outbound queue beside Postfix, and with a million messages to a dead host (root)
 	$(BIN)/python bench/outbound.py --peer --backlog 1000000

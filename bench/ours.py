@@ -1,4 +1,4 @@
-"""Our node for a benchmark: a fresh data folder, users u00..u99@bench.test, and aliases 1u..Nu as `smtp-source -N` sends."""
+"""Our node for a benchmark: a fresh data folder, users u00..u99@bench.test (or more), and aliases 1u..Nu as `smtp-source -N` sends."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ POSTHOUSE = str(Path(sys.executable).with_name("posthouse"))
 CG = str(ROOT / "bench/cg.sh")
 USERS = 100
 GROUP = os.environ.get("BENCH_GROUP", "posthouse")  # of cpuacct; another name for each of two benches at a time
-PORTS = {"smtp": 2625, "imap": 2243}
+BESIDE = int(os.environ.get("BENCH_BESIDE", "0"))  # added to the ports, for another bench beside this one
+PORTS = {"smtp": 2625 + BESIDE, "imap": 2243 + BESIDE}
 
 
 class Ours:
     """Start with `start`, end with `stop`; in cpuacct cgroup `GROUP`."""
 
-    def __init__(self, folder: Path, aliases: int) -> None:
+    def __init__(self, folder: Path, aliases: int, users: int = USERS) -> None:
         self.config = folder / "node.toml"
         self.folder = folder
         self.aliases = aliases
+        self.users = users
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -30,7 +32,7 @@ class Ours:
         self.config.write_text(f'[node]\nname = "mx.bench.test"\ndata = "data"\nroles = ["all"]\n[listen]\n{listen}\n')
         self.serve()
         self.run("domain", "add", "bench.test")
-        lines = [f"user add u{i:02d}@bench.test --password pw" for i in range(USERS)]
+        lines = [f"user add u{i:02d}@bench.test --password pw" for i in range(self.users)]
         lines += [f"alias add {i}u@bench.test u{i % USERS:02d}@bench.test" for i in range(1, self.aliases + 1)]
         done = subprocess.run(
             [POSTHOUSE, "--config", str(self.config), "shell"], input="\n".join(lines) + "\n", text=True, capture_output=True

@@ -232,11 +232,12 @@ async def test_appended_messages_come_back_with_all_that_was_said_of_them(backen
     store = backends.store
     box = await inbox(store)
     first, second = letter("one"), letter("two", 5000)
-    uid_validity, uids = await store.append(
+    done = await store.append(
         box.mailbox_id, [NewMessage(first, ("\\Seen", "\\flagged", "Work"), 12345.0), NewMessage(second, ("WORK", "\\Deleted"))]
     )
-    assert (uid_validity, list(uids)) == (box.uid_validity, [1, 2])
+    assert (done.uid_validity, list(done.uids), done.before_mod_seq) == (box.uid_validity, [1, 2], 0)
     info, rows = await store.rows(box.mailbox_id)
+    assert list(done.rows) == list(rows) and done.mod_seq == info.mod_seq
     assert [row.uid for row in rows] == [1, 2]
     assert [flag_names(row.flags, info.keywords) for row in rows] == [
         ("\\Flagged", "\\Seen", "Work"),
@@ -287,7 +288,8 @@ async def test_bad_keywords_are_refused_whole(store: MailStore) -> None:
 
 async def test_an_empty_append_changes_nothing(store: MailStore) -> None:
     box = await inbox(store)
-    assert await store.append(box.mailbox_id, []) == (box.uid_validity, [])
+    done = await store.append(box.mailbox_id, [])
+    assert (done.uid_validity, list(done.uids)) == (box.uid_validity, [])
     assert await inbox(store) == box
 
 
@@ -364,7 +366,7 @@ async def test_expunge_takes_only_marked_messages_among_the_given(store: MailSto
     info, rows = await store.rows(mailbox_id)
     assert [row.uid for row in rows] == [2, 5]
     assert info.size_bytes == len(letter("m2")) + len(letter("m5"))
-    assert list((await store.append(mailbox_id, [new("next")]))[1]) == [7]
+    assert list((await store.append(mailbox_id, [new("next")])).uids) == [7]
 
 
 async def test_changes_tell_what_happened_since(store: MailStore) -> None:

@@ -57,7 +57,7 @@ async def box(backends: MailBackends, name: str = "INBOX", account: int = ME) ->
 
 async def add(backends: MailBackends, *texts: str, name: str = "INBOX", account: int = ME) -> list[int]:
     messages = [NewMessage(letter(text), ("\\Deleted",)) for text in texts]
-    return list((await backends.store.append((await box(backends, name, account)).mailbox_id, messages))[1])
+    return list((await backends.store.append((await box(backends, name, account)).mailbox_id, messages)).uids)
 
 
 async def deliver(backends: MailBackends, *accounts: int) -> None:

@@ -36,8 +36,7 @@ class Cared:
 
     async def append(self, *contents: bytes, flags: tuple[str, ...] = ()) -> Sequence[int]:
         """UIDs in the INBOX of account 1."""
-        _, uids = await self.store.append(self.inbox, [NewMessage(content, flags) for content in contents])
-        return uids
+        return (await self.store.append(self.inbox, [NewMessage(content, flags) for content in contents])).uids
 
     async def body_id(self, uid: int) -> int:
         (fact,) = await self.store.facts(self.inbox, [uid])

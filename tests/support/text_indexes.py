@@ -33,7 +33,7 @@ class Indexed:
 
     async def add(self, *contents: bytes) -> list[int]:
         """Appends messages; gives their UIDs."""
-        _, uids = await self.store.append(self.mailbox_id, [NewMessage(content) for content in contents])
+        uids = (await self.store.append(self.mailbox_id, [NewMessage(content) for content in contents])).uids
         return list(uids)
 
     async def remove(self, *uids: int) -> None:

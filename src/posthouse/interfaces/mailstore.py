@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from posthouse.interfaces.sharing import FlagAction, SharingReader, SharingWriter
 from posthouse.interfaces.usage import Annotations, Expiring, UsageBook
 from posthouse.model.mailbox import (
+    Appended,
     Changes,
     Copied,
     FlagsChanged,
@@ -126,8 +127,8 @@ class MailWriter(SharingWriter, Protocol):
         """Adds or removes a name in the list of subscriptions; the mailbox need not exist."""
         ...
 
-    async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> tuple[int, Sequence[int]]:
-        """Adds messages; gives UIDVALIDITY and their UIDs. Raises NotFound, BadValue (keywords)."""
+    async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> Appended:
+        """Adds messages, all or none. Raises NotFound, BadValue (keywords)."""
         ...
 
     async def store_flags(

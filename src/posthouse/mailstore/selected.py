@@ -15,7 +15,7 @@ from posthouse.base.errors import NotFound
 from posthouse.mailstore.as_reader import MailboxSource
 from posthouse.mailstore.view import MailboxView
 from posthouse.mailstore.views import MailboxViews
-from posthouse.model.mailbox import Changes, FlagsChanged, MailboxInfo
+from posthouse.model.mailbox import Appended, Changes, FlagsChanged, MailboxInfo
 from posthouse.model.message_rows import MessageRows
 from posthouse.model.rights import ALL_RIGHTS
 
@@ -130,6 +130,20 @@ class SelectedMailbox:
         changes = Changes(result.mod_seq, before.uid_next, rows, (), keywords)
         self._view = self._views.apply(self.mailbox_id, before, changes)
         self.mod_seq = result.mod_seq
+        return True
+
+    def grown(self, result: Appended) -> bool:
+        """The same after the session's own APPEND to this mailbox; the client is to be told ``exists`` then."""
+        if self._ghosts or self.reader or not result.before_mod_seq or result.before_mod_seq != self.mod_seq:
+            return False
+        uid_next = result.uids[-1] + 1 if result.uids else self.uid_next
+        if self._view is not None:
+            if self._view.mod_seq != self.mod_seq:
+                return False
+            changes = Changes(result.mod_seq, uid_next, result.rows, (), max(self._view.keywords, self.keywords, key=len))
+            self._view = self._views.apply(self.mailbox_id, self._view, changes)
+        self.exists += len(result.uids)
+        self.mod_seq, self.uid_next = result.mod_seq, uid_next
         return True
 
     async def learn_keywords(self) -> bool:

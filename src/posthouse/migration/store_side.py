@@ -90,8 +90,8 @@ class StoreTarget:
             # Keywords that the mailbox has no room for, or that are none, are left out rather than the message.
             bits, known = flag_bits(letter.flags, known, lenient=True)
             messages.append(NewMessage(letter.content, flag_names(bits, known), letter.received_at))
-        uid_validity, uids = await self._store.append(info.mailbox_id, messages)
-        return [_key(uid_validity, uid) for uid in uids]
+        done = await self._store.append(info.mailbox_id, messages)
+        return [_key(done.uid_validity, uid) for uid in done.uids]
 
     async def find(self, reference: str, mark: str, wanted: Sequence[Wanted]) -> Sequence[str | None]:
         info, rows = await self._store.rows(int(reference))

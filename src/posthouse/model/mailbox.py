@@ -112,6 +112,20 @@ class Copied:
 
 
 @dataclass(frozen=True, slots=True)
+class Appended:
+    """What APPEND did: ``uids`` in the order of the messages, and the ``rows`` that are new in the mailbox.
+
+    ``mod_seq`` and ``before_mod_seq`` as in ``FlagsChanged``; 0 also when the mailbox has new keywords by it.
+    """
+
+    uid_validity: int
+    uids: Sequence[int]
+    rows: Sequence[MessageRow] = ()
+    mod_seq: int = 0
+    before_mod_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FlagsChanged:
     """What STORE did: the rows after it, and the UIDs that failed UNCHANGEDSINCE (RFC 7162 §3.1.3).
 

@@ -220,7 +220,7 @@ async def test_a_stored_message_can_be_tried() -> None:
     account_id = (await owner(context)).owner_id
     box = await context.store.mailbox(account_id, "INBOX")
     assert box is not None
-    _, (uid,) = await context.store.append(box.mailbox_id, [NewMessage(MAIL.replace("\n", "\r\n").encode())])
+    (uid,) = (await context.store.append(box.mailbox_id, [NewMessage(MAIL.replace("\n", "\r\n").encode())])).uids
     await run(context, f"filter add News {JANE} --when 'subject contains weekly' --do discard")
     (trial,) = await run(context, f"filter test INBOX:{uid} {JANE}")
     assert trial["actions"] == ["discard (line 3)"]

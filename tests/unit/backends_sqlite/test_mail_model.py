@@ -75,7 +75,7 @@ class Stores(RuleBasedStateMachine):
     def append(self, name: str, texts: list[str], flags: list[str]) -> None:
         async def step(backends: MailBackends) -> Any:
             box = await chosen(backends, name)
-            _, uids = await backends.store.append(box, [NewMessage(letter(text), tuple(flags), 5.0) for text in texts])
+            uids = (await backends.store.append(box, [NewMessage(letter(text), tuple(flags), 5.0) for text in texts])).uids
             return list(uids)
 
         self._agree(step)

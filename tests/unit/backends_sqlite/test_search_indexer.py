@@ -53,7 +53,7 @@ class Place:
         return self.folder / "search.db"
 
     async def add(self, *contents: bytes) -> list[int]:
-        _, uids = await self.backends.store.append(self.mailbox_id, [NewMessage(content) for content in contents])
+        uids = (await self.backends.store.append(self.mailbox_id, [NewMessage(content) for content in contents])).uids
         return list(uids)
 
     async def remove(self, *uids: int) -> None:

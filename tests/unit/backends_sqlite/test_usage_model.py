@@ -116,7 +116,7 @@ class Quotas(RuleBasedStateMachine):
         async def step(backends: MailBackends) -> Any:
             box = await chosen(backends, account, name)
             messages = [NewMessage(letter(text, 300), flags, 5.0) for text in texts]
-            return list((await backends.store.append(box, messages))[1])
+            return list((await backends.store.append(box, messages)).uids)
 
         self._agree(step)
 

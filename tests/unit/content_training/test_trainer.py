@@ -54,7 +54,7 @@ class School:
         box = await self.store.mailbox(account_id, "Junk Mail")
         assert box is not None
         contents = [NewMessage(b"From: a@b.test\r\n\r\n%d\r\n" % number) for number in numbers]
-        _, uids = await self.store.append(box.mailbox_id, contents)
+        uids = (await self.store.append(box.mailbox_id, contents)).uids
         return box.mailbox_id, tuple(uids)
 
     @asynccontextmanager

@@ -20,6 +20,7 @@ STEPS = st.lists(
         st.tuples(st.just("flag"), st.sets(st.integers(0, 12), min_size=1), st.sampled_from(["\\Seen", "\\Flagged", "Work"])),
         st.tuples(st.just("expunge"), st.sets(st.integers(0, 12), min_size=1)),
         st.tuples(st.just("own store"), st.sets(st.integers(0, 12), min_size=1), st.sampled_from(["\\Seen", "\\Answered"])),
+        st.tuples(st.just("own append"), st.integers(1, 3), st.sampled_from(["\\Seen", "Work"])),
         st.tuples(st.just("sync"), st.booleans()),
         st.tuples(st.just("view")),
         st.tuples(st.just("forget")),
@@ -96,6 +97,10 @@ async def _follow(steps: list[tuple[object, ...]], first: int, kept_rows: int) -
                 selected.mark_told([(row.uid, row.mod_seq) for row in result.rows])
                 client.flags.update({row.uid: row.flags for row in result.rows})
                 await _listen(client, selected, expunge=False)
+            case ("own append", int(count), str(flag)):
+                done = await store.append(mailbox_id, [NewMessage(b"Subject: z\r\n\r\n", (flag,))] * count)
+                if selected.grown(done):
+                    client.hear(Update(exists=selected.exists), expunge=False)
             case ("sync", bool(expunge)):
                 await _listen(client, selected, expunge=expunge)
             case ("view",):
@@ -140,6 +145,25 @@ async def test_own_store_is_applied_without_asking_and_not_told_again() -> None:
     selected.applied(result, view)
     assert list((await selected.view()).flags) == [0, 1, 0]
     assert await selected.sync(expunge=True) == Update()
+
+
+async def test_own_append_is_known_without_asking_unless_something_happened_before_it() -> None:
+    store = MemoryMailStore(clock=ManualClock())
+    box = await _box(store)
+    await store.append(box.mailbox_id, [NewMessage(b"x")] * 3)
+    selected = SelectedMailbox(store, MailboxViews(store), await _box(store), read_only=False)
+    assert selected.grown(await store.append(box.mailbox_id, [NewMessage(b"y", ("\\Seen",))]))
+    assert selected.exists == 4
+    assert list((await selected.view()).uids) == [1, 2, 3, 4]
+    assert selected.grown(await store.append(box.mailbox_id, [NewMessage(b"z", ("\\Flagged",))] * 2))
+    view = await selected.view()
+    assert (list(view.uids), list(view.flags)) == ([1, 2, 3, 4, 5, 6], [0, 0, 0, 1, 4, 4])
+    assert await selected.sync(expunge=True) == Update()
+    assert not selected.grown(await store.append(box.mailbox_id, [NewMessage(b"new keyword", ("Work",))]))
+    await selected.sync(expunge=True)
+    await store.store_flags(box.mailbox_id, [1], "add", ["\\Seen"])
+    assert not selected.grown(await store.append(box.mailbox_id, [NewMessage(b"late")]))
+    assert await selected.sync(expunge=True) == Update(exists=8, changed=(0,))
 
 
 async def test_a_deleted_mailbox_is_told_as_such() -> None:

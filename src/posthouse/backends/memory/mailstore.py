@@ -26,6 +26,7 @@ from posthouse.model.mailbox import (
     DELETED,
     INBOX,
     SEPARATOR,
+    Appended,
     Changes,
     Copied,
     FlagsChanged,
@@ -198,7 +199,7 @@ class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
 
     # --- writing messages
 
-    async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> tuple[int, Sequence[int]]:
+    async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> Appended:
         summaries = [summarise(message.content, Limits()) for message in messages]
         allowed = await self._owner_may(mailbox_id)
         box = self._box(mailbox_id)
@@ -207,6 +208,7 @@ class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
         for message in messages:
             bits, keywords = flag_bits(message.flags, keywords)
             flags.append(bits)
+        before = box.mod_seq if keywords == box.keywords else 0
         box.keywords = keywords
         now = self._clock.now()
         box.mod_seq += bool(messages)
@@ -217,7 +219,8 @@ class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
             uids.append(box.add(Message(body, bits, box.mod_seq, received_at, now)))
             self._mark(box, message.seen_by, uids[-1])
         self._notify(box)
-        return box.uid_validity, uids
+        rows = [MessageRow(uid, bits, box.mod_seq) for uid, bits in zip(uids, flags, strict=True)]
+        return Appended(box.uid_validity, uids, rows, box.mod_seq, before)
 
     async def store_flags(
         self,
@@ -276,12 +279,12 @@ class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
         box = self._box(mailbox_id)
         if uid not in box.messages:
             raise NotFound("There is no such message")
-        uid_validity, uids = await self.append(target_id, [message])
+        done = await self.append(target_id, [message])
         box.mod_seq += 1
         box.remove([uid])
         self._sweep()
         self._notify(box)
-        return uid_validity, uids[0]
+        return done.uid_validity, done.uids[0]
 
     def deliver(
         self,

@@ -28,6 +28,7 @@ from posthouse.interfaces.limits import Allowances, unlimited
 from posthouse.interfaces.mailstore import HEAD_BYTES, FactName, FlagAction, Watched
 from posthouse.model.limits import UNLIMITED, Allowance, packed
 from posthouse.model.mailbox import (
+    Appended,
     Changes,
     Copied,
     FlagsChanged,
@@ -211,7 +212,7 @@ class SqliteMailStore(SharingPart, SqliteUsage):
 
     # --- writing messages
 
-    async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> tuple[int, Sequence[int]]:
+    async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> Appended:
         self.packer.room.check()
         summaries = [await _summary(message.content) for message in messages]
         contents = [(message.content, summary) for message, summary in zip(messages, summaries, strict=True)]
@@ -223,8 +224,8 @@ class SqliteMailStore(SharingPart, SqliteUsage):
             return [plain, [message.seen_by for message in messages]] if kind == "append_as" else plain
 
         kind = "append_as" if any(message.seen_by for message in messages) else "append"
-        uid_validity, uids = await self.packer.call(self._gate, kind, contents, arguments)
-        return uid_validity, uids
+        uid_validity, uids, rows, *mod_seqs = await self.packer.call(self._gate, kind, contents, arguments)
+        return Appended(uid_validity, uids, MessageRows.unpacked(rows), *mod_seqs)
 
     async def store_flags(
         self,

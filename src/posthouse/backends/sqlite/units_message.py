@@ -18,6 +18,7 @@ from posthouse.backends.sqlite.uid_sets import EVERYTHING, Chosen, Ranges, to_ra
 from posthouse.backends.sqlite.units_bodies import keep_body
 from posthouse.backends.sqlite.work import Row, Work
 from posthouse.model.flags import flag_bits, known_bits, translated
+from posthouse.model.message_rows import MessageRows
 from posthouse.model.quota import Growth
 from posthouse.model.tree_quota import check_trees
 from posthouse.model.undelete import is_shadow, refuse_shadow
@@ -31,15 +32,16 @@ _DELETE = "DELETE FROM message WHERE mailbox_id = ? AND {}"
 
 
 def append(work: Work, arguments: list[Any]) -> list[Any]:
-    """``[mailbox_id, [[parcel, flag names, received_at or None], ...], allowed]``; gives ``[uid_validity, uids]``."""
+    """``[mailbox_id, [[parcel, flag names, received_at or None], ...], allowed]``; gives
+    ``[uid_validity, uids, packed rows, mod_seq, mod_seq before]``."""
     mailbox_id, messages, allowed = arguments
-    account_id, uid_validity, uid_next, mod_seq, words, _, name = work.mailbox(mailbox_id)
+    account_id, uid_validity, uid_next, before, words, _, name = work.mailbox(mailbox_id)
     refuse_shadow(name)
     growth = Growth(sum(message[0][1] for message in messages), len(messages))
     grow(work, account_id, allowed, growth)
     check_trees(trees_of(work.all, account_id), name, growth)
-    keywords = tuple(words.split())
-    mod_seq += bool(messages)
+    known = keywords = tuple(words.split())
+    mod_seq = before + bool(messages)
     rows: list[Row] = []
     for parcel, names, received_at in messages:
         flags, keywords = flag_bits(names, keywords)
@@ -49,7 +51,8 @@ def append(work: Work, arguments: list[Any]) -> list[Any]:
     insert(work, mailbox_id, rows)
     grow_mailbox(work, mailbox_id, rows, mod_seq, keywords)
     work.touch(mailbox_id, account_id, mod_seq)
-    return [uid_validity, [row[1] for row in rows]]
+    added = MessageRows.of([row[1:4] for row in rows]).packed()
+    return [uid_validity, [row[1] for row in rows], added, mod_seq, before if keywords == known else 0]
 
 
 def store_flags(work: Work, arguments: list[Any]) -> list[Any]:

@@ -31,11 +31,15 @@ async def append(session: ImapSession, command: Append) -> Done:
     refuse_more(session, len(command.messages))
     place = await target(session, command.mailbox)
     messages = [fitted(place, await _new_message(session, one)) for one in command.messages]
-    uid_validity, uids = await session.services.store.append(place.mailbox_id, messages)
-    teaching.appended(session, place, messages, uids)
-    if session.selected is not None and session.selected.mailbox_id == place.mailbox_id:
-        session.touched()
-    return "APPEND completed", responses.append_uid(uid_validity, uids)
+    done = await session.services.store.append(place.mailbox_id, messages)
+    teaching.appended(session, place, messages, done.uids)
+    selected = session.selected
+    if selected is not None and selected.mailbox_id == place.mailbox_id:
+        if session.contexts or session.notify is not None or not selected.grown(done):
+            session.touched()
+        else:
+            session.write(responses.exists_line(selected.exists))
+    return "APPEND completed", responses.append_uid(done.uid_validity, done.uids)
 
 
 async def replace(session: ImapSession, command: Replace) -> str:
