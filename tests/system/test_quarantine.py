@@ -50,7 +50,8 @@ def send(node: Node, subject: str, *recipients: str) -> None:
         client.sendmail("lena@elsewhere.test", recipients or (JANE,), MAIL.format(subject=subject).encode())
 
 
-@pytest.mark.spec_part("QTN-1", "QTN-4", "QTN-6", "CON-2")
+@pytest.mark.spec("QTN-6")
+@pytest.mark.spec_part("QTN-1", "QTN-4", "CON-2")
 def test_what_a_filter_holds_is_accepted_looked_at_and_released_once(node: Node) -> None:
     send(node, "a secret", JANE, OMAR)
     rows = held(node, "--search", "a secret")
@@ -75,10 +76,16 @@ def test_what_a_filter_holds_is_accepted_looked_at_and_released_once(node: Node)
     assert subjects(node, JANE).count("a secret") == 1
     story = node.run("mail", "trace", JANE).stdout
     assert "holds it in quarantine secrets" in story and "from secrets by" in story
-    audited = [(row["operation"], row["arguments"]) for row in node.json("audit", "list")]
-    assert ("quarantine list", "search=a secret") in audited
-    assert ("quarantine show", f"held_id={jane}") in audited
-    assert ("quarantine release", f"held_ids={jane}") in audited
+    omar = str(rows[0]["held_id"])
+    node.run("quarantine", "delete", omar)
+    assert node.run("quarantine", "show", omar, check=False).returncode != 0
+    audited = [(row["operation"], row["arguments"], row["outcome"]) for row in node.json("audit", "list")]
+    assert ("quarantine list", "search=a secret", "ok") in audited
+    assert ("quarantine show", f"held_id={jane}", "ok") in audited
+    assert ("quarantine release", f"held_ids={jane}", "ok") in audited
+    assert ("quarantine release", f"held_ids={jane}", f"there is no message {jane} in the quarantine") in audited
+    assert ("quarantine delete", f"held_ids={omar}", "ok") in audited
+    assert ("quarantine show", f"held_id={omar}", f"there is no message {omar} in the quarantine") in audited
 
 
 @pytest.mark.spec_part("QTN-1")

@@ -113,7 +113,7 @@ async def test_users_neither_reject_nor_inform_nor_count(words: str) -> None:
         await run(as_(context, JANE, "user"), f"quarantine {words}")
 
 
-@pytest.mark.spec("QTN-6")
+@pytest.mark.spec_part("QTN-6")
 async def test_every_view_release_and_delete_is_audited_also_those_that_fail() -> None:
     context, _ = await desk()
     jane = as_(context, JANE, "user")

@@ -46,7 +46,7 @@ async def steps(made: House) -> Sequence[TraceStep]:
     return [step for step in newest.steps if step.stage == "greylist"]
 
 
-@pytest.mark.spec("GRY-1")
+@pytest.mark.spec_part("GRY-1")
 async def test_a_stranger_waits_comes_back_in_the_window_and_is_known_from_then_on() -> None:
     made = await house()
     assert await made.deliver("jane@example.test") == WAIT

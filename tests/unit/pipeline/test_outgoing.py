@@ -60,7 +60,7 @@ def left(made: House) -> tuple[str, str]:
     return str(message.sender), next(line for line in lines if line.startswith("From: "))
 
 
-@pytest.mark.spec("OUT-3")
+@pytest.mark.spec_part("OUT-3")
 @pytest.mark.parametrize("mode", ["rewrite", "refuse"])
 async def test_envelope_and_from_are_set_to_the_accounts_address_or_must_be_among_its_own(mode: str) -> None:
     made = await house(submission__sender=mode, submission__delegates=(f"{JANE}=sales@example.test",))
@@ -77,7 +77,7 @@ async def test_envelope_and_from_are_set_to_the_accounts_address_or_must_be_amon
             assert left(made) == (JANE, f"From: {JANE}")
 
 
-@pytest.mark.spec("OUT-5")
+@pytest.mark.spec_part("OUT-5")
 async def test_outgoing_mail_passes_all_checks_as_set_within_its_rates_and_a_stolen_account_is_stopped() -> None:
     made = await house(antispam__outgoing="refuse")
     await made.scripts.put_script(SYSTEM, "main", 'require "reject"; if header "subject" "secret" { reject "No"; }', 0.0)

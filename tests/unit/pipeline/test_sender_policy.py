@@ -174,7 +174,7 @@ async def test_strangers_mail_is_not_masqueraded() -> None:
     assert record.sender == OUT
 
 
-@pytest.mark.spec("OUT-4")
+@pytest.mark.spec_part("OUT-4")
 async def test_senders_must_take_mail_here_where_that_is_set() -> None:
     made = await house(sender="any")
     assert (await send(made, "nobody@example.test")).code == 250
