@@ -10,6 +10,7 @@ from pathlib import Path
 
 from posthouse.backends.mail_places import LocalPlaces
 from posthouse.backends.memory.mailstore import MemoryMailStore
+from posthouse.backends.sealing import Seal
 from posthouse.backends.sqlite.migrations import SqliteMigrationRecord, open_migrations_file
 from posthouse.base.clock import ManualClock
 from posthouse.base.ids import Ids
@@ -81,7 +82,7 @@ def migration_house(
     """`folder` holds the record."""
     clock, slept = ManualClock(), list[float]()
     database = open_migrations_file(folder / "migrations.db")
-    record = SqliteMigrationRecord(database)
+    record = SqliteMigrationRecord(database, Seal(folder / "secrets.key"))
     store = store or MemoryMailStore(clock=clock)
 
     async def sleep(seconds: float) -> None:

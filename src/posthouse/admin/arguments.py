@@ -52,6 +52,11 @@ class Secret:
         return "***"
 
 
+def is_dash(value: object) -> bool:
+    """Whether a password is given as ``-``: it comes from standard input."""
+    return isinstance(value, Secret) and value.text == "-"
+
+
 class UsageError(BadValue):
     """The words do not fit the operation's syntax (exit code 2)."""
 

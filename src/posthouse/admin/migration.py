@@ -1,4 +1,4 @@
-"""Migration: mail in from files and other IMAP servers, and out to files (PLN-4).
+"""Migration: mail in from files and other IMAP servers, and out to files and other IMAP servers (PLN-4).
 
 For administrators of the node only: paths are read and written with the node's rights, and servers are connected to from here.
 """
@@ -6,7 +6,7 @@ For administrators of the node only: paths are read and written with the node's 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from posthouse.admin import user
@@ -152,11 +152,51 @@ async def start(  # noqa: PLR0913 - the signature is the operation's syntax
         unverified: take any certificate of the other server.
     """
     account = await user.find(context, address)
-    if not 0 <= port <= 65535 or not host or any(char.isspace() for char in host):
-        raise BadValue("host is a name or an address, port is 1 to 65535")
-    remote = Remote(host, port or _PORTS[tls], login or str(account.address), tls, not unverified, master, master_form)
+    remote = _remote(Remote(host, port, login or str(account.address), tls, not unverified, master, master_form))
     spec = JobSpec(account.account_id, str(account.address), "in", "imap", "", remote, into)
     return _row(await _jobs(context).begin(spec, password.text))
+
+
+@operation("migration push", role="administrator")
+async def push(  # noqa: PLR0913 - the signature is the operation's syntax
+    context: Context,
+    address: Address,
+    *,
+    host: str,
+    password: Secret,
+    port: int = 0,
+    tls: Security = "tls",
+    login: str = "",
+    master: str = "",
+    master_form: MasterForm = "authzid",
+    mailbox: str = "",
+    unverified: bool = False,
+) -> JobRow:
+    """Copies a user's mail to another IMAP server, as a job that goes on in the background.
+
+    Args:
+        address: the user's address here.
+        host: the other server.
+        password: the password there; better given on standard input, where no one sees it.
+        port: its port; without it, 993, or 143 for starttls and off.
+        tls: TLS from the start, STARTTLS, or none.
+        login: the user's login there; without it, the address here.
+        master: an administrator's login there, whose password is given instead of the user's.
+        master_form: how to log in as a user there: SASL authorisation identity, user*master, or #user#master#.
+        mailbox: the only mailbox to copy.
+        unverified: take any certificate of the other server.
+    """
+    account = await user.find(context, address)
+    remote = _remote(Remote(host, port, login or str(account.address), tls, not unverified, master, master_form))
+    spec = JobSpec(account.account_id, str(account.address), "out", "imap", "", remote, mailbox)
+    return _row(await _jobs(context).begin(spec, password.text))
+
+
+def _remote(asked: Remote) -> Remote:
+    """With the port that the kind of TLS is known by, if none is given. Raises BadValue."""
+    if not 0 <= asked.port <= 65535 or not asked.host or any(char.isspace() for char in asked.host):
+        raise BadValue("host is a name or an address, port is 1 to 65535")
+    return replace(asked, port=asked.port or _PORTS[asked.security])
 
 
 @operation("migration list", role="administrator", reads=True)
@@ -215,7 +255,7 @@ async def resume(context: Context, job: str, *, password: Secret | None = None) 
 
     Args:
         job: the job's number, as listed.
-        password: a new password for the other server; without it, the one that was given before.
+        password: a password for the other server, - to give it on standard input; without it, the one given before.
     """
     return _row(await _jobs(context).resume(job, password.text if password else None))
 
@@ -227,7 +267,7 @@ async def delta(context: Context, job: str, *, remove: bool = False, password: S
     Args:
         job: the job's number, as listed.
         remove: remove messages from the copy that are not at the source any more.
-        password: a new password for the other server; without it, the one that was given before.
+        password: the other server's, - to give it on standard input: it is forgotten when a job is done.
     """
     return _row(await _jobs(context).delta(job, password.text if password else None, remove=remove))
 

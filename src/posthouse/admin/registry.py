@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from posthouse.admin.arguments import Secret, UsageError, missing, parse_words
+from posthouse.admin.arguments import Secret, UsageError, is_dash, missing, parse_words
 from posthouse.admin.context import Context, NotAllowed
 from posthouse.admin.operation import Operation, audit_text
 from posthouse.base.errors import MailError
@@ -122,6 +122,8 @@ def _with_given(found: Operation, values: dict[str, object], given: Mapping[str,
         argument = by_name.get(name)
         if argument is None or not argument.from_input:
             raise UsageError(f"{found.name} takes no {name} from standard input")
+        if is_dash(values.get(name)):
+            del values[name]
         values.setdefault(name, Secret(text) if argument.kind == "secret" else text)
     return values
 

@@ -9,11 +9,12 @@ from posthouse.backends.sources.imap import ImapSource
 from posthouse.backends.sources.imap_link import ImapLink
 from posthouse.backends.sources.maildir import MaildirSource
 from posthouse.backends.sources.mbox import MboxSource
+from posthouse.backends.targets.imap import ImapTarget
 from posthouse.backends.targets.maildir import MaildirTarget
 from posthouse.backends.targets.mbox import MboxTarget
 from posthouse.base.errors import BadValue, MailError
 from posthouse.interfaces.mail_source import MailSource, MailTarget
-from posthouse.model.migration import JobSpec
+from posthouse.model.migration import JobSpec, Remote
 
 
 class LocalPlaces:
@@ -25,13 +26,7 @@ class LocalPlaces:
             if spec.medium == "mbox":
                 return await asyncio.to_thread(lambda: MboxSource(path, as_inbox=bool(spec.mailbox)))
             return await asyncio.to_thread(MaildirSource, path)
-        link = ImapLink(spec.remote, password)
-        try:
-            await link.open()
-        except (MailError, asyncio.CancelledError):
-            await link.close()
-            raise
-        return ImapSource(link)
+        return ImapSource(await _opened(spec.remote, password))
 
     async def target(self, spec: JobSpec, password: str) -> MailTarget:
         path = Path(spec.path)
@@ -39,4 +34,16 @@ class LocalPlaces:
             return await asyncio.to_thread(lambda: MboxTarget(path, single=bool(spec.mailbox)))
         if spec.medium == "maildir":
             return await asyncio.to_thread(MaildirTarget, path)
-        raise BadValue("mail goes out to mbox and Maildir")
+        if spec.remote is None:
+            raise BadValue("mail goes out to mbox, Maildir and IMAP servers")
+        return ImapTarget(await _opened(spec.remote, password))
+
+
+async def _opened(remote: Remote, password: str) -> ImapLink:
+    link = ImapLink(remote, password)
+    try:
+        await link.open()
+    except (MailError, asyncio.CancelledError):
+        await link.close()
+        raise
+    return link

@@ -135,12 +135,13 @@ def _exchange(connection: socket.socket, request: Request) -> Answer:
 
 
 def from_input(words: Sequence[str]) -> dict[str, str]:
-    """What the operation wants from standard input, by argument name: a password (one line) or a text (all of it).
+    """What the operation wants from standard input, by argument name: a password (one line) or a text (all of it). A
+    password that need not be given is read from there if it is given as ``-``.
 
     Looks at the syntax first, so that no one types a password in vain. Raises Failed for wrong syntax, an empty password.
     """
     from posthouse.admin import registry
-    from posthouse.admin.arguments import UsageError, parse_words
+    from posthouse.admin.arguments import UsageError, is_dash, parse_words
     from posthouse.base.errors import BadValue
 
     try:
@@ -150,6 +151,7 @@ def from_input(words: Sequence[str]) -> dict[str, str]:
         for argument in wanted:
             if not argument.from_input:
                 raise UsageError(f"{found.name}: {argument.word} is missing; usage: {found.usage}")
+        wanted += [argument for argument in found.arguments if is_dash(values.get(argument.name))]
     except BadValue as error:
         raise Failed(error.public, 2) from None
     return {argument.name: _password(argument.word) if argument.kind == "secret" else _text() for argument in wanted}

@@ -42,7 +42,9 @@ class MigrationRecord(Protocol):
         """All, oldest first."""
         ...
 
-    async def password(self, job_id: str) -> str: ...
+    async def password(self, job_id: str) -> str:
+        """Of the other server; "" once the job is done, or when it cannot be read here."""
+        ...
 
     async def change_job(
         self,
@@ -56,7 +58,7 @@ class MigrationRecord(Protocol):
         password: str | None = None,
         finished: bool = False,
     ) -> None:
-        """``finished`` counts one more run. What is None stays."""
+        """``finished`` counts one more run, and forgets the password. What is None stays."""
         ...
 
     async def delete_job(self, job_id: str) -> None: ...

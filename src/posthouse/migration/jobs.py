@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from posthouse.base import log
 from posthouse.base.clock import Clock
-from posthouse.base.errors import AlreadyExists, MailError, NotFound, Permanent, Temporary
+from posthouse.base.errors import AlreadyExists, BadValue, MailError, NotFound, Permanent, Temporary
 from posthouse.base.ids import Ids
 from posthouse.interfaces.mail_source import MailPlaces, MailSource, MailTarget
 from posthouse.interfaces.mailstore import MailStore
@@ -80,6 +80,8 @@ class MigrationJobs:
     async def _again(self, job: Job, password: str | None, *, remove: bool | None, counts: Counts | None) -> Job:
         if job.job_id in self._tasks:
             raise Permanent(f"job {job.job_id} runs")
+        if job.spec.remote is not None and not password and not await self._record.password(job.job_id):
+            raise BadValue("the password of the other server is forgotten when a job is done: give it with --password")
         await self._record.change_job(
             job.job_id, state="waiting", at=self._clock.now(), remove=remove, password=password, counts=counts
         )
@@ -199,6 +201,8 @@ class MigrationJobs:
 
     async def _sides(self, job: Job) -> tuple[MailSource, MailTarget]:
         spec, password = job.spec, await self._record.password(job.job_id)
+        if spec.remote is not None and not password:
+            raise Permanent(f"the password is not kept any more: give it with 'migration resume {job.job_id} --password'")
         if spec.direction == "in":
             into = StoreTarget(self._store, spec.account_id, spec.mailbox)
             return await self._places.source(spec, password), into

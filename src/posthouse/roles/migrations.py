@@ -8,6 +8,7 @@ from pathlib import Path
 
 from posthouse.admin.context import Context
 from posthouse.backends.mail_places import LocalPlaces
+from posthouse.backends.sealing import Seal
 from posthouse.backends.sqlite.migrations import SqliteMigrationRecord, open_migrations_file
 from posthouse.migration.jobs import LOOK_S, MigrationJobs
 
@@ -17,7 +18,7 @@ async def with_migrations(context: Context, data: Path, stack: AsyncExitStack, *
     begins one waits to its end. ``stack`` interrupts them and closes the record."""
     database = open_migrations_file(data / "migrations.db")
     stack.callback(database.close)
-    record = SqliteMigrationRecord(database)
+    record = SqliteMigrationRecord(database, Seal(data / "secrets.key"))
     places, look_s = LocalPlaces(), LOOK_S if running else None
     jobs = MigrationJobs(record, places, context.store, context.clock, context.ids, look_s=look_s)
     stack.push_async_callback(jobs.close)

@@ -20,38 +20,10 @@ from posthouse.migration.copying import BATCH_MESSAGES, Copying
 from posthouse.migration.jobs import PAUSES_S
 from posthouse.migration.store_side import StoreSource, StoreTarget
 from posthouse.model.migration import Job, JobSpec, Medium
+from support.dying import Counting, Killed
 from support.migrating import JANE, MigrationHouse, letters, migration_house, spec
 
 COUNT = BATCH_MESSAGES * 2 + 10
-
-
-class Killed(BaseException):
-    """The process ended here."""
-
-
-class Counting:
-    """Passes calls through, until the n-th of those that change something: then it dies, before or after doing it."""
-
-    CHANGES = ("intend", "settle", "append", "change_folder", "rename", "note_flags", "mark", "find")
-
-    def __init__(self, behind: Any, steps: Iterator[int], deadly: int, *, after: bool) -> None:
-        self._behind, self._steps, self._deadly, self._after = behind, steps, deadly, after
-
-    def __getattr__(self, name: str) -> Any:
-        real = getattr(self._behind, name)
-        if name not in self.CHANGES:
-            return real
-
-        async def step(*words: Any, **named: Any) -> Any:
-            deadly = next(self._steps) == self._deadly
-            if deadly and not self._after:
-                raise Killed
-            result = await real(*words, **named)
-            if deadly:
-                raise Killed
-            return result
-
-        return step
 
 
 @pytest.fixture

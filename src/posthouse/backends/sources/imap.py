@@ -13,24 +13,17 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import cast
 
 from posthouse.backends.sources import imap_answers as answers
+from posthouse.backends.sources.imap_folders import CLOSED, server_folders
 from posthouse.backends.sources.imap_link import MAX_MESSAGE_BYTES, ImapLink, checked
 from posthouse.base.errors import Permanent
 from posthouse.formats import dates
 from posthouse.interfaces.mail_source import Folder, Letter, Listed
-from posthouse.model.mailbox import INBOX, SpecialUse
 
 LIST_AT_ONCE = 5_000
 AT_ONCE = 50
 AT_ONCE_BYTES = 4 << 20
 MAX_MESSAGES = 20_000_000
-_USES: dict[str, SpecialUse] = {
-    "\\sent": "\\Sent",
-    "\\drafts": "\\Drafts",
-    "\\trash": "\\Trash",
-    "\\junk": "\\Junk",
-    "\\archive": "\\Archive",
-}
-_NOT_FOLDERS = frozenset(("\\noselect", "\\nonexistent", "\\flagged", "\\important"))
+_NOT_FOLDERS = CLOSED | {"\\flagged", "\\important"}
 """What cannot be opened, and what only shows messages of other folders that have a mark."""
 
 
@@ -45,23 +38,10 @@ class ImapSource:
         return await self._link.call(self._folders)
 
     def _folders(self, imap: imaplib.IMAP4) -> list[Folder]:
-        capabilities = self._link.capabilities
-        prefix: bytes = b""
-        others: tuple[bytes, ...] = ()
-        if "NAMESPACE" in capabilities:
-            prefix, others = answers.namespaces(checked(imap.namespace()))
-        if {"LIST-EXTENDED", "IMAP4REV2"} & capabilities:
-            uses = "SPECIAL-USE SUBSCRIBED" if {"SPECIAL-USE", "IMAP4REV2"} & capabilities else "SUBSCRIBED"
-            checked(imap.xatom("LIST", '""', '"*"', f"RETURN ({uses})"))
-            listed = list(answers.folders(cast("answers.Answers", imap.response("LIST")[1])))
-            subscribed = {folder.name for folder in listed if "\\subscribed" in folder.attributes}
-        else:
-            listed = list(answers.folders(checked(imap.list('""', '"*"'))))
-            subscribed = {folder.name for folder in answers.folders(checked(imap.lsub('""', '"*"')))}
         return [
-            _folder(folder, prefix, subscribed=folder.name in subscribed)
-            for folder in listed
-            if not folder.attributes & _NOT_FOLDERS and not (others and folder.name.startswith(others))
+            Folder(folder.levels, folder.place, folder.use, folder.subscribed, "\\all" in folder.attributes)
+            for folder in server_folders(imap, self._link.capabilities).folders
+            if not folder.attributes & _NOT_FOLDERS
         ]
 
     async def listing(self, folder: Folder) -> Sequence[Listed]:
@@ -95,7 +75,7 @@ class ImapSource:
             await self._link.call(lambda imap: self._select(imap, folder))
         under_way: asyncio.Task[list[Letter]] | None = None
         try:
-            for group in [*_groups(wanted), []]:
+            for group in [*grouped(wanted), []]:
                 ready, under_way = under_way, asyncio.create_task(self._fetch(group)) if group else None
                 for letter in await ready if ready is not None else ():
                     yield letter
@@ -126,16 +106,7 @@ class ImapSource:
         await self._link.close()
 
 
-def _folder(listed: answers.ListedFolder, prefix: bytes, *, subscribed: bool) -> Folder:
-    levels = listed.levels(prefix)
-    if len(levels) == 1 and levels[0].upper() == INBOX:
-        levels = (INBOX,)
-    use = next((_USES[word] for word in sorted(listed.attributes) if word in _USES), "")
-    place = listed.name.decode("latin-1")
-    return Folder(levels, place, cast(SpecialUse, use), subscribed or levels == (INBOX,), "\\all" in listed.attributes)
-
-
-def _groups(wanted: Sequence[Listed]) -> Iterator[list[Listed]]:
+def grouped(wanted: Sequence[Listed]) -> Iterator[list[Listed]]:
     """Few messages at a time, or few octets; one that is too large alone."""
     group: list[Listed] = []
     size_bytes = 0

@@ -18,6 +18,7 @@ Answers = Sequence[bytes | tuple[bytes, bytes] | None]
 _LIST = re.compile(rb'\(([^)]*)\) (?:"((?:\\.|[^"\\])?)"|NIL) (.+)', re.S | re.I)
 _NAMESPACE = re.compile(rb'"((?:[^"\\]|\\.)*)" (?:"((?:\\.|[^"\\])?)"|NIL)', re.I)
 _UID = re.compile(rb"[ (]UID (\d{1,10})", re.I)
+_UID_NEXT = re.compile(rb"[ (]UIDNEXT (\d{1,10})[ )]", re.I)
 _SIZE = re.compile(rb"[ (]RFC822\.SIZE (\d{1,19})", re.I)
 _FLAGS = re.compile(rb"[ (]FLAGS \(([^)]*)\)", re.I)
 _DATE = re.compile(rb'[ (]INTERNALDATE "([^"]{1,60})"', re.I)
@@ -115,6 +116,13 @@ def fetched(answers: Answers) -> Iterator[Fetched]:
             date=date[1].decode("latin-1") if date else "",
             content=content,
         )
+
+
+def uid_next(answers: Answers) -> int:
+    """What a STATUS answer tells as UIDNEXT; 0 if nothing."""
+    text = b" ".join(b"".join(each) if isinstance(each, tuple) else each or b"" for each in answers)
+    match = _UID_NEXT.search(text)
+    return int(match[1]) if match else 0
 
 
 def _begins(text: bytes) -> bool:

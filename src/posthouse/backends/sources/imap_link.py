@@ -15,7 +15,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from posthouse.backends.sources.imap_answers import Answers
 from posthouse.base.errors import Permanent, Temporary
@@ -23,18 +23,24 @@ from posthouse.model.migration import Remote
 
 MAX_MESSAGE_BYTES = 128 << 20
 TIMEOUT_S = 60.0
+SEND_BYTES = 64 << 10
 _PASSING = ("[UNAVAILABLE]", "[INUSE]", "[SERVERBUG]")
 Result = TypeVar("Result")
 
 
 class _Bounded:
-    """Mixed into imaplib's classes: their ``read`` would hold whatever a server announces."""
+    """Mixed into imaplib's classes: their ``read`` would hold whatever a server announces, and their ``send`` give a large
+    message no more time than a small one."""
 
     def read(self, size: int) -> bytes:
         if size > MAX_MESSAGE_BYTES + (1 << 20):
             raise imaplib.IMAP4.abort("literal too large")
         octets: bytes = super().read(size)  # type: ignore[misc]
         return octets
+
+    def send(self, data: Any) -> None:
+        for at in range(0, len(data), SEND_BYTES):
+            super().send(data[at : at + SEND_BYTES])  # type: ignore[misc]
 
 
 class _Imap(_Bounded, imaplib.IMAP4):
@@ -90,7 +96,8 @@ class ImapLink:
             except imaplib.IMAP4.error as error:
                 said = _words(error)
                 kind = Temporary if said.startswith(_PASSING) else Permanent
-                raise kind(f"{self._remote.host} says: {said}", cause=str(error)) from error
+                code = "OVERQUOTA" if said.startswith("[OVERQUOTA]") else ""
+                raise kind(f"{self._remote.host} says: {said}", imap_code=code, cause=str(error)) from error
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
 

@@ -31,11 +31,13 @@ READER_BUSY_TIMEOUT_MS = 500
 """Readers of a WAL wait for nothing but its recovery after a crash; some of them run on the event loop."""
 
 
-def open_writer(path: Path, migrations: Sequence[str], *, synchronous: Synchronous = "FULL") -> apsw.Connection:
+def open_writer(
+    path: Path, migrations: Sequence[str], *, synchronous: Synchronous = "FULL", prepare: str = ""
+) -> apsw.Connection:
     """The writing connection, with the schema brought up to ``len(migrations)`` (kept in ``user_version``).
 
     ``migrations[n]`` is the SQL that leads from version n to n + 1; released ones never change. Each runs in a
-    transaction of its own with the new version, so a crash leaves the one or the other.
+    transaction of its own with the new version, so a crash leaves the one or the other. ``prepare`` is run before them.
     Raises Permanent for a file made by a newer version; Temporary, NoSpace when it cannot be opened or changed.
     """
     with mail_errors():
@@ -46,6 +48,8 @@ def open_writer(path: Path, migrations: Sequence[str], *, synchronous: Synchrono
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute("PRAGMA foreign_keys = ON")
+            if prepare:
+                connection.execute(prepare)
             _migrate(connection, migrations, path)
         except BaseException:
             connection.close()

@@ -1,7 +1,7 @@
 """The record of migration jobs in ``migrations.db`` (interfaces/migrations.py), written by the steward alone.
 
-It holds the passwords of the servers that jobs read from, for as long as a job is kept, so that a job goes on by itself after a
-crash; the file is for the node's user only, like the others. Which message became which is kept per folder, one row a message.
+It holds the passwords of the other servers, sealed with a key in a file beside it, until a job is done: so that a job goes on
+by itself after a crash. What is forgotten is overwritten. Which message became which is kept per folder, one row a message.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from posthouse.backends.sealing import Seal
 from posthouse.backends.sqlite.database import DatabaseThread, open_writer
 from posthouse.interfaces.migrations import Entry, FolderRecord
 from posthouse.model.migration import Counts, Job, JobProblem, JobSpec, JobState
@@ -60,11 +61,16 @@ CREATE TABLE problem (
 ) STRICT;
 CREATE INDEX problem_by_job ON problem (job_id);
 """
-MIGRATIONS = (_SCHEMA,)
+# Passwords that were kept in clear are dropped: a job that is under way asks for its password again.
+_SEALED = """
+ALTER TABLE job DROP COLUMN password;
+ALTER TABLE job ADD COLUMN sealed BLOB NOT NULL DEFAULT x'';
+"""
+MIGRATIONS = (_SCHEMA, _SEALED)
 _JOB = "SELECT job_id, spec, state, begun_at, changed_at, counts, remove, reason, runs FROM job"
 _CHANGE_JOB = (
-    "UPDATE job SET state = ?, changed_at = ?, reason = ?, counts = ifnull(?, counts), remove = ifnull(?, remove),"
-    " password = ifnull(?, password), runs = runs + ? WHERE job_id = ?"
+    "UPDATE job SET state = ?1, changed_at = ?2, reason = ?3, counts = ifnull(?4, counts), remove = ifnull(?5, remove),"
+    " sealed = iif(?7, x'', ifnull(?6, sealed)), runs = runs + ?7 WHERE job_id = ?8"
 )
 _ELSEWHERE = (
     "SELECT 1 FROM entry JOIN folder USING (folder_id) WHERE digest = ? AND job_id = ? AND folder_id <> ?"
@@ -77,19 +83,31 @@ _counts_of = msgspec.json.Decoder(Counts).decode
 
 def open_migrations_file(path: Path) -> DatabaseThread:
     """The thread that reads and writes it."""
-    return DatabaseThread(partial(open_writer, path, MIGRATIONS), "migrations")
+    return DatabaseThread(partial(_open, path), "migrations")
+
+
+def _open(path: Path) -> apsw.Connection:
+    database = open_writer(path, MIGRATIONS, prepare="PRAGMA secure_delete = ON")
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return database
 
 
 class SqliteMigrationRecord:
     """``interfaces.migrations.MigrationRecord``."""
 
-    def __init__(self, database: DatabaseThread) -> None:
+    def __init__(self, database: DatabaseThread, seal: Seal) -> None:
         self._database = database
+        self._seal = seal
 
     async def add_job(self, job: Job, password: str) -> None:
         row = (job.job_id, _encode(job.spec), job.state, job.begun_at, job.changed_at, _encode(job.counts), int(job.remove),
-               job.reason, job.runs, password)  # fmt: skip
-        await self._write("INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+               job.reason, job.runs)  # fmt: skip
+
+        def work(db: apsw.Connection) -> None:
+            sealed = self._seal.closed(password, job.job_id) if password else b""
+            db.execute("INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, sealed))
+
+        await self._database.write(work)
 
     async def job(self, job_id: str) -> Job | None:
         rows = await self._all(f"{_JOB} WHERE job_id = ?", (job_id,))
@@ -99,8 +117,11 @@ class SqliteMigrationRecord:
         return [_job_of(row) for row in await self._all(f"{_JOB} ORDER BY job_id", ())]
 
     async def password(self, job_id: str) -> str:
-        rows = await self._all("SELECT password FROM job WHERE job_id = ?", (job_id,))
-        return str(rows[0][0]) if rows else ""
+        def work(db: apsw.Connection) -> str:
+            rows: list[Any] = list(db.execute("SELECT sealed FROM job WHERE job_id = ?", (job_id,)))
+            return (rows and rows[0][0] and self._seal.opened(rows[0][0], job_id)) or ""
+
+        return await self._database.run(work)
 
     async def change_job(
         self,
@@ -114,8 +135,12 @@ class SqliteMigrationRecord:
         password: str | None = None,
         finished: bool = False,
     ) -> None:
-        row = (state, at, reason, None if counts is None else _encode(counts), remove, password, finished, job_id)
-        await self._write(_CHANGE_JOB, row)
+        def work(db: apsw.Connection) -> None:
+            sealed = None if password is None else self._seal.closed(password, job_id)
+            row = (state, at, reason, None if counts is None else _encode(counts), remove, sealed, finished, job_id)
+            db.execute(_CHANGE_JOB, row)
+
+        await self._database.write(work)
 
     async def delete_job(self, job_id: str) -> None:
         await self._write("DELETE FROM job WHERE job_id = ?", (job_id,))
