@@ -82,6 +82,13 @@ def _offset_minutes(zone: str) -> int:
     return _ZONES.get(zone.lower(), 0)
 
 
+def render_internal(at: float) -> str:
+    """IMAP's date-time without its quotes, in UTC: ``24-Nov-2026 03:59:00 +0000``."""
+    moment = time.gmtime(int(at))
+    clock = f"{moment.tm_hour:02}:{moment.tm_min:02}:{moment.tm_sec:02}"
+    return f"{moment.tm_mday:2}-{_MONTHS[moment.tm_mon - 1]}-{moment.tm_year:04} {clock} +0000"
+
+
 def parse_internal(text: str) -> float:
     """Seconds since 1970 of IMAP's date-time without its quotes. Raises ValueError if it is none."""
     match = _INTERNAL.fullmatch(text)
