@@ -10,6 +10,7 @@ It asks the directory only and decides nothing about relaying: an address elsewh
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from posthouse.model.settings import RouteSettings, Settings
 Why = Literal["unknown", "disabled", "loop", "too deep", "too many"]
 
 ROLE_NAMES = ("postmaster", "abuse")
+STEPS_PER_TURN = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,11 @@ class Resolution:
         """Whether there is at least one destination."""
         return bool(self.mailboxes or self.elsewhere)
 
+    @property
+    def grown(self) -> int:
+        """By how many recipients it is more than the one that was asked about."""
+        return max(len(self.mailboxes) + len(self.elsewhere) + len(self.problems) - 1, 0)
+
 
 class RecipientResolver:
     """Stateless but for what it was given; ``settings()`` is the current snapshot; ``rewriting`` knows rewritten senders."""
@@ -87,6 +94,8 @@ class RecipientResolver:
         expansion.add(address, None, "")
         while (step := expansion.next()) is not None:
             await self._follow(step, expansion, route)
+            if len(expansion.seen) % STEPS_PER_TURN == 0:
+                await asyncio.sleep(0)  # the directory answers at once: a long list would keep everybody waiting
         return expansion.result(address)
 
     async def _follow(self, step: _Step, expansion: _Expansion, route: RouteSettings) -> None:

@@ -18,7 +18,7 @@ from posthouse.model.plan import ToQueue
 from posthouse.model.route import NextHop
 from posthouse.model.session import Session
 from posthouse.model.settings import Settings
-from posthouse.model.verdict import Continue, Reason, Refuse, Reply, Verdict
+from posthouse.model.verdict import Continue, Defer, Reason, Refuse, Reply, Verdict
 from posthouse.pipeline.harvest import Harvest
 from posthouse.pipeline.names import HostNames
 from posthouse.pipeline.onward import Onward
@@ -30,6 +30,7 @@ AUTH_REQUIRED = Reply(530, "5.7.0", "Authentication required")
 TLS_REQUIRED = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
 NO_RELAY = Reply(550, "5.7.1", "Relaying denied")
 LOOP = Reply(550, "5.4.6", "Routing loop detected")
+GROWN = Reply(452, "4.5.3", "Too many recipients behind these addresses: send to them apart")
 REFUSALS: dict[Why, Reply] = {
     "unknown": NO_USER,
     "disabled": Reply(550, "5.2.1", "Mailbox disabled, not accepting messages"),
@@ -78,15 +79,27 @@ class Envelope(Stage):
         address = recipient.address
         if (hop := await self._onward.hop(address)) is not None:
             return await self._routed(transaction, recipient, hop)
+        if (full := self._full(transaction)) is not None:
+            return full
         resolution = await self._recipients.resolve(address)
         if not resolution.is_local:
             return await self._relay(transaction, recipient)
+        transaction.grown += resolution.grown
+        if (full := self._full(transaction)) is not None:
+            return full
         if (rest := await self._onward.rest_of(resolution)) is not None:
             return await self._routed(transaction, recipient, rest)
         if not resolution.is_deliverable:
             return self._refuse(transaction.session, resolution.problems[0])
         transaction.resolved[address.key] = await self._onward.resolved(recipient, resolution)
         return Continue(Reason(self.name, "recipient", _told(resolution)))
+
+    def _full(self, transaction: Transaction) -> Verdict | None:
+        """Whether aliases have grown the message to too many recipients; then no more is looked up for it."""
+        most = self._settings().route.max_expansion
+        if transaction.grown <= most:
+            return None
+        return Defer(GROWN, Reason(self.name, "expansion", f"more than {most} recipients behind the aliases of one message"))
 
     async def _routed(self, transaction: Transaction, recipient: Recipient, hop: NextHop) -> Verdict:
         """A recipient whose mail another host takes, if it is known to whom it must be (INB-5)."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
-from posthouse.directory.resolve import RecipientResolver, Resolution
+from posthouse.directory.resolve import STEPS_PER_TURN, RecipientResolver, Resolution
 from posthouse.interfaces.routes import Routes
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient
@@ -60,7 +61,9 @@ class Onward:
             )
             for found in resolution.mailboxes
         ]
-        for address in resolution.elsewhere:
+        for place, address in enumerate(resolution.elsewhere, 1):
+            if place % STEPS_PER_TURN == 0:
+                await asyncio.sleep(0)
             hop = await self._routes.route(address)
             onward = Recipient(address, recipient.notify, recipient.orcpt)
             out.append(ToQueue(onward, str(hop) if hop else "", original=str(recipient.address)))

@@ -83,6 +83,8 @@ class Transaction:
     first: Form = field(default_factory=Form)
     copies: list[Copy] = field(default_factory=list)
     resolved: dict[str, tuple[Destination, ...]] = field(default_factory=dict)
+    grown: int = 0
+    """By how many recipients aliases have grown it."""
     refusal: Reply | None = None
     auth: AuthReport | None = None
     spf: asyncio.Task[tuple[SpfResult, SpfResult | None]] | None = None

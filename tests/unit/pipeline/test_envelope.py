@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from posthouse.model.address import Address
+from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.plan import ToQueue
 from posthouse.model.route import NextHop, Route
 from support.house import House
@@ -106,3 +110,46 @@ async def test_tls_and_logins_are_demanded_where_set() -> None:
     house.set("smtp.starttls", "offered")
     house.set("smtp.auth", "required")
     assert (await house.deliver("jane@example.test")).code == 530
+
+
+async def with_a_list(members: int) -> House:
+    house = House()
+    await house.add_user("jane@example.test")
+    await house.directory.put_alias(
+        Address.parse("all@example.test"), [Address.parse(f"m{number}@far.test") for number in range(members)]
+    )
+    return house
+
+
+async def test_attack_one_message_grows_by_aliases_to_so_many_and_no_more() -> None:
+    """A list was taken apart anew for each of a thousand recipients that a stranger named, and all of it kept."""
+    house = await with_a_list(60)
+    house.set("route.max_expansion", 100)
+    transaction, _ = await house.driver.begin(house.session(), Sender(Address.parse("ann@elsewhere.test")))
+
+    async def answer(text: str) -> int:
+        refused = await house.driver.recipient(transaction, Recipient(Address.parse(text)))
+        return refused.reply.code if refused is not None else 250
+
+    wanted = ("all@example.test", "all+x@example.test", "jane@example.test")
+    assert [await answer(text) for text in wanted] == [250, 452, 452]
+    assert sum(map(len, transaction.resolved.values())) == 60
+    apart, _ = await house.driver.begin(house.session(), Sender(Address.parse("ann@elsewhere.test")))
+    assert await house.driver.recipient(apart, Recipient(Address.parse("jane@example.test"))) is None
+
+
+async def test_attack_a_long_list_does_not_hold_up_the_others() -> None:
+    """Ninety milliseconds for five thousand members, in which nobody else was served."""
+    house = await with_a_list(2_000)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    watching = asyncio.create_task(others())
+    assert (await house.deliver("all@example.test")).code == 250
+    watching.cancel()
+    assert turns > 2_000 // 64
