@@ -14,6 +14,7 @@ from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Append, AppendMessage, Replace
 from posthouse.protocols.imap.sequence import STAR
 from posthouse.servers.imap import teaching
+from posthouse.servers.imap.large_answers import LARGE_BYTES
 from posthouse.servers.imap.message_limit import refuse_more
 from posthouse.servers.imap.numbers import NUMBERS_ARE_OFF
 from posthouse.servers.imap.others import fitted, require
@@ -80,7 +81,11 @@ async def _put_together(session: ImapSession, message: AppendMessage) -> bytes:
     pieces: list[bytes] = []
     size_bytes = 0
     for part in message.parts:
-        piece = part if isinstance(part, bytes) else await part_of_url(session, part.url)
+        if isinstance(part, bytes):
+            piece = part
+        else:
+            async with session.shared.large.turn(session.account_id, LARGE_BYTES):
+                piece = await part_of_url(session, part.url)
         size_bytes += len(piece)
         if size_bytes > limit:
             raise Refused("The message is too large", code="TOOBIG")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _BATCH = 250
 _OPENED_PER_TURN = 16
+_TIMES = 4
+_ANSWER_BYTES = 4 << 20  # one answer is at most some times its message, and this
 _WHOLE_BATCH = 24
 
 
@@ -133,16 +135,33 @@ async def _write_opened(session: ImapSession, view: MailboxView, indexes: Sequen
         missing = missing or len(left) < len(batch)
         for at, one in zip(left, facts, strict=True):
             message = fetch_body.Message(session.shared.opened, one, keep=len(indexes) == 1 or not once)
-            pieces = [await _piece(session, view, at, item, message) for item in items]
-            if any(piece is None for piece in pieces):
-                missing = True
-                continue
-            number = view.uids[at] if session.uid_only else at + 1
-            session.write(b"* %d %b (%b)\r\n" % (number, session.fetch_word, b" ".join([piece or b"" for piece in pieces])))
-            await session.drain()
+            async with session.shared.large.turn(session.account_id, one.size_bytes):
+                if not await _write_one(session, view, at, items, message):
+                    missing = True
+                    continue
+                await session.drain()
             if at % _OPENED_PER_TURN == 0:
                 await asyncio.sleep(0)
     return missing
+
+
+async def _write_one(
+    session: ImapSession, view: MailboxView, at: int, items: Sequence[FetchItem], message: fetch_body.Message
+) -> bool:
+    """False if its content is gone. Raises Refused: nobody needs the same octets many times over in one answer."""
+    pieces: list[bytes] = []
+    room_bytes = _TIMES * message.facts.size_bytes + _ANSWER_BYTES
+    for item in items:
+        piece = await _piece(session, view, at, item, message)
+        if piece is None:
+            return False
+        room_bytes -= len(piece)
+        if room_bytes < 0:
+            raise Refused("That is too much of one message in one answer", code="LIMIT")
+        pieces.append(piece)
+    number = view.uids[at] if session.uid_only else at + 1
+    session.write(b"* %d %b (%b)\r\n" % (number, session.fetch_word, b" ".join(pieces)))
+    return True
 
 
 async def _piece(

@@ -15,8 +15,10 @@ from posthouse.mailstore.views import MailboxViews
 from posthouse.model.session import Service
 from posthouse.servers.imap.dispatch import ROUTES
 from posthouse.servers.imap.incoming import Incoming
+from posthouse.servers.imap.large_answers import LargeAnswers
 from posthouse.servers.imap.notices import Notices
-from posthouse.servers.imap.session import ImapSession, Shared
+from posthouse.servers.imap.session import ImapSession
+from posthouse.servers.imap.shared import Shared
 from posthouse.servers.services import Services
 from posthouse.servers.sessions import Sessions
 
@@ -32,7 +34,7 @@ def shared_of(services: Services) -> Shared:
         identities = Identities(services.directory, services.clock)
         views, opened, headers = MailboxViews(store), OpenedMessages(store), HeaderTexts(store)
         incoming = Incoming(lambda: services.settings().imap.memory_bytes)
-        shared = _shared[services] = Shared(views, notices, opened, headers, identities, incoming)
+        shared = _shared[services] = Shared(views, notices, opened, headers, identities, incoming, LargeAnswers())
     return shared
 
 

@@ -9,16 +9,11 @@ expected as NO [SERVERBUG], logged, and the connection goes on.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from posthouse.base import log
 from posthouse.base.errors import MailError
 from posthouse.base.metrics import COMMANDS
-from posthouse.directory.identities import Identities
-from posthouse.mailstore.header_texts import HeaderTexts
-from posthouse.mailstore.opened import OpenedMessages
 from posthouse.mailstore.selected import SelectedMailbox
-from posthouse.mailstore.views import MailboxViews
 from posthouse.model.account import Account
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Command
@@ -26,12 +21,11 @@ from posthouse.protocols.imap.core import ImapCore, Limits
 from posthouse.protocols.imap.events import BadCommand, Line, NeedContinuation
 from posthouse.servers.connection import Connection
 from posthouse.servers.imap import capabilities, changes, contexts
-from posthouse.servers.imap.incoming import Incoming
-from posthouse.servers.imap.notices import Notices
 from posthouse.servers.imap.notify import Watch
 from posthouse.servers.imap.others import check_access, still_readable
 from posthouse.servers.imap.refusal import Disconnected, Goodbye, Refused
 from posthouse.servers.imap.routes import Routes, State
+from posthouse.servers.imap.shared import Shared
 from posthouse.servers.imap.teller import Teller
 from posthouse.servers.peers import peer_of
 from posthouse.servers.services import Services
@@ -43,18 +37,6 @@ COMMANDS_PER_TURN = 8
 PROGRESS_EVERY_S = 10.0
 
 _log = log.get("imap")
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all sessions of a process share."""
-
-    views: MailboxViews
-    notices: Notices
-    opened: OpenedMessages
-    headers: HeaderTexts
-    identities: Identities
-    incoming: Incoming
 
 
 class ImapSession:

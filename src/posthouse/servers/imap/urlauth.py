@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.parse_url import GenUrlAuth, ResetKey, UrlFetch
+from posthouse.servers.imap.large_answers import LARGE_BYTES
 from posthouse.servers.imap.refusal import Refused
 from posthouse.servers.mail_urls import ACCESSES, MECHANISM, is_here, is_own, parsed, signed_octets, token
 
@@ -43,10 +44,11 @@ async def gen_url_auth(session: ImapSession, command: GenUrlAuth) -> str:
 async def url_fetch(session: ImapSession, command: UrlFetch) -> str:
     """URLFETCH: the octets of each URL, or NIL."""
     for text in command.urls:
-        octets = await _fetched(session, text)
-        answer = b"NIL" if octets is None else responses.literal(octets)
-        session.write(b"* URLFETCH %b %b\r\n" % (responses.string(text.encode("ascii")), answer))
-        await session.drain()
+        async with session.shared.large.turn(session.account_id, LARGE_BYTES):  # how large is known too late
+            octets = await _fetched(session, text)
+            answer = b"NIL" if octets is None else responses.literal(octets)
+            session.write(b"* URLFETCH %b %b\r\n" % (responses.string(text.encode("ascii")), answer))
+            await session.drain()
     return "URLFETCH completed"
 
 
