@@ -91,7 +91,8 @@ class Report:
     def told(self) -> str:
         """The figures, then a line for each message."""
         names = ("account", "since", "held_since", "why", "accepted", "refused", "recipients", "queued", "clients")
-        lines = [record({name: getattr(self, name) for name in names}), "sent:"]
+        facts = {name: getattr(self, name) for name in names} | {"clients": ", ".join(self.clients)}
+        lines = [record(facts), "sent:"]
         lines += [
             f"  {row.at} {row.outcome} {row.trace_id} from {row.client} to {', '.join(row.recipients)}: {row.subject}"
             for row in self.sent
