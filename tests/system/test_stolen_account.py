@@ -110,8 +110,10 @@ class Readers:
 
     def _sieve(self) -> bool:
         try:
-            return b"BYE" in self.sieve.recv(4096) or not self.sieve.recv(4096)
-        except OSError:
+            return not self.sieve.recv(4096)
+        except TimeoutError:
+            return False
+        except ConnectionError:
             return True
 
     def _smtp(self) -> bool:
@@ -129,6 +131,7 @@ def readers(node: Node) -> Readers:
     sieve.recv(4096)
     sieve.sendall(f'AUTHENTICATE "PLAIN" "{token}"\r\n'.encode())
     assert b"OK" in sieve.recv(4096)
+    sieve.settimeout(0.1)
     return Readers(node.imap(JANE), node.pop(JANE), sieve, submit(node, JANE))
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from posthouse.model.session import Session as Peer
 from posthouse.servers.connection import Connection
 
 
 class Session(Protocol):
-    """One connection's life."""
+    """One connection's life. ``peer`` is who is at the other end."""
+
+    @property
+    def peer(self) -> Peer: ...
 
     async def run(self) -> None:
         """From greeting to end."""
@@ -44,3 +48,9 @@ class Sessions:
         self._draining = True
         for session in tuple(self._sessions):
             session.end_soon()
+
+    def end_account(self, account_id: int) -> None:
+        """As ``listener.EndsAccounts``."""
+        for session in tuple(self._sessions):
+            if session.peer.account_id == account_id:
+                session.end_soon()

@@ -209,7 +209,7 @@ class ImapSession:
 
     # --- what the server and the notices call
 
-    def end_soon(self, why: str = "The server is going down") -> None:
+    def end_soon(self, why: str = "The server ends this session") -> None:
         """BYE at the next command boundary; at once when the session waits for the client."""
         self._ending = why
         if self._teller.waiting or self._teller.idling:
