@@ -15,7 +15,7 @@ WITHOUT_LOGIN = {"lmtp", "dnsbl"}
 @pytest.mark.spec_part("OUT-5")
 @pytest.mark.parametrize("service", sorted(SERVERS.keys() - WITHOUT_LOGIN))
 def test_every_service_with_logins_ends_the_sessions_of_a_held_account(service: str) -> None:
-    make = SERVERS[service]  # type: ignore[index]
+    make = SERVERS[service]
     assert isinstance(make, type)
     assert issubclass(make, EndsAccounts)
 
