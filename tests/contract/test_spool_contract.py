@@ -94,6 +94,8 @@ async def test_an_attempt_moves_recipients_on(backends: MailBackends) -> None:
     assert (second.state, second.attempts, second.relay) == ("done", 1, "mx2")
     assert (third.state, third.attempts) == ("waiting", 0)
     assert await backends.spool.count() == {"waiting": 2, "done": 1}
+    assert await backends.spool.waiting("T1") == {first.recipient_id, third.recipient_id}
+    assert await backends.spool.waiting("none of that name") == frozenset()
     assert names(list(await backends.spool.due(200.0, 10))) == [("T1", ["c"])]
     assert names(list(await backends.spool.listing())) == [("T1", ["a", "c"])]
     await backends.spool.record("T1", [Outcome(a, "waiting", "451 again", "mx1", 900.0)])

@@ -35,6 +35,23 @@ def submit(
         return text.decode().split()[-1]
 
 
+def submit_many(node: Node, count: int, to: str = "x@faraway.test", user: str = JANE) -> list[str]:
+    """Sends small messages over one connection, a hundred in a flight, all of them acknowledged; gives the trace ids."""
+    accepted: list[str] = []
+    content = f"From: <{user}>\r\nSubject: on its way\r\n\r\n{'x' * 500}\r\n"
+    one = f"MAIL FROM:<{user}>\r\nRCPT TO:<{to}>\r\nBDAT {len(content)} LAST\r\n{content}"
+    with node.smtp("submission") as client:
+        client.login(user, PASSWORD)
+        while len(accepted) < count:
+            flight = min(100, count - len(accepted))
+            client.send(one * flight)
+            for _ in range(flight):
+                replies = [client.getreply() for _ in range(3)]
+                assert [code for code, _ in replies] == [250, 250, 250], replies
+                accepted.append(replies[-1][1].decode().split()[-1])
+    return accepted
+
+
 def queue(node: Node) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = node.json("queue", "list")
     return rows

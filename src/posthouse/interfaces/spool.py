@@ -29,6 +29,10 @@ class Spool(Protocol):
         """One message with all its recipients, done ones included; None if it has left the queue."""
         ...
 
+    async def waiting(self, queue_id: str) -> frozenset[int]:
+        """The ids of one message's recipients that are waiting; asked before each attempt."""
+        ...
+
     async def listing(
         self, *, state: State | None = None, limit: int = 1000, after: str = "", account: str = ""
     ) -> Sequence[QueuedMessage]:

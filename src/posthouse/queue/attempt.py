@@ -115,14 +115,13 @@ async def attempt(tools: Tools, job: Job) -> Result:
 async def _still_standing(tools: Tools, job: Job) -> Job:
     """The job with those of its recipients that wait as they did when it was scheduled. What an account that is held has
     sent is held now, too, whenever it came into the queue."""
-    wanted = {recipient.recipient_id for recipient in job.message.recipients}
-    fresh = await tools.spool.get(job.message.queue_id)
+    waiting = await tools.spool.waiting(job.message.queue_id)
     account = job.message.sender.auth
-    if fresh is not None and account and tools.on_hold is not None and await tools.on_hold(account):
-        await tools.spool.set_state(fresh.queue_id, "held")
-        return replace(job, message=replace(job.message, recipients=()))
-    standing = [each for each in fresh.recipients if each.recipient_id in wanted and each.state == "waiting"] if fresh else ()
-    return replace(job, message=replace(job.message, recipients=tuple(standing)))
+    if waiting and account and tools.on_hold is not None and await tools.on_hold(account):
+        await tools.spool.set_state(job.message.queue_id, "held")
+        waiting = frozenset()
+    standing = tuple(each for each in job.message.recipients if each.recipient_id in waiting)
+    return job if standing == job.message.recipients else replace(job, message=replace(job.message, recipients=standing))
 
 
 async def _deliver(tools: Tools, job: Job, content: bytes) -> tuple[Sequence[Answer], str]:

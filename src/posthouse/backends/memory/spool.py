@@ -108,6 +108,11 @@ class MemorySpool:
         entry = self._entries.get(queue_id)
         return entry.with_recipients() if entry else None
 
+    async def waiting(self, queue_id: str) -> frozenset[int]:
+        entry = self._entries.get(queue_id)
+        recipients = entry.recipients.values() if entry else ()
+        return frozenset(recipient.recipient_id for recipient in recipients if recipient.state == "waiting")
+
     async def listing(
         self, *, state: State | None = None, limit: int = 1000, after: str = "", account: str = ""
     ) -> Sequence[QueuedMessage]:

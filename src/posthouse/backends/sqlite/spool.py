@@ -26,6 +26,7 @@ _RECIPIENT = (
     "SELECT recipient_id, queue_id, recipient, original, next_hop, state, attempts, next_attempt_at, last_reply, relay,"
     " delayed_notice FROM queued_recipient WHERE "
 )
+_WAITING = "SELECT recipient_id FROM queued_recipient WHERE queue_id = ? AND +state = 'waiting'"
 _LISTED = (
     "{0} AND queue_id IN (SELECT queue_id FROM queued AS q WHERE queue_id > ? {1} AND EXISTS"
     " (SELECT 1 FROM queued_recipient AS r WHERE r.queue_id = q.queue_id AND {0}) ORDER BY queue_id LIMIT ?)"
@@ -78,6 +79,10 @@ class SqliteSpool:
         rows = self._reading.all(_RECIPIENT + "queue_id = ? ORDER BY recipient_id", (queue_id,))
         found = self._messages([_recipient(row) for row in rows])
         return found[0] if found else None
+
+    async def waiting(self, queue_id: str) -> frozenset[int]:
+        rows = self._reading.all(_WAITING, (queue_id,))
+        return frozenset(recipient_id for (recipient_id,) in rows)
 
     async def listing(
         self, *, state: State | None = None, limit: int = 1000, after: str = "", account: str = ""

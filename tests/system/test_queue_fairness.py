@@ -1,0 +1,43 @@
+"""Who sends much holds up nobody but himself, at one destination as well (OUT-6)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from support.node import PASSWORD, running, until
+from support.scripted_host import ScriptedHost, in_background
+from support.sending import queue, submit, submit_many
+
+FLOOD = 400
+OMAR = "omar@example.org"
+
+
+@pytest.mark.spec_part("OUT-6")
+def test_one_users_flood_to_a_slow_host_does_not_hold_up_another_users_message(tmp_path: Path) -> None:
+    """Neither in the line nor behind it: the line takes 200 messages. Urgent mail of the same user goes first, too."""
+
+    def slowly(step: str, connection: int, argument: str) -> None:
+        if step == "END":
+            time.sleep(0.05)
+
+    host = ScriptedHost(slowly)
+    with in_background(host), running(tmp_path / "node", workers=1) as node:
+        node.run("route", "add", "faraway.test", f"127.0.0.1:{host.port}/off")
+        node.run("setting", "set", "queue.concurrency_per_destination", "2")
+        submit_many(node, FLOOD)
+        with node.smtp("submission") as client:
+            client.login(OMAR, PASSWORD)
+            client.sendmail(OMAR, ["y@faraway.test"], f"From: <{OMAR}>\r\nSubject: alone\r\n\r\nx\r\n")
+        submit(node, "urgent", "z@faraway.test", options=["MT-PRIORITY=2"])
+        before = len(host.heard)
+        subjects = until(lambda: _subjects(host) if {"alone", "urgent"} <= set(_subjects(host)) else None)
+        assert subjects.index("alone") - before < 30
+        assert subjects.index("urgent") - before < 30
+        assert len(queue(node)) > FLOOD // 3, "the flood was over too soon to show anything"
+
+
+def _subjects(host: ScriptedHost) -> list[str]:
+    return [heard.content.partition(b"Subject: ")[2].partition(b"\r\n")[0].decode() for heard in host.heard]
