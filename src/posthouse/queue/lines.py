@@ -9,28 +9,31 @@ peace for a while (``pushback.py``). Nothing here waits, and nothing here knows 
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from posthouse.model.settings import QueueSettings
-from posthouse.queue.pushback import Patience
+from posthouse.queue.pushback import MAX_KNOWN, Patience
 from posthouse.queue.turns import Job, Turns
 
 __all__ = ["FIRST_WIDTH", "PER_DESTINATION", "Job", "Lines"]
 
 PER_DESTINATION = 200
-"""Jobs that wait in one line; what is more stays in the spool."""
+"""Jobs that wait in one line at first; what is more stays in the spool."""
+ROOMY = 2_000
+"""Jobs that wait in the line of a destination that takes mail quickly: each look at the spool costs, whatever it brings."""
 FIRST_WIDTH = 3
 
 
 @dataclass(slots=True)
 class _Line:
-    """``overflowed``: there were more jobs than it holds. ``in_turn``: it stands in the turn."""
+    """``room``: how many jobs it holds. ``overflowed``: there were more. ``in_turn``: it stands in the turn."""
 
     jobs: Turns = field(default_factory=Turns)
     running: int = 0
     width: int = FIRST_WIDTH
+    room: int = PER_DESTINATION
     overflowed: bool = False
     in_turn: bool = False
 
@@ -44,6 +47,7 @@ class Lines:
         self._rests: dict[str, float] = {}
         self._resting: list[tuple[float, str]] = []
         self._patience = Patience()
+        self._rooms: OrderedDict[str, int] = OrderedDict()
         self._lines: dict[str, _Line] = {}
         self._turn: deque[str] = deque()
         self._running = 0
@@ -52,9 +56,9 @@ class Lines:
         """Adds a job. Where its line is full the job comes back, or another one that gives way to it."""
         line = self._lines.get(job.key)
         if line is None:
-            line = self._lines[job.key] = _Line()
+            line = self._lines[job.key] = _Line(room=self._rooms.pop(job.key, PER_DESTINATION))
         out: Job | None = None
-        if len(line.jobs) >= PER_DESTINATION:
+        if len(line.jobs) >= line.room:
             line.overflowed = True
             out = line.jobs.give_way(job)
             if out is None:
@@ -101,15 +105,25 @@ class Lines:
             self._patience.forget(job.key)
         else:
             line.width = max(line.width // 2, 1)
+            line.room = PER_DESTINATION
         if pushed_back and self._rests.get(job.key, 0.0) <= self._steady():
             self._rest(job.key, self._steady() + self._patience.rest_s(job.key))
-        hungry = line.overflowed and len(line.jobs) <= PER_DESTINATION // 4
+        hungry = line.overflowed and len(line.jobs) <= line.room // 4
         if hungry:
             line.overflowed = False
+            line.room = min(4 * line.room, ROOMY)
         self._enter(job.key, line)
         if not line.jobs and not line.running:
-            del self._lines[job.key]
+            self._leave(job.key, line)
         return hungry
+
+    def _leave(self, key: str, line: _Line) -> None:
+        """Nobody stands in the line any more. How much it took is remembered: more of the same may come with the next look."""
+        del self._lines[key]
+        if line.room > PER_DESTINATION:
+            self._rooms[key] = line.room
+            if len(self._rooms) > MAX_KNOWN:
+                self._rooms.popitem(last=False)
 
     def clear(self) -> None:
         """Forgets what has not started."""

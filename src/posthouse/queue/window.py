@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from posthouse.model.queued import QueuedMessage
 
-USUAL = 2_000
-MOST = 2 * USUAL
+USUAL = 8_000
+MOST = USUAL + USUAL // 2
 SHARE = USUAL // 20
 
 
