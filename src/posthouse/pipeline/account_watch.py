@@ -25,6 +25,7 @@ STOPPED = Reply(
     "5.7.13",
     "Sending is stopped for this account: it seems that somebody else uses it. Change the password and ask your administrator",
 )
+BY_HAND = Reply(550, "5.7.13", "Sending is stopped for this account: ask your administrator")
 """RFC 5248's code for an account that was disabled because of abuse."""
 
 
@@ -76,7 +77,10 @@ class AccountWatch(Stage):
         if not _concerns(transaction):
             return None
         hold = await self._tools.holds.hold_of(transaction.session.account_id)
-        return Refuse(STOPPED, Reason(self.name, "held", f"held by {hold.who}: {hold.why}")) if hold is not None else None
+        if hold is None:
+            return None
+        reply = BY_HAND if hold.sign == "by-hand" else STOPPED
+        return Refuse(reply, Reason(self.name, "held", f"held by {hold.who}: {hold.why}"))
 
     async def _breached(self, transaction: Transaction, breach: Breach) -> Verdict:
         session = transaction.session

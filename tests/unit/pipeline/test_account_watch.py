@@ -16,7 +16,7 @@ from posthouse.model.session import Session
 from posthouse.model.spam import RuleHit, ScoredMail, SpamReport
 from posthouse.model.trace import TraceQuery
 from posthouse.model.verdict import Reply
-from posthouse.pipeline.account_watch import STOPPED
+from posthouse.pipeline.account_watch import BY_HAND, STOPPED
 from posthouse.pipeline.path import stages
 from posthouse.pipeline.recall import recall
 from support.house import House
@@ -73,6 +73,7 @@ async def test_an_account_that_suddenly_sends_much_is_stopped_and_its_queue_held
     assert await sent_before_refused(made, 50) == 20
     reply = await send(made)
     assert (reply.code, reply.enhanced) == (550, "5.7.13")
+    assert reply == STOPPED
     assert "ask your administrator" in reply.text
     [hold] = await made.holds.holds()
     assert (hold.account, hold.sign, hold.client, hold.who) == (JANE, "messages", HOME, "watch")
@@ -262,7 +263,7 @@ async def hold(made: House, account: str = JANE) -> bool:
 async def test_a_held_account_is_refused_at_mail_from_with_the_reason_in_the_trace() -> None:
     made = await house()
     assert await hold(made)
-    assert await send(made) == STOPPED
+    assert await send(made) == BY_HAND
     [record] = await made.traces.search(TraceQuery(account=JANE))
     assert [step.detail for step in record.steps if step.stage == "account-watch"] == ["held by root: asked for"]
     assert not await hold(made), "held already"
