@@ -31,6 +31,14 @@ class HttpsFetch:
     async def get(self, host: str, path: str, *, limit_bytes: int) -> bytes:
         return await self._ask("GET", host, 443, path, b"", "", limit_bytes)
 
+    async def get_url(self, url: str, limit_bytes: int) -> bytes:
+        """The body of an ``https:`` address that an administrator named. Raises Temporary."""
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.hostname:
+            raise Temporary("Not an https address", cause=url)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return await self._ask("GET", parts.hostname, parts.port or 443, path, b"", "", limit_bytes)
+
     async def post(self, url: str, body: bytes, content_type: str) -> None:
         parts = urlsplit(url)
         if parts.scheme != "https" or not parts.hostname:

@@ -29,6 +29,7 @@ from posthouse.directory.turns import FairTurns
 from posthouse.interfaces.counters import Counters
 from posthouse.interfaces.directory import Directory
 from posthouse.interfaces.hasher import Hasher
+from posthouse.interfaces.tokens import TokenRefused, TokenVerifier
 from posthouse.model.account import Account
 from posthouse.model.address import Address
 from posthouse.model.session import Session
@@ -52,10 +53,12 @@ def _untold(_session: Session) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LoginHooks:
-    """``admitted`` is told of each session that has logged in; ``barred`` says which accounts are kept out for now."""
+    """``admitted`` is told of each session that has logged in; ``barred`` says which accounts are kept out for now;
+    ``tokens`` judges access tokens (None: there are none here)."""
 
     admitted: Callable[[Session], None] = _untold
     barred: Callable[[int], Awaitable[bool]] = _nobody_barred
+    tokens: TokenVerifier | None = None
 
 
 class LoginFailed(Permanent):
@@ -108,7 +111,7 @@ class Authenticator:
     ) -> None:
         self._directory = directory
         self._hasher = hasher
-        self._settings = settings
+        self.settings = self._settings = settings
         self._sleep = sleep
         self._login_key = login_key
         self._hooks = hooks or LoginHooks()
@@ -137,6 +140,28 @@ class Authenticator:
             return await self._admit(account, session, authzid)
         cause = "unknown login" if account is None else "disabled" if right else "wrong password"
         return await self._refuse(login, address, session, cause)
+
+    async def token(self, claimed: str, token: str, session: Session, *, as_others: bool = True) -> Account:
+        """The account that an access token is for. ``claimed``: whom the client wants to be, "" for just that; someone else
+        only for who may act as that one, and not at all without ``as_others``.
+
+        Raises LoginFailed, after its delay; Temporary if the directory or the issuer's keys cannot be asked.
+        """
+        verifier = self._hooks.tokens
+        try:
+            if verifier is None:
+                raise TokenRefused("logins with tokens are off")
+            login = await verifier.login(token)
+        except TokenRefused as refused:
+            return await self._refuse(claimed, self._address(claimed), session, f"token: {refused}")
+        address, account = await self._account(login)
+        if claimed and not as_others:
+            wanted = self._address(claimed)
+            if address is None or wanted is None or wanted.key != address.key:
+                return await self._refuse(claimed, wanted, session, "token: of another user")
+        if account is not None and await self._may_log_in(account):
+            return await self._admit(account, session, claimed)
+        return await self._refuse(login, address, session, "token: unknown login" if account is None else "disabled")
 
     async def scram_secret(self, login: str) -> ScramSecret:
         """The stored keys of ``login``'s account; made-up ones, stable for each login, if it has none or does not exist."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
 from posthouse.model.block_list import ListHit
@@ -18,11 +18,13 @@ Service = Literal[
 
 @dataclass(frozen=True, slots=True)
 class TlsFacts:
-    """``version`` such as ``TLSv1.3``, ``cipher``, and the ``server_name`` that the client asked for ("" if none)."""
+    """``version`` such as ``TLSv1.3``, ``cipher``, and the ``server_name`` that the client asked for ("" if none).
+    ``bindings``: what a login may be bound to on this connection, by type; secret, and empty if nothing is fit for that."""
 
     version: str
     cipher: str
     server_name: str = ""
+    bindings: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
 
 HostState = Literal["", "verified", "failed", "unknown"]

@@ -8,12 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from posthouse.directory.authenticate import Authenticator
+from posthouse.directory.authenticate import Authenticator, LoginFailed
 from posthouse.model.account import Account
 from posthouse.model.session import Session
-from posthouse.protocols.sasl import Challenge, CheckPassword, Done, NeedScram, SaslServer, ScramServer
+from posthouse.model.settings import Settings
+from posthouse.protocols.sasl import (
+    BearerServer,
+    Challenge,
+    CheckPassword,
+    CheckToken,
+    Done,
+    NeedScram,
+    SaslServer,
+    ScramServer,
+    server_machine,
+)
 
-MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
+_ALWAYS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
+_TOKENS = ("OAUTHBEARER", "XOAUTH2")
+MECHANISMS = (*_ALWAYS, "SCRAM-SHA-256-PLUS", *_TOKENS)
+"""All that there are; which of them a connection is offered, ``mechanisms`` says."""
+
+
+def mechanisms(session: Session, settings: Settings) -> tuple[str, ...]:
+    """What can be offered on a connection where logging in is allowed. -PLUS needs TLS with something to bind to; tokens an
+    issuer."""
+    plus = ("SCRAM-SHA-256-PLUS",) if session.tls is not None and session.tls.bindings else ()
+    return (*_ALWAYS, *plus, *(_TOKENS if settings.tokens.on else ()))
+
+
+def machine_for(name: str, session: Session) -> SaslServer | None:
+    """A fresh machine for a mechanism, bound to the connection's TLS."""
+    return server_machine(name, bindings=session.tls.bindings if session.tls is not None else None)
 
 
 class ExchangeRefused(Exception):
@@ -41,6 +67,15 @@ async def exchange(
             step = machine.secret(secret.salt, secret.iterations, secret.stored_key, secret.server_key)
         elif isinstance(step, CheckPassword):
             return await authenticator.password(step.login, step.password, session, step.authzid)
+        elif isinstance(step, CheckToken):
+            assert isinstance(machine, BearerServer), "only these bring tokens"
+            try:
+                return await authenticator.token(step.login, step.token, session, as_others=machine.name == "OAUTHBEARER")
+            except LoginFailed:
+                tokens = authenticator.settings().tokens
+                refusal = machine.refuse(scope=tokens.scope, configuration=tokens.configuration)
+                await respond(refusal.data)  # whatever the client says, RFC 7628 §3.2.3
+                raise
         elif isinstance(step, Done):
             return await authenticator.scram_done(login, account, session, ok=True, authzid=step.authzid)
         else:

@@ -10,6 +10,7 @@ import contextlib
 import ssl
 
 from posthouse.model.session import TlsFacts
+from posthouse.servers.channel_bindings import bindings_of
 
 RECORD_BYTES = 16_384
 
@@ -18,6 +19,12 @@ class NamedObject(ssl.SSLObject):
     """An SSL object that remembers the host name which the client asked for (RFC 6066 §3)."""
 
     requested_name = ""
+
+
+class ServerContext(ssl.SSLContext):
+    """A context that knows its certificate's ``tls-server-end-point``; of several, a connection has the one that it chose."""
+
+    end_point = b""
 
 
 class TlsLayer:
@@ -46,7 +53,9 @@ class TlsLayer:
         """What was agreed; for after the handshake."""
         cipher = self._object.cipher()
         name = self._object.requested_name if isinstance(self._object, NamedObject) else ""
-        return TlsFacts(self._object.version() or "", cipher[0] if cipher else "", name)
+        context = self._object.context
+        bindings = bindings_of(self._object, context.end_point if isinstance(context, ServerContext) else b"")
+        return TlsFacts(self._object.version() or "", cipher[0] if cipher else "", name, bindings)
 
     def decrypt(self, data: bytes) -> bytes:
         """Takes octets from the wire, gives the clear text that is complete. Sets ``ended`` at close_notify.

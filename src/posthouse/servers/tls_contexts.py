@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from posthouse.servers.tls import NamedObject
+from posthouse.servers.channel_bindings import end_point
+from posthouse.servers.tls import NamedObject, ServerContext
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL"
 
@@ -60,11 +61,12 @@ def make_context(files: CertificateFiles, minimum: str) -> ssl.SSLContext:
     """Raises OSError if the files are missing or do not fit together."""
     context = _bare_context(minimum)
     context.load_cert_chain(files.chain, files.key)
+    context.end_point = end_point(files.chain)
     return context
 
 
-def _bare_context(minimum: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def _bare_context(minimum: str) -> ServerContext:
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if minimum == "1.3" else ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_COMPRESSION

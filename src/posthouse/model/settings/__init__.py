@@ -29,6 +29,7 @@ from posthouse.model.settings.smtp import SmtpSettings
 from posthouse.model.settings.store import StoreSettings
 from posthouse.model.settings.submission import SubmissionSettings
 from posthouse.model.settings.tls import TlsSettings
+from posthouse.model.settings.tokens import TokenSettings
 from posthouse.model.settings.watch import WatchSettings
 from posthouse.model.settings.zone import ZoneSettings
 
@@ -57,6 +58,7 @@ __all__ = [
     "StoreSettings",
     "SubmissionSettings",
     "TlsSettings",
+    "TokenSettings",
     "WatchSettings",
     "ZoneSettings",
 ]
@@ -88,6 +90,7 @@ class Settings:
     submission: SubmissionSettings = field(default_factory=SubmissionSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
+    tokens: TokenSettings = field(default_factory=TokenSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
     antivirus: AntivirusSettings = field(default_factory=AntivirusSettings)
     archives: ArchivesSettings = field(default_factory=ArchivesSettings)
@@ -129,6 +132,7 @@ GROUPS: dict[str, type] = {
     "submission": SubmissionSettings,
     "watch": WatchSettings,
     "tls": TlsSettings,
+    "tokens": TokenSettings,
     "monitoring": MonitoringSettings,
     "antivirus": AntivirusSettings,
     "archives": ArchivesSettings,

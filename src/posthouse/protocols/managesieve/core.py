@@ -23,7 +23,7 @@ from posthouse.protocols.managesieve.commands import (
 )
 from posthouse.protocols.managesieve.words import Broken, Word, WordReader
 
-MAX_LITERAL_BEFORE_LOGIN = 8_192
+MAX_LITERAL_BEFORE_LOGIN = 12_288
 MAX_ERRORS = 10
 _ALWAYS = (Logout, Capability, Noop)
 _BEFORE = (*_ALWAYS, Authenticate, StartTls)

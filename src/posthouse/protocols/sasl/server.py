@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from posthouse.protocols.sasl.bearer import BearerServer
 from posthouse.protocols.sasl.scram import ScramServer
 from posthouse.protocols.sasl.steps import MAX_LOGIN, MAX_PASSWORD, Challenge, CheckPassword, Failed, SaslStep, text_of
 
@@ -80,4 +81,6 @@ def server_machine(name: str, *, bindings: Mapping[str, bytes] | None = None) ->
         return LoginServer()
     if name in ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"):
         return ScramServer(plus=name.endswith("-PLUS"), bindings=bindings or {})
+    if name in ("OAUTHBEARER", "XOAUTH2"):
+        return BearerServer("OAUTHBEARER" if name == "OAUTHBEARER" else "XOAUTH2")
     return None

@@ -29,6 +29,19 @@ class CheckPassword:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckToken:
+    """Judge this token. ``login`` is whom the client wants to be, "" for whom the token names. If it is refused, send what
+    ``BearerServer.refuse`` gives, and take one answer."""
+
+    login: str
+    token: str
+    mechanism: str
+
+    def __repr__(self) -> str:
+        return f"CheckToken(login={self.login!r}, token=..., mechanism={self.mechanism!r})"
+
+
+@dataclass(frozen=True, slots=True)
 class NeedScram:
     """Look up this login's SCRAM secret (a made-up one for an unknown login) and call ``ScramServer.secret``."""
 
@@ -54,7 +67,7 @@ class Failed:
     login: str = ""
 
 
-SaslStep = Challenge | CheckPassword | NeedScram | Done | Failed
+SaslStep = Challenge | CheckPassword | CheckToken | NeedScram | Done | Failed
 
 
 def text_of(data: bytes, limit: int) -> str:

@@ -40,6 +40,7 @@ from posthouse.roles.bootstrap.path_parts import Ways, path_parts
 from posthouse.roles.bootstrap.resolving import open_resolver
 from posthouse.roles.bootstrap.scanning import virus_scanning
 from posthouse.roles.bootstrap.telling import open_spans
+from posthouse.roles.bootstrap.token_logins import token_logins
 from posthouse.roles.bootstrap.triplets import chosen_triplets
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
@@ -90,7 +91,8 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     parts = await path_parts(config, live, ways, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
-    hooks = LoginHooks(devices.admitted, barred(ways.watch.holds, live))
+    tokens = token_logins(live, ways.resolver, config.data, clock)
+    hooks = LoginHooks(devices.admitted, barred(ways.watch.holds, live), tokens)
     services = Services(
         node_name=config.name,
         settings=live.settings,

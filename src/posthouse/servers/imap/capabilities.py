@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Capability
-from posthouse.servers.sasl import MECHANISMS
+from posthouse.servers.sasl import mechanisms
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
@@ -43,7 +43,7 @@ def capability_words(session: ImapSession) -> list[str]:
         if session.connection.tls is None and session.services.tls_context() is not None:
             words.append("STARTTLS")
         if clear_logins(session):
-            words += [f"AUTH={name}" for name in MECHANISMS]
+            words += [f"AUTH={name}" for name in mechanisms(session.peer, session.services.settings())]
         else:
             words.append("LOGINDISABLED")
     return words

@@ -15,11 +15,10 @@ from posthouse.directory.authenticate import LoginFailed
 from posthouse.model.account import Account
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Authenticate, Login, Logout, StartTls, Unauthenticate
-from posthouse.protocols.sasl import server_machine
 from posthouse.servers.imap.capabilities import capability_code, clear_logins
 from posthouse.servers.imap.refusal import Disconnected, Goodbye, Refused
 from posthouse.servers.imap.routes import Done
-from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange
+from posthouse.servers.sasl import ExchangeRefused, exchange, machine_for, mechanisms
 
 if TYPE_CHECKING:
     from posthouse.servers.imap.session import ImapSession
@@ -59,8 +58,8 @@ async def login(session: ImapSession, command: Login) -> Done:
 
 
 async def authenticate(session: ImapSession, command: Authenticate) -> Done:
-    """AUTHENTICATE with one of ``MECHANISMS``."""
-    if command.mechanism not in MECHANISMS:
+    """AUTHENTICATE with one of the mechanisms on offer."""
+    if command.mechanism not in mechanisms(session.peer, session.services.settings()):
         raise Refused("No such mechanism", code="CANNOT")
     if not clear_logins(session):
         raise Refused("Logging in needs TLS here", code="PRIVACYREQUIRED")
@@ -73,7 +72,7 @@ async def authenticate(session: ImapSession, command: Authenticate) -> Done:
 
 
 async def _exchange(session: ImapSession, command: Authenticate) -> Account:
-    machine = server_machine(command.mechanism)
+    machine = machine_for(command.mechanism, session.peer)
     if machine is None:
         raise Refused("No such mechanism", code="CANNOT")
 

@@ -20,11 +20,10 @@ from posthouse.model.session import Service
 from posthouse.protocols.managesieve import commands as cmd
 from posthouse.protocols.managesieve import responses
 from posthouse.protocols.managesieve.core import Event, ManageSieveCore, Refusal
-from posthouse.protocols.sasl import server_machine
 from posthouse.servers.connection import Connection
 from posthouse.servers.managesieve.scripts import UserScripts
 from posthouse.servers.peers import peer_of
-from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange
+from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange, machine_for, mechanisms
 from posthouse.servers.services import Services
 
 _log = log.get("managesieve")
@@ -136,7 +135,7 @@ class ManageSieveSession:
     def _mechanisms(self) -> tuple[str, ...]:
         clear = self._connection.tls is None
         allowed = not clear or self.peer.is_loopback or self._services.settings().auth.plaintext
-        return MECHANISMS if allowed else ()
+        return mechanisms(self.peer, self._services.settings()) if allowed else ()
 
     def _capabilities(self) -> bytes:
         """§1.7. SASL and STARTTLS only while they can be used."""
@@ -188,7 +187,7 @@ class ManageSieveSession:
             self._connection.write(responses.ok("Logged in"))
 
     async def _exchange(self, command: cmd.Authenticate) -> Account:
-        machine = server_machine(command.mechanism)
+        machine = machine_for(command.mechanism, self.peer)
         assert machine is not None, "only mechanisms on offer come here"
         return await exchange(
             machine,

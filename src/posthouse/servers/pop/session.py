@@ -16,11 +16,10 @@ from posthouse.model.account import Account
 from posthouse.model.session import Service
 from posthouse.protocols.pop3 import events as ev
 from posthouse.protocols.pop3.server import PopConfig, PopCore, State
-from posthouse.protocols.sasl import server_machine
 from posthouse.servers.connection import Connection
 from posthouse.servers.peers import peer_of
 from posthouse.servers.pop.inbox import Inbox, Lock, Locked, open_inbox
-from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange
+from posthouse.servers.sasl import ExchangeRefused, exchange, machine_for, mechanisms
 from posthouse.servers.services import Services
 
 _log = log.get("pop")
@@ -157,7 +156,7 @@ class PopSession:
         login = not clear or self.peer.is_loopback or self._services.settings().auth.plaintext
         self._core.offer(
             stls=clear and self.peer.service == "pop3" and self._services.tls_context() is not None,
-            mechanisms=MECHANISMS if login else (),
+            mechanisms=mechanisms(self.peer, self._services.settings()) if login else (),
             plaintext=login,
         )
 
@@ -203,7 +202,7 @@ class PopSession:
         self.peer.account, self.peer.account_id = "", 0
 
     async def _exchange(self, event: ev.Auth) -> Account:
-        machine = server_machine(event.mechanism)
+        machine = machine_for(event.mechanism, self.peer)
         assert machine is not None, "the core accepts only mechanisms on offer"
         return await exchange(
             machine,

@@ -17,12 +17,11 @@ from posthouse.formats.received import known_as
 from posthouse.model.verdict import Reply
 from posthouse.pipeline.driver import Final
 from posthouse.pipeline.transaction import Transaction
-from posthouse.protocols.sasl import server_machine
 from posthouse.protocols.smtp import events as ev
 from posthouse.protocols.smtp.server import ServerCore
 from posthouse.servers.connection import Connection
 from posthouse.servers.peers import peer_of
-from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange
+from posthouse.servers.sasl import ExchangeRefused, exchange, machine_for, mechanisms
 from posthouse.servers.smtp import burl, wishes
 
 if TYPE_CHECKING:
@@ -273,7 +272,7 @@ class SmtpSession:
         if self.peer.service == "lmtp" or (self.peer.service == "smtp" and settings.smtp.auth == "off"):
             login = False
         strict = not clear and settings.queue.tls != "off"
-        self._core.offer(starttls=tls, auth=MECHANISMS if login else (), requiretls=strict)
+        self._core.offer(starttls=tls, auth=mechanisms(self.peer, settings) if login else (), requiretls=strict)
         now, hostname = self._services.clock.now(), self._core.config.hostname
         self._core.offer(**wishes.offered(self.peer, settings, now=now, hostname=hostname))
 
@@ -292,7 +291,7 @@ class SmtpSession:
         self._offer()
 
     async def _auth(self, event: ev.Auth) -> bytes:
-        machine = server_machine(event.mechanism)
+        machine = machine_for(event.mechanism, self.peer)
         assert machine is not None, "the core accepts only mechanisms on offer"
         try:
             await exchange(
