@@ -91,8 +91,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
     parts = await path_parts(config, live, ways, stack)
     clock, ids, directory = parts.clock, parts.ids, parts.directory
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
-    tokens = token_logins(live, ways.resolver, config.data, clock)
-    hooks = LoginHooks(devices.admitted, barred(ways.watch.holds, live), tokens)
+    hooks = _hooks(config, live, ways, devices)
     services = Services(
         node_name=config.name,
         settings=live.settings,
@@ -116,6 +115,11 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         allowances=parts.allowances,
     )
     return Worker(services, stack)
+
+
+def _hooks(config: NodeConfig, live: Live, ways: Ways, devices: DeviceLogins) -> LoginHooks:
+    tokens = token_logins(live, ways.resolver, config.data, SystemClock())
+    return LoginHooks(devices.admitted, barred(ways.watch.holds, live), tokens)
 
 
 def _driver(config: NodeConfig, parts: Parts, traces: TraceLog, spans: Spans) -> Driver:
