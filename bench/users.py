@@ -1,11 +1,12 @@
 """Many users at once on one node: each delivers, reads and searches; how long they wait (issue of the store: p99 under 250 ms).
 
-    python bench/users.py [--users 200] [--messages 100] [--seconds 20] [--pause 0.5] [--folder /var/tmp/posthouse-bench-users]
+    python bench/users.py [--users 200] [--messages 100] [--seconds 20] [--pauses 0.5 0] [--folder /var/tmp/posthouse-bench-users]
 
 Every user holds an IMAP session and, as it would from elsewhere, hands in mail for somebody over SMTP. After each step it rests, on
-average ``--pause`` seconds (0: nobody ever rests; then the two cores are full and what is measured is the queue before them).
+average the first of ``--pauses`` seconds; then all again with the next (0: nobody ever rests, so the cores are full, the load
+generator's own work among it, and what is measured is the queue before them).
 The steps: a delivery, SELECT, flags of the last 50, envelopes of 20, one body, STORE \\Seen, SEARCH TEXT of a rare word, SEARCH
-UNSEEN, NOOP. Prints a line for each kind with its median and p99, and ends with an error when p99 of all is above ``--limit-ms``.
+UNSEEN, NOOP. Prints a line for each kind with its median and p99, and ends with an error when the first p99 of all is above ``--limit-ms``.
 """
 
 from __future__ import annotations
@@ -140,12 +141,23 @@ def told(name: str, waits: list[float]) -> float:
     return p99
 
 
+def take(users: int, pause_s: float, seconds: float) -> float:
+    """One measurement; prints it, and gives p99 of all steps in milliseconds."""
+    waits, share = uvloop.run(load(users, pause_s, seconds))
+    every = [wait for some in waits.values() for wait in some]
+    print(f"{users} users that rest {pause_s} s: {len(every) / seconds:.0f} steps/s, the node uses {share:.2f} cores")
+    print(f"{'step':16}{'count':>8}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}")
+    for name, some in waits.items():
+        told(name, some)
+    return told("all", every)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--messages", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--pause", type=float, default=0.5)
+    parser.add_argument("--pauses", type=float, nargs="+", default=[0.5, 0.0])
     parser.add_argument("--limit-ms", type=float, default=250)
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp/posthouse-bench-users"))
     args = parser.parse_args()
@@ -154,16 +166,11 @@ def main() -> None:
     try:
         ours.start()
         fill(args.users, args.messages, ours)
-        waits, share = uvloop.run(load(args.users, args.pause, args.seconds))
+        worst = [take(args.users, pause_s, args.seconds) for pause_s in args.pauses]
     finally:
         ours.stop()
         shutil.rmtree(args.folder, ignore_errors=True)
-    every = [wait for some in waits.values() for wait in some]
-    print(f"{args.users} users, {len(every) / args.seconds:.0f} steps/s, the node uses {share:.2f} cores")
-    print(f"{'step':16}{'count':>8}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}")
-    for name, some in waits.items():
-        told(name, some)
-    if told("all", every) > args.limit_ms:
+    if worst[0] > args.limit_ms:
         sys.exit(f"p99 is above {args.limit_ms:.0f} ms")
 
 
