@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from posthouse.mailstore.selected import NOTHING, Update
 from posthouse.mailstore.view import MailboxView
 from posthouse.model.flags import on_offer
+from posthouse.model.mailbox import MAX_KEYWORDS
 from posthouse.model.message_rows import MessageRows
 from posthouse.protocols.imap import responses
 from posthouse.servers.imap.fetch_lines import Column, lines
@@ -44,12 +46,22 @@ async def tell(session: ImapSession, update: Update) -> None:
 def tell_keywords(session: ImapSession) -> None:
     """FLAGS and PERMANENTFLAGS, at SELECT and when the mailbox has more keywords (RFC 9051 §7.1, §7.3.5)."""
     mailbox = session.mailbox()
-    keywords = mailbox.keywords
-    session.write(responses.flags_line(on_offer(keywords)))
-    code = b"PERMANENTFLAGS ()"
-    if not mailbox.read_only:
-        code = permanent_flags(mailbox)
-    session.write(responses.untagged("OK", "Flags permitted", code))
+    if mailbox.reader:
+        code = b"PERMANENTFLAGS ()" if mailbox.read_only else permanent_flags(mailbox)
+        session.write(_keyword_lines(mailbox.keywords, code))
+    else:
+        session.write(_own_keyword_lines(mailbox.keywords, mailbox.read_only))
+
+
+@lru_cache(maxsize=1024)
+def _own_keyword_lines(keywords: tuple[str, ...], read_only: bool) -> bytes:  # noqa: FBT001
+    more = len(keywords) < MAX_KEYWORDS
+    code = b"PERMANENTFLAGS ()" if read_only else responses.permanent_flags(on_offer(keywords), new_keywords=more)
+    return _keyword_lines(keywords, code)
+
+
+def _keyword_lines(keywords: tuple[str, ...], code: bytes) -> bytes:
+    return responses.flags_line(on_offer(keywords)) + responses.untagged("OK", "Flags permitted", code)
 
 
 async def tell_flags(session: ImapSession, view: MailboxView, rows: MessageRows) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 async def select(session: ImapSession, command: Select) -> Done:
     """SELECT and EXAMINE. Whatever happens, the mailbox that was selected before is not any more."""
     if session.deselect():
-        session.write(responses.untagged("OK", "Previous mailbox closed", b"CLOSED"))
+        session.write(b"* OK [CLOSED] Previous mailbox closed\r\n")
     if command.qresync is not None and not session.qresync:
         raise Refused("ENABLE QRESYNC first", status="BAD")
     place = await reach(session, command.mailbox)
