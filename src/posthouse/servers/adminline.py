@@ -28,6 +28,7 @@ from posthouse.protocols.control import Answer, FrameError, Request
 from posthouse.servers.connection import Connection
 from posthouse.servers.control import ControlClient
 from posthouse.servers.services import Services
+from posthouse.servers.turns import Turns
 
 ADMINISTRATIVE: frozenset[Role] = frozenset(
     {"administrator", "domain-administrator", "quarantine-administrator", "help-desk", "reader"}
@@ -88,9 +89,11 @@ class AdminSession:
     failures: int = 0
     busy: bool = False
     leaving: bool = False
+    turns: Turns = field(init=False)
 
     def __post_init__(self) -> None:
         connection = self.connection
+        self.turns = Turns(connection)
         self.client = ControlClient(self.services.control_path)
         self.parser = AdminLineParser(_MAX_BYTES_BEFORE_LOGIN)
         self.session = Session(
@@ -120,6 +123,7 @@ class AdminSession:
                 await self._answer(request)
                 await self.connection.drain()
                 self.busy = False
+                await self.turns.taken()
         except TooLong as error:
             self.connection.write(ending("*", ok=False, text=str(error)))
         except (TimeoutError, OSError) as error:

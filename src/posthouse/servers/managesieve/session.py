@@ -25,6 +25,7 @@ from posthouse.servers.managesieve.scripts import UserScripts
 from posthouse.servers.peers import peer_of
 from posthouse.servers.sasl import MECHANISMS, ExchangeRefused, exchange, machine_for, mechanisms
 from posthouse.servers.services import Services
+from posthouse.servers.turns import Turns
 
 _log = log.get("managesieve")
 SHUTTING_DOWN = responses.bye("Service shutting down", "TRYLATER")
@@ -41,6 +42,7 @@ class ManageSieveSession:
     def __init__(self, services: Services, service: Service, connection: Connection) -> None:
         self._services = services
         self._connection = connection
+        self._turns = Turns(connection)
         self._core = ManageSieveCore(MAX_SCRIPT_BYTES)
         self._scripts: UserScripts | None = None
         self._failures = 0
@@ -86,6 +88,7 @@ class ManageSieveSession:
                 self._connection.write(SHUTTING_DOWN)
                 raise _Ended
             await self._connection.drain()
+            await self._turns.taken()
 
     async def _read(self) -> None:
         timeout_s = self._services.settings().sieve.idle_timeout_s

@@ -21,6 +21,7 @@ from posthouse.servers.peers import peer_of
 from posthouse.servers.pop.inbox import Inbox, Lock, Locked, open_inbox
 from posthouse.servers.sasl import ExchangeRefused, exchange, machine_for, mechanisms
 from posthouse.servers.services import Services
+from posthouse.servers.turns import Turns
 
 _log = log.get("pop")
 SHUTTING_DOWN = "Service shutting down"
@@ -50,6 +51,7 @@ class PopSession:
         "_lock",
         "_login_by_s",
         "_services",
+        "_turns",
         "_waiting",
         "peer",
     )
@@ -64,6 +66,7 @@ class PopSession:
         settings = services.settings()
         self._services = services
         self._connection = connection
+        self._turns = Turns(connection)
         self._core = PopCore(PopConfig(hostname=settings.smtp.hostname or services.node_name))
         self._lock = Lock(services.locks, sleep)
         self._inbox: Inbox | None = None
@@ -115,6 +118,7 @@ class PopSession:
             if self._ending and not core.closed:
                 self._connection.write(core.close(SHUTTING_DOWN, "SYS/TEMP"))
             await self._connection.drain()
+            await self._turns.taken()
 
     async def _read(self) -> None:
         """More octets for the core. A client that is late, or silent for too long, is told so."""

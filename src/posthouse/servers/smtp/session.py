@@ -23,6 +23,7 @@ from posthouse.servers.connection import Connection
 from posthouse.servers.peers import peer_of
 from posthouse.servers.sasl import ExchangeRefused, exchange, machine_for, mechanisms
 from posthouse.servers.smtp import burl, wishes
+from posthouse.servers.turns import Turns
 
 if TYPE_CHECKING:
     from posthouse.servers.smtp.server import SmtpServer
@@ -57,6 +58,7 @@ class SmtpSession:
         "_server",
         "_services",
         "_transaction",
+        "_turns",
         "_waiting",
         "peer",
     )
@@ -65,6 +67,7 @@ class SmtpSession:
         self._server = server
         self._services = server.services
         self._connection = connection
+        self._turns = Turns(connection)
         self._core = ServerCore(server.core_config())
         self._transaction: Transaction | None = None
         self._held = 0
@@ -140,6 +143,7 @@ class SmtpSession:
                 self._connection.write(core.close(ENDED if self._ending else SHUTTING_DOWN))
             if self._connection.closing:
                 return
+            await self._turns.taken()
         await self._connection.drain()
 
     async def _read(self) -> None:
