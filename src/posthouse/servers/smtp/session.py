@@ -34,6 +34,9 @@ SHUTTING_DOWN = Reply(421, "4.3.2", "Service shutting down")
 TIMED_OUT = Reply(421, "4.4.2", "Timeout, closing connection")
 TOO_LONG = Reply(421, "4.4.2", "Session has lasted too long")
 NO_MEMORY = Reply(452, "4.3.1", "Too much mail is coming in at once, try again later")
+PUT_OFF = Reply(421, "4.7.0", "Too much of what you asked for is put off, come back later")
+MAX_PUT_OFF = 1_500
+"""Commands of one connection that are answered 4xx."""
 FAULT = Reply(451, "4.3.0", "Local error in processing")
 
 
@@ -55,6 +58,7 @@ class SmtpSession:
         "_ending",
         "_failures",
         "_held",
+        "_put_off",
         "_server",
         "_services",
         "_transaction",
@@ -72,6 +76,7 @@ class SmtpSession:
         self._transaction: Transaction | None = None
         self._held = 0
         self._failures = 0
+        self._put_off = 0
         self._waiting = False
         self._ending = False
         clock = self._services.clock
@@ -216,6 +221,11 @@ class SmtpSession:
         return self._core.accept() if refused is None else self._refused(refused)
 
     def _refused(self, verdict: Final) -> bytes:
+        """The core counts what is refused for good; what is put off, again and again, is counted here: all of it is noted."""
+        if verdict.reply.code < 500:
+            self._put_off += 1
+            if self._put_off > MAX_PUT_OFF:
+                return self._core.reply(PUT_OFF)
         return self._core.reply(verdict.reply)
 
     async def _data(self, event: ev.DataStart) -> bytes:
