@@ -1,13 +1,13 @@
 """The outbound queue's speed: messages of 4 KiB to 20 destinations, all of them Postfix's smtp-sink on loopback.
 
     python bench/outbound.py [--count 3000] [--size 4096] [--rounds 3] [--folder /var/tmp/posthouse-bench-out] [--profile FILE]
-                             [--peer] [--backlog 1000000]
+                             [--peer] [--backlog 1000000 [--overdue]]
 
 `drain`: all messages wait in the queue, then the sink comes up. `flow`: they are submitted and sent at the same time. CPU is
 of the whole node, a message. Prints a line of JSON a round. `--profile` records the steward with py-spy while it drains.
 `--peer`: Postfix does the same in turn, and the last line gives medians and ratios. `--backlog`: so many messages to a dead
 destination are put into the queue (straight into the database, from one that came in): their room, the start, and what live
-traffic keeps of its speed.
+traffic keeps of its speed; `--overdue`: all of it is due at once.
 """
 
 from __future__ import annotations
@@ -128,8 +128,9 @@ class Bench:
             self.until_empty()
             self.told(f"flow, accepted after {accepted:.2f} s", start, cpu)
 
-    def backlog(self, count: int) -> None:
-        """Puts ``count`` copies of one queued message to a dead destination beside it, restarts, and measures."""
+    def backlog(self, count: int, *, overdue: bool) -> None:
+        """Puts ``count`` copies of one queued message to a dead destination beside it, restarts, and measures. ``overdue``: all
+        of them are due, as after a long stop; else one after the other within four hours."""
         self.shell(f"route add dead.test 127.0.9.9:{self.sink_port}")
         subprocess.run(["smtp-source", "-l", str(self.size), "-m", "1", "-f", "s@example.com", "-t", "u@dead.test",
                         f"127.0.0.1:{self.smtp}"], check=True)  # fmt: skip
@@ -151,7 +152,7 @@ class Bench:
             writer.execute(f"{numbers} INSERT INTO queued (queue_id, {rest}) SELECT 'B' || n.i, {rest} FROM n, queued WHERE queue_id = {one}")
             writer.execute(
                 f"{numbers} INSERT INTO queued_recipient (queue_id, next_attempt_at, {others}) SELECT 'B' || n.i,"
-                f" unixepoch() + n.i % 14400, {others} FROM n, queued_recipient WHERE queue_id = {one}"
+                f" unixepoch() {'-' if overdue else '+'} n.i % 14400, {others} FROM n, queued_recipient WHERE queue_id = {one}"
             )
         writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         writer.close()
@@ -248,6 +249,7 @@ def main() -> None:
     parser.add_argument("--profile", default="")
     parser.add_argument("--peer", action="store_true")
     parser.add_argument("--backlog", type=int, default=0)
+    parser.add_argument("--overdue", action="store_true")
     args = parser.parse_args()
     shutil.rmtree(args.folder, ignore_errors=True)
     bench = Bench(args.folder, args.count, args.size)
@@ -267,7 +269,7 @@ def main() -> None:
             ours, theirs = ({label: statistics.median(rates) for label, rates in each.rates.items()} for each in (bench, peer))
             print(json.dumps({"bench": "outbound", "ratios": {label: round(ours[label] / theirs[label], 2) for label in theirs}}))
         if args.backlog:
-            bench.backlog(args.backlog)
+            bench.backlog(args.backlog, overdue=args.overdue)
     finally:
         if peer is not None:
             peer.postfix.stop()

@@ -78,6 +78,8 @@ async def test_due_gives_waiting_recipients_oldest_first_and_pages(backends: Mai
         after = max(keys)
     assert seen == [recipient_id for message in everything for recipient_id in ids(message)]
     assert await backends.spool.next_due() == 10.0
+    assert names(list(await backends.spool.latest(50.0, 3))) == [("T1", ["a3"]), ("T2", ["b"]), ("T3", ["c"])]
+    assert names(list(await backends.spool.latest(5.0, 3))) == []
 
 
 async def test_an_attempt_moves_recipients_on(backends: MailBackends) -> None:

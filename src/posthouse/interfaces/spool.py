@@ -12,6 +12,10 @@ from posthouse.model.queued import Outcome, QueuedMessage, State
 class Spool(Protocol):
     """Writes are durable when the call returns. Raises Temporary when they did not happen."""
 
+    async def latest(self, now: float, limit: int) -> Sequence[QueuedMessage]:
+        """The ``limit`` recipients that became due last, as ``due`` gives them: new mail is among them, however much waits."""
+        ...
+
     async def due(
         self, now: float, limit: int, after: tuple[float, int] = (0.0, 0), *, urgent: bool = False
     ) -> Sequence[QueuedMessage]:

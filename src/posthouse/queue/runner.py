@@ -93,6 +93,8 @@ class QueueRunner:
         now, spool = self._tools.clock.now(), self._tools.spool
         from_start, self._full = self._cursor == (0.0, 0), False
         self._take(await spool.due(now, PAGE, urgent=True))
+        if not from_start:
+            self._take(await spool.latest(now, PAGE))
         for _ in range(PAGES):
             if self._has_no_room():
                 break

@@ -85,6 +85,11 @@ class MemorySpool:
             )
         self._on_committed(Committed(queue=True))
 
+    async def latest(self, now: float, limit: int) -> Sequence[QueuedMessage]:
+        every = await self.due(now, len(self._waiting()))
+        keys = sorted((each.next_attempt_at, each.recipient_id) for message in every for each in message.recipients)[-limit:]
+        return await self.due(now, limit, (keys[0][0], keys[0][1] - 1)) if keys else []
+
     async def due(
         self, now: float, limit: int, after: tuple[float, int] = (0.0, 0), *, urgent: bool = False
     ) -> Sequence[QueuedMessage]:

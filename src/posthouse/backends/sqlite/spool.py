@@ -59,6 +59,13 @@ class SqliteSpool:
 
     # --- reading
 
+    async def latest(self, now: float, limit: int) -> Sequence[QueuedMessage]:
+        rows = self._reading.all(
+            _RECIPIENT + "state = 'waiting' AND next_attempt_at <= ? ORDER BY next_attempt_at DESC, recipient_id DESC LIMIT ?",
+            (now, limit),
+        )
+        return self._messages([_recipient(row) for row in reversed(rows)])
+
     async def due(
         self, now: float, limit: int, after: tuple[float, int] = (0.0, 0), *, urgent: bool = False
     ) -> Sequence[QueuedMessage]:
