@@ -14,6 +14,7 @@ class SaidScorer:
 
     points: float = 0.0
     name: str = "said"
+    is_here: bool = False
     down: str = ""
     rules: tuple[RuleHit, ...] = ()
     asked: list[ScoredMail] = field(default_factory=list)

@@ -13,6 +13,11 @@ class Scorer(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is part of this process, so that nothing needs to wait for it or to find out that it is down."""
+        ...
+
     async def score(self, mail: ScoredMail) -> SpamReport:
         """The engine's points with their reasons, within its own time limit. Whatever the octets of the message are, that is no
         error. Raises Temporary when the engine is down or too slow; what happens then is the caller's setting."""

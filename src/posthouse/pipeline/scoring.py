@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from posthouse.base.clock import Clock
+from posthouse.base.errors import MailError
 from posthouse.base.metrics import SPAM_SCANS
 from posthouse.interfaces.scorer import Scorer
 from posthouse.model.settings import Settings
 from posthouse.model.spam import ScoredMail, SpamReport
-from posthouse.pipeline.breaker import Breaker, Rest, Unanswered
+from posthouse.pipeline.breaker import Breaker, Rest
 
 Engines = Callable[[], Sequence[Scorer]]
 """Those of the settings, in order; the same objects as long as the settings are the same."""
@@ -45,8 +46,11 @@ class Scoring:
 
     async def _report(self, engine: Scorer, mail: ScoredMail, timeout_s: float) -> SpamReport:
         try:
-            report = await self._breakers[engine].call(partial(engine.score, mail), timeout_s)
-        except Unanswered as error:
+            if engine.is_here:
+                report = await engine.score(mail)
+            else:
+                report = await self._breakers[engine].call(partial(engine.score, mail), timeout_s)
+        except MailError as error:
             SPAM_SCANS.labels(engine.name, "failed").inc()
             return SpamReport(engine.name, (), error.cause or error.public)
         SPAM_SCANS.labels(engine.name, "answered").inc()

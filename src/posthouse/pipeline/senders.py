@@ -30,6 +30,9 @@ class ListWord:
     objections: tuple[str, ...] = ()
 
 
+NOTHING_SAID = ListWord()
+
+
 class ListReading:
     """For one message: asks each list once, whoever the recipients are."""
 
@@ -45,10 +48,13 @@ class ListReading:
         self._lists = lists
         self._alignment = alignment
         self._known: dict[tuple[ListOwner, Address], Sequence[SenderEntry]] = {}
+        self._keys = {key for address in (*self._senders(), *self._addressed) for key in keys_of(address)}
 
     async def word(self, recipient: Address, account: Address) -> ListWord:
         """What the lists of ``account`` say of a copy that was addressed to ``recipient``."""
         found = [entry for owner in owners_for(account) for entry in await self._entries(owner, recipient)]
+        if not found:
+            return NOTHING_SAID
         objections: list[str] = []
         if (allowed := await self._allowed(found, objections)) is not None:
             return ListWord("sender", _words(allowed), tuple(objections))
@@ -84,9 +90,7 @@ class ListReading:
         """Those that may match."""
         asked = (owner, recipient)
         if asked not in self._known:
-            addresses = (*self._senders(), recipient, *self._addressed)
-            keys = {key for address in addresses for key in keys_of(address)}
-            self._known[asked] = await self._lists.candidates(owner, keys)
+            self._known[asked] = await self._lists.candidates(owner, self._keys.union(keys_of(recipient)))
         return self._known[asked]
 
 

@@ -141,6 +141,7 @@ class Points:
     """Gives every message so many points."""
 
     name = "points"
+    is_here = True
 
     def __init__(self, points: float) -> None:
         self.points = points

@@ -20,6 +20,7 @@ class SpamWord:
     """A message with ``spam`` in its subject has 100 points."""
 
     name = "word"
+    is_here = True
 
     async def score(self, mail: ScoredMail) -> SpamReport:
         return SpamReport("word", (RuleHit("WORD", 100.0, "spam"),) if "spam" in mail.summary.subject else ())

@@ -29,6 +29,7 @@ class DccScorer:
 
     def __init__(self, place: ScannerPlace, *, timeout_s: float, max_bytes: int) -> None:
         self.name = "dcc"
+        self.is_here = False
         self._place = place
         self._timeout_s = timeout_s
         self._max_bytes = max_bytes

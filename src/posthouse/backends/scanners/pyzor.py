@@ -28,6 +28,7 @@ class PyzorScorer:
 
     def __init__(self, place: ScannerPlace, *, timeout_s: float, max_bytes: int, command: str = "pyzor") -> None:
         self.name = "pyzor"
+        self.is_here = False
         self._place = place
         self._timeout_s = timeout_s
         self._max_bytes = max_bytes

@@ -30,6 +30,7 @@ class SpamdScorer:
 
     def __init__(self, place: ScannerPlace, *, timeout_s: float, max_bytes: int, user: str = "") -> None:
         self.name = "spamassassin"
+        self.is_here = False
         self._place = place
         self._timeout_s = timeout_s
         self._max_bytes = max_bytes

@@ -33,7 +33,7 @@ TOLD_WORDS = 5
 TOLD_FROM = 45.0
 """Points from which the words are told."""
 _KINDS = {"w": "", "w2": "", "s": "subject ", "sl": "subject ", "sb": "subject ", "fromd": "from ", "u": "link ", "ud": "link "}
-LARGE_BYTES = 4 << 10
+LARGE_BYTES = 5 << 10
 """Messages from this size on are read in a thread: a millisecond each, ten for 60 KiB."""
 
 
@@ -58,6 +58,10 @@ class EmbeddedScorer:
     @property
     def name(self) -> str:
         return NAME
+
+    @property
+    def is_here(self) -> bool:
+        return True  # the lists of links keep their own time
 
     async def score(self, mail: ScoredMail) -> SpamReport:
         site = await self._of(SITE_ID)

@@ -36,6 +36,7 @@ class BulkScorer:
     """``interfaces.scorer.Scorer``; each message that it is asked about is counted."""
 
     name = "bulk"
+    is_here = True
 
     def __init__(self, table: BulkSignatures, clock: Clock, settings: Callable[[], AntispamSettings]) -> None:
         self._table = table
