@@ -59,10 +59,12 @@ class Books:
             self.open[place].add(token)
 
     def done(self, *entries: Entry) -> None:
-        """It was acknowledged."""
+        """It was acknowledged: it is there, unless a reader was quicker than the answer and took it away, or is about to."""
+        moving = {one for pair in self.either for one in pair}
         for place, token in entries:
-            self.open[place].discard(token)
-            self.sure[place].add(token)
+            if token in self.open[place] and (place, token) not in moving:
+                self.open[place].discard(token)
+                self.sure[place].add(token)
         self.counts["acknowledged"] += 1
 
     def refused(self, *entries: Entry) -> None:

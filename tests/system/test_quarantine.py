@@ -28,7 +28,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     with Zone() as zone, running(folder, services=services, workers=1, extra=zone.toml) as started:
         started.run("user", "add", ADA, "--password", PASSWORD, "--role", "quarantine-administrator")
         started.run("filter", "add", "Secrets", "--system", "--when", "subject contains secret", "--do", "quarantine secrets")
-        started.run("filter", "add", "Slow", "--system", "--when", "subject contains slow", "--do", "delay 1")
+        started.run("filter", "add", "Slow", "--system", "--when", "subject contains slow", "--do", "delay 3")
         yield started
 
 

@@ -74,7 +74,7 @@ def test_each_extension_is_announced_where_it_works(node: Node) -> None:
 
 def test_mail_that_is_to_leave_later_waits_for_everybody_and_survives_a_crash(node: Node) -> None:
     with far_host(node) as host:
-        due = datetime.now(UTC) + timedelta(seconds=6)
+        due = datetime.now(UTC) + timedelta(seconds=12)
         trace_id = submit(node, "later", FAR, OMAR, notify="SUCCESS,FAILURE", options=[f"HOLDUNTIL={due:%Y-%m-%dT%H:%M:%S}Z"])
         [row] = queue(node)
         assert (row["queue_id"], row["state"], sorted(row["recipients"])) == (trace_id, "waiting", [OMAR, FAR])  # type: ignore[call-overload]

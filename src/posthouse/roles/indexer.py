@@ -25,7 +25,7 @@ from posthouse.roles.worker import supervisor_lost
 from posthouse.servers.metrics_share import MetricsShare
 
 NICE = 10
-GATHER_S = 1.0
+GATHER_S = 0.5
 LOOK_S = 5.0
 SWEEP_S = 60.0
 RETRY_S = 5.0
