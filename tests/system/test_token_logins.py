@@ -11,14 +11,17 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import scramp  # type: ignore[import-untyped]
 
 from posthouse.servers.channel_bindings import end_point, exported
+from support.authority import Authority
 from support.node import PASSWORD, Node, running
 from support.token_issuer import AUDIENCE, ISSUER, Issuer, oauthbearer, xoauth2
 
@@ -42,11 +45,8 @@ def node(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[N
     services = ("submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve")
     with running(tmp_path_factory.mktemp("tokens"), services=services, workers=1) as made:
         issuer.write(made.folder / "data" / "issuer.json")
-        made.run("setting", "set", "auth.failure_delay_s", "0")
-        made.run("setting", "set", "tokens.issuer", ISSUER)
-        made.run("setting", "set", "tokens.audience", AUDIENCE)
-        made.run("setting", "set", "tokens.scope", "mail")
-        made.run("setting", "set", "tokens.keys", "issuer.json")
+        settings = ("auth.failure_delay_s = 0", f"tokens.issuer = {ISSUER}", f"tokens.audience = {AUDIENCE}")
+        made.run("setting", "import", stdin="\n".join((*settings, "tokens.scope = mail", "tokens.keys = issuer.json")))
         yield made
 
 
@@ -150,10 +150,9 @@ def test_an_issuer_that_does_not_answer_defers_and_passwords_still_work(tmp_path
             smtp.ehlo()
             assert "XOAUTH2" not in smtp.esmtp_features["auth"]
             assert smtp.docmd("AUTH", "XOAUTH2 " + base64.b64encode(xoauth2("a.b.c", JANE)).decode())[0] == 504
-        node.run("setting", "set", "tokens.issuer", ISSUER)
-        node.run("setting", "set", "tokens.audience", AUDIENCE)
-        node.run("setting", "set", "tokens.timeout_s", "0.5")
-        node.run("setting", "set", "tokens.keys", f"https://127.0.0.1:{silent.getsockname()[1]}/keys")
+        place = f"https://127.0.0.1:{silent.getsockname()[1]}/keys"
+        settings = (f"tokens.issuer = {ISSUER}", f"tokens.audience = {AUDIENCE}", f"tokens.keys = {place}")
+        node.run("setting", "import", stdin="\n".join((*settings, "tokens.timeout_s = 0.5")))
         message = xoauth2(issuer.token(time.time()), JANE)
         for at_most_s in (10.0, 1.0):
             with smtplib.SMTP("127.0.0.1", node.ports["submission"], timeout=20) as smtp:
@@ -166,6 +165,48 @@ def test_an_issuer_that_does_not_answer_defers_and_passwords_still_work(tmp_path
         with pytest.raises(imaplib.IMAP4.error, match="UNAVAILABLE"):
             client.authenticate("XOAUTH2", lambda _: message)
         client.shutdown()
+
+
+@pytest.mark.spec_part("INB-3")
+def test_keys_are_fetched_by_https_from_the_issuer(tmp_path: Path, issuer: Issuer) -> None:
+    authority = Authority(tmp_path / "authority")
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.headers['Host']} {self.path}")
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(issuer.set())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as site, running(tmp_path, services=("imap",), workers=1) as node:
+        site.socket = authority.issue("localhost").context(tmp_path).wrap_socket(site.socket, server_side=True)
+        thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        place = f"localhost:{site.server_port}"
+        node.run(
+            "setting", "import", stdin=f"auth.failure_delay_s = 0\ntokens.issuer = {ISSUER}\ntokens.audience = {AUDIENCE}\n"
+        )
+        node.run("setting", "set", "tokens.keys", f"https://{place}/certs?x=1")
+        message = xoauth2(issuer.token(time.time()), JANE)
+        untrusted = imaplib.IMAP4("127.0.0.1", node.ports["imap"], timeout=20)
+        with pytest.raises(imaplib.IMAP4.error, match="UNAVAILABLE"):
+            untrusted.authenticate("XOAUTH2", lambda _: message)
+        untrusted.shutdown()
+        assert asked == []
+        node.run("setting", "set", "queue.ca_file", str(authority.file))
+        node.stop()
+        node.start()
+        for _ in range(3):
+            client = imaplib.IMAP4("127.0.0.1", node.ports["imap"], timeout=20)
+            assert client.authenticate("XOAUTH2", lambda _: message)[0] == "OK"
+            client.logout()
+        assert asked == [f"{place} /certs?x=1"]
+        site.shutdown()
+        thread.join(5)
 
 
 @pytest.mark.spec_part("INB-3")

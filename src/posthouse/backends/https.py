@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 import httpx2
@@ -68,14 +68,28 @@ class HttpsFetch:
             raise Temporary("The other site does not answer", cause=f"https://{host}{path}: {error!r}") from error
 
     async def _address(self, host: str) -> str:
-        for address in await self._resolver.addresses(host):
+        for address in await self._addresses(host):
             if self._own_network() or ipaddress.ip_address(address).is_global:
                 return address
         raise Temporary("The other site does not answer", cause=f"{host} has no address that may be asked")
 
+    async def _addresses(self, host: str) -> Sequence[str]:
+        literal = _literal(host)
+        return [literal] if literal else await self._resolver.addresses(host)
+
     async def _context(self) -> ssl.SSLContext:
         file = self._ca_file()
         return await asyncio.to_thread(lambda: ssl.create_default_context(cafile=file or None))
+
+
+def _literal(host: str) -> str:
+    """The address that a host is itself, without DNS (RFC 6761 §6.3 for localhost); "" if it is a name."""
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return ""
 
 
 async def _body(response: httpx2.Response, limit_bytes: int) -> bytes:
