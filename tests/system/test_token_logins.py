@@ -16,13 +16,14 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 import scramp  # type: ignore[import-untyped]
 
 from posthouse.servers.channel_bindings import end_point, exported
 from support.authority import Authority
-from support.node import PASSWORD, Node, running
+from support.node import PASSWORD, Node, running, until
 from support.token_issuer import AUDIENCE, ISSUER, Issuer, oauthbearer, xoauth2
 
 JANE = "jane@example.test"
@@ -167,8 +168,18 @@ def test_an_issuer_that_does_not_answer_defers_and_passwords_still_work(tmp_path
         client.shutdown()
 
 
+def opaque_works(node: Node) -> bool:
+    client = imaplib.IMAP4("127.0.0.1", node.ports["imap"], timeout=20)
+    try:
+        return client.authenticate("XOAUTH2", lambda challenge: b"" if challenge else xoauth2("opaque+/=", JANE))[0] == "OK"
+    except imaplib.IMAP4.error:
+        return False
+    finally:
+        client.shutdown()
+
+
 @pytest.mark.spec_part("INB-3")
-def test_keys_are_fetched_by_https_from_the_issuer(tmp_path: Path, issuer: Issuer) -> None:
+def test_the_issuer_is_asked_by_https_for_keys_and_about_opaque_tokens(tmp_path: Path, issuer: Issuer) -> None:
     authority = Authority(tmp_path / "authority")
     asked: list[str] = []
 
@@ -178,6 +189,15 @@ def test_keys_are_fetched_by_https_from_the_issuer(tmp_path: Path, issuer: Issue
             self.send_response(200)
             self.end_headers()
             self.wfile.write(issuer.set())
+
+        def do_POST(self) -> None:
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            login = base64.b64decode(self.headers["Authorization"].removeprefix("Basic ")).decode()
+            asked.append(f"{login} {self.path} {form['token'][0]}")
+            self.send_response(200)
+            self.end_headers()
+            told = {"active": form["token"] == ["opaque+/="], "aud": AUDIENCE, "email": JANE}
+            self.wfile.write(json.dumps(told).encode())
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing."""
@@ -205,6 +225,15 @@ def test_keys_are_fetched_by_https_from_the_issuer(tmp_path: Path, issuer: Issue
             assert client.authenticate("XOAUTH2", lambda _: message)[0] == "OK"
             client.logout()
         assert asked == [f"{place} /certs?x=1"]
+        node.run("setting", "set", "tokens.introspection", f"https://mail:s%40cret@{place}/introspect")
+        assert "%40cret" not in node.run("setting", "get", "tokens.introspection").stdout
+        until(lambda: opaque_works(node))
+        client = imaplib.IMAP4("127.0.0.1", node.ports["imap"], timeout=20)
+        with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+            client.authenticate("XOAUTH2", lambda challenge: b"" if challenge else xoauth2("other", JANE))
+        client.shutdown()
+        assert asked[1:] == ["mail:s@cret /introspect opaque+/=", "mail:s@cret /introspect other"]
+        assert "cret" not in node.log() and "opaque+" not in node.log()
         site.shutdown()
         thread.join(5)
 

@@ -66,23 +66,34 @@ class JwtVerifier:
         payload = await asyncio.to_thread(_verified, token, candidates, algorithm)
         if payload is None:
             raise TokenRefused("no key of the issuer fits the signature")
-        return self._judged(_json(payload), settings)
-
-    def _judged(self, claims: Mapping[str, Any], settings: TokenSettings) -> str:
+        claims = _json(payload)
         _check_issuer(claims, settings)
-        _check_times(claims, self._clock.now(), settings.leeway_s)
-        audience = claims.get("aud")
-        named = [audience] if isinstance(audience, str) else audience if isinstance(audience, list) else []
-        if not any(isinstance(each, str) and each in settings.audience for each in named):
-            raise TokenRefused("for another audience")
-        if settings.scope and settings.scope not in _scopes(claims):
-            raise TokenRefused("without the scope")
-        login = claims.get(settings.claim)
-        if not isinstance(login, str) or not 0 < len(login) <= MAX_LOGIN or not login.isprintable():
-            raise TokenRefused(f"without {settings.claim}")
-        if settings.claim == "email" and claims.get("email_verified", True) not in (True, "true"):
-            raise TokenRefused("the address is not verified by the issuer")
-        return login
+        return judged(claims, settings, self._clock.now())
+
+
+def is_signed(token: str) -> bool:
+    """Whether it looks like a token that keys can tell about."""
+    try:
+        return "alg" in _header(token)
+    except TokenRefused:
+        return False
+
+
+def judged(claims: Mapping[str, Any], settings: TokenSettings, now: float) -> str:
+    """Whom the issuer's claims let in. Raises TokenRefused."""
+    _check_times(claims, now, settings.leeway_s)
+    audience = claims.get("aud")
+    named = [audience] if isinstance(audience, str) else audience if isinstance(audience, list) else []
+    if not any(isinstance(each, str) and each in settings.audience for each in named):
+        raise TokenRefused("for another audience")
+    if settings.scope and settings.scope not in _scopes(claims):
+        raise TokenRefused("without the scope")
+    login = claims.get(settings.claim)
+    if not isinstance(login, str) or not 0 < len(login) <= MAX_LOGIN or not login.isprintable():
+        raise TokenRefused(f"without {settings.claim}")
+    if settings.claim == "email" and claims.get("email_verified", True) not in (True, "true"):
+        raise TokenRefused("the address is not verified by the issuer")
+    return login
 
 
 def _check_issuer(claims: Mapping[str, Any], settings: TokenSettings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from posthouse.backends.https import HttpsFetch
+from posthouse.backends.token_introspection import IntrospectingVerifier
 from posthouse.backends.token_keys import IssuerKeys
 from posthouse.backends.tokens import JwtVerifier
 from posthouse.base.clock import Clock
@@ -22,4 +23,5 @@ def token_logins(live: Live, resolver: Resolver, data: Path, clock: Clock) -> To
         return live.settings().tokens
 
     web = HttpsFetch(resolver, lambda: True, lambda: live.settings().queue.ca_file)
-    return JwtVerifier(settings, IssuerKeys(settings, web.get_url, data, clock), clock)
+    signed = JwtVerifier(settings, IssuerKeys(settings, web.get_url, data, clock), clock)
+    return IntrospectingVerifier(settings, signed, web.ask_form, clock)
