@@ -311,6 +311,41 @@ def test_a_client_that_was_told_of_no_binding_is_refused(node: Node) -> None:
 
 
 @pytest.mark.spec_part("INB-3")
+@pytest.mark.parametrize("versions", ["NORMAL", "NORMAL:-VERS-TLS1.3"])
+def test_gnu_sasl_binds_its_login(node: Node, tmp_path: Path, versions: str) -> None:
+    """Another make of SASL and of TLS (GnuTLS)."""
+    trusted = tmp_path / "trusted.pem"
+    pem = (node.folder / "data" / "tls" / "self-made.pem").read_text()
+    trusted.write_text(pem.partition("-----BEGIN PRIVATE KEY")[0])
+    words = ["gsasl", "--imap", "--connect", f"localhost:{node.ports['imap']}", "--starttls", "--x509-ca-file", str(trusted)]
+    words += ["--priority", versions, "-a", JANE, "-p", PASSWORD, "--quiet", "-m"]
+    bound = subprocess.run([*words, "SCRAM-SHA-256-PLUS"], input="", capture_output=True, text=True, timeout=30, check=False)
+    assert (bound.returncode, "OK [CAPABILITY" in bound.stdout) == (0, True), bound.stdout + bound.stderr
+    # It could bind, and thinks that the server cannot: as if someone had taken -PLUS out of the list.
+    talked_down = subprocess.run([*words, "SCRAM-SHA-256"], input="", capture_output=True, text=True, timeout=30, check=False)
+    assert talked_down.returncode != 0 and "Logged in" not in talked_down.stdout
+
+
+def plus_offered(node: Node) -> bool:
+    with smtplib.SMTP_SSL("127.0.0.1", node.ports["submissions"], context=trust(), timeout=20) as smtp:
+        smtp.ehlo()
+        return "SCRAM-SHA-256-PLUS" in smtp.esmtp_features["auth"].split()
+
+
+def test_where_binding_is_off_nobody_is_told_of_it_nor_refused_for_it(node: Node) -> None:
+    node.run("setting", "set", "auth.channel_binding", "off")
+    until(lambda: not plus_offered(node))
+    with smtplib.SMTP_SSL("127.0.0.1", node.ports["submissions"], context=trust(), timeout=20) as smtp:
+        smtp.ehlo()
+        assert smtp.docmd("AUTH", "SCRAM-SHA-256-PLUS")[0] == 504
+        first = f"y,,n={JANE},r=abcdefghijkl".encode()
+        assert smtp.docmd("AUTH", "SCRAM-SHA-256 " + base64.b64encode(first).decode())[0] == 334
+        assert smtp.docmd("*")[0] == 501
+    node.run("setting", "set", "auth.channel_binding", "on")
+    until(lambda: plus_offered(node))
+
+
+@pytest.mark.spec_part("INB-3")
 def test_openssl_exports_the_same(node: Node) -> None:
     """An independent look at ``tls-exporter``: OpenSSL's own client prints what a login can be bound to."""
     words = ["openssl", "s_client", "-connect", f"127.0.0.1:{node.ports['imaps']}", "-tls1_3", "-ign_eof"]

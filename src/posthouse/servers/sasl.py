@@ -6,7 +6,7 @@ challenge in its own framing and gives the client's decoded answer.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from posthouse.directory.authenticate import Authenticator, LoginFailed
 from posthouse.model.account import Account
@@ -33,13 +33,17 @@ MECHANISMS = (*_ALWAYS, "SCRAM-SHA-256-PLUS", *_TOKENS)
 def mechanisms(session: Session, settings: Settings) -> tuple[str, ...]:
     """What can be offered on a connection where logging in is allowed. -PLUS needs TLS with something to bind to; tokens an
     issuer."""
-    plus = ("SCRAM-SHA-256-PLUS",) if session.tls is not None and session.tls.bindings else ()
+    plus = ("SCRAM-SHA-256-PLUS",) if _bindings(session, settings) else ()
     return (*_ALWAYS, *plus, *(_TOKENS if settings.tokens.on else ()))
 
 
-def machine_for(name: str, session: Session) -> SaslServer | None:
+def machine_for(name: str, session: Session, settings: Settings) -> SaslServer | None:
     """A fresh machine for a mechanism, bound to the connection's TLS."""
-    return server_machine(name, bindings=session.tls.bindings if session.tls is not None else None)
+    return server_machine(name, bindings=_bindings(session, settings))
+
+
+def _bindings(session: Session, settings: Settings) -> Mapping[str, bytes]:
+    return session.tls.bindings if session.tls is not None and settings.auth.channel_binding else {}
 
 
 class ExchangeRefused(Exception):

@@ -72,7 +72,7 @@ async def authenticate(session: ImapSession, command: Authenticate) -> Done:
 
 
 async def _exchange(session: ImapSession, command: Authenticate) -> Account:
-    machine = machine_for(command.mechanism, session.peer)
+    machine = machine_for(command.mechanism, session.peer, session.services.settings())
     if machine is None:
         raise Refused("No such mechanism", code="CANNOT")
 

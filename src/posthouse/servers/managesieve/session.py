@@ -190,7 +190,7 @@ class ManageSieveSession:
             self._connection.write(responses.ok("Logged in"))
 
     async def _exchange(self, command: cmd.Authenticate) -> Account:
-        machine = machine_for(command.mechanism, self.peer)
+        machine = machine_for(command.mechanism, self.peer, self._services.settings())
         assert machine is not None, "only mechanisms on offer come here"
         return await exchange(
             machine,

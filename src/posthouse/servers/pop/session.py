@@ -206,7 +206,7 @@ class PopSession:
         self.peer.account, self.peer.account_id = "", 0
 
     async def _exchange(self, event: ev.Auth) -> Account:
-        machine = machine_for(event.mechanism, self.peer)
+        machine = machine_for(event.mechanism, self.peer, self._services.settings())
         assert machine is not None, "the core accepts only mechanisms on offer"
         return await exchange(
             machine,

@@ -305,7 +305,7 @@ class SmtpSession:
         self._offer()
 
     async def _auth(self, event: ev.Auth) -> bytes:
-        machine = machine_for(event.mechanism, self.peer)
+        machine = machine_for(event.mechanism, self.peer, self._services.settings())
         assert machine is not None, "the core accepts only mechanisms on offer"
         try:
             await exchange(
