@@ -20,8 +20,8 @@ class Spool(Protocol):
         self, now: float, limit: int, after: tuple[float, int] = (0.0, 0), *, urgent: bool = False
     ) -> Sequence[QueuedMessage]:
         """Messages that have waiting recipients with ``next_attempt_at <= now``, each with only those recipients, oldest
-        attempt first; ``limit`` counts recipients. Pages on by ``after``, the greatest (next_attempt_at, recipient_id)
-        seen. ``urgent``: only those whose priority is above the usual. A message that may not leave before a time
+        attempt first; ``limit`` counts recipients, and fewer mean that there are no more. Pages on by ``after``, the
+        greatest (next_attempt_at, recipient_id) seen. ``urgent``: only those whose priority is above the usual. A message that may not leave before a time
         (``Sender.hold_until``) comes into the queue due at that time, and its lifetime counts from there."""
         ...
 

@@ -27,6 +27,8 @@ POLL_S = 30.0
 GAP_S = 0.01
 CALM = 5
 """Between two looks at the spool lies at least this many times what the last one took, so that looking costs little."""
+SOON_S = 0.1
+"""Until the next look when one saw mail that is due again while its last attempt has not ended here yet."""
 FURTHER_S = 1.0
 """While there is no room for more, the spool is looked through this seldom for mail of those who have little under way."""
 BROKEN_S = 300.0
@@ -48,6 +50,7 @@ class QueueRunner:
         self._full = False
         self._next_look = 0.0
         self._further_at = 0.0
+        self._missed = False
         self._resume: asyncio.TimerHandle | None = None
         self._draining = False
 
@@ -91,7 +94,7 @@ class QueueRunner:
     async def _schedule(self) -> float:
         """Puts what is due into the lines; gives the seconds until it must look again."""
         now, spool = self._tools.clock.now(), self._tools.spool
-        from_start, self._full = self._cursor == (0.0, 0), False
+        from_start, self._full, self._missed = self._cursor == (0.0, 0), False, False
         self._take(await spool.due(now, PAGE, urgent=True))
         if not from_start:
             self._take(await spool.latest(now, PAGE))
@@ -112,6 +115,8 @@ class QueueRunner:
         if self._full:
             self._further_at = max(self._further_at, self._tools.clock.steady() + FURTHER_S)
         self._start()
+        if self._missed:
+            return SOON_S
         due = await spool.next_due(now)
         return POLL_S if due is None else min(POLL_S, max(due - now, GAP_S))
 
@@ -144,6 +149,8 @@ class QueueRunner:
                 next_hop = recipient.next_hop or smart_host
                 wanted = recipient.recipient
                 groups[wanted.address.domain, next_hop, wanted.verified_tls].append(recipient)
+            elif self._under_way.is_behind(recipient):
+                self._missed = True
         return [
             Job(replace(message, recipients=tuple(group[at : at + TRANSACTION_RECIPIENTS])), domain, next_hop)
             for (domain, next_hop, _), group in groups.items()

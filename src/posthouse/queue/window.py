@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from posthouse.model.queued import QueuedMessage
+from posthouse.model.queued import QueuedMessage, QueuedRecipient
 
 USUAL = 8_000
 MOST = USUAL + USUAL // 2
@@ -19,7 +19,7 @@ class Window:
     """One recipient is in it at most once."""
 
     def __init__(self) -> None:
-        self._senders: dict[int, str] = {}
+        self._senders: dict[int, tuple[str, int]] = {}
         self._counts: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -43,6 +43,11 @@ class Window:
         """Whether it is time to look for more."""
         return len(self) <= USUAL // 2
 
+    def is_behind(self, recipient: QueuedRecipient) -> bool:
+        """Whether a recipient that is in it was attempted meanwhile, as the spool has it: its attempt is about to end, and
+        nobody else will say that it is due again."""
+        return self._senders[recipient.recipient_id][1] != recipient.attempts
+
     def takes(self, message: QueuedMessage) -> bool:
         """Whether this message may join."""
         if not self.is_full:
@@ -53,14 +58,15 @@ class Window:
         """The recipients of ``message`` join."""
         sender = message.who
         for recipient in message.recipients:
-            self._senders[recipient.recipient_id] = sender
+            self._senders[recipient.recipient_id] = (sender, recipient.attempts)
         self._counts[sender] += len(message.recipients)
 
     def remove(self, recipient_ids: Sequence[int]) -> None:
         """They are not in it any more."""
         for recipient_id in recipient_ids:
-            sender = self._senders.pop(recipient_id, None)
-            if sender is not None:
+            found = self._senders.pop(recipient_id, None)
+            if found is not None:
+                sender = found[0]
                 self._counts[sender] -= 1
                 if not self._counts[sender]:
                     del self._counts[sender]

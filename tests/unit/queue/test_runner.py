@@ -12,6 +12,8 @@ from posthouse.formats.mime import summarise
 from posthouse.interfaces.courier import Answer, Parcel, Target, Unreachable
 from posthouse.model.envelope import Sender
 from posthouse.model.plan import Acceptance, ToQueue
+from posthouse.model.queued import Outcome
+from posthouse.queue.runner import SOON_S
 from support.house import House
 from support.outbound import CONTENT, ScriptedCourier, enqueue, far, make, says, settle, states
 
@@ -162,3 +164,22 @@ async def test_a_message_under_way_is_not_taken_twice() -> None:
     courier.gate.set()
     await settle(runner)
     assert len(courier.sent) == 1
+
+
+async def test_mail_that_is_wanted_again_while_its_attempt_ends_is_not_left_until_the_next_poll() -> None:
+    """The attempt is written down, an administrator says retry, the queue looks, and only then the attempt ends."""
+    house = House()
+    queue_id = await enqueue(house, far())
+    runner = make(house, ScriptedCourier(says(450, "4.2.1 busy")))
+    record = house.spool.record
+
+    async def retried_at_once(queue_id: str, outcomes: Sequence[Outcome], *follow: Acceptance) -> None:
+        await record(queue_id, outcomes, *follow)
+        await house.spool.set_state(queue_id, "waiting", next_attempt_at=house.clock.now())
+        looks.append(await runner._schedule())
+
+    looks: list[float] = []
+    house.spool.record = retried_at_once  # type: ignore[method-assign]
+    await settle(runner)
+    assert looks == [SOON_S]
+    assert await states(house, queue_id) == ["waiting"]

@@ -60,21 +60,20 @@ class SqliteSpool:
     # --- reading
 
     async def latest(self, now: float, limit: int) -> Sequence[QueuedMessage]:
-        rows = self._reading.all(
-            _RECIPIENT + "state = 'waiting' AND next_attempt_at <= ? ORDER BY next_attempt_at DESC, recipient_id DESC LIMIT ?",
-            (now, limit),
-        )
-        return self._messages([_recipient(row) for row in reversed(rows)])
+        return self._page("next_attempt_at <= ? ORDER BY next_attempt_at DESC, recipient_id DESC LIMIT ?", (now, limit))[::-1]
 
     async def due(
         self, now: float, limit: int, after: tuple[float, int] = (0.0, 0), *, urgent: bool = False
     ) -> Sequence[QueuedMessage]:
-        rows = self._reading.all(
-            _RECIPIENT + ("priority > 0 AND " if urgent else "") + "state = 'waiting' AND next_attempt_at <= ?"
-            " AND (next_attempt_at, recipient_id) > (?, ?) ORDER BY next_attempt_at, recipient_id LIMIT ?",
-            (now, *after, limit),
-        )
-        return self._messages([_recipient(row) for row in rows])
+        which = ("priority > 0 AND " if urgent else "") + "next_attempt_at <= ? AND (next_attempt_at, recipient_id) > (?, ?)"
+        return self._page(f"{which} ORDER BY next_attempt_at, recipient_id LIMIT ?", (now, *after, limit))
+
+    def _page(self, which: str, bindings: tuple[Any, ...]) -> list[QueuedMessage]:
+        """Recipients and their messages as of one moment: a message that leaves in between would make the page look short, and
+        what is short is the last one."""
+        with self._reading.moment():
+            rows = self._reading.all(f"{_RECIPIENT}state = 'waiting' AND {which}", bindings)
+            return self._messages([_recipient(row) for row in rows])
 
     async def next_due(self, later_than: float = -1.0) -> float | None:
         sql = "SELECT min(next_attempt_at) FROM queued_recipient WHERE state = 'waiting' AND next_attempt_at > ?"
