@@ -21,8 +21,9 @@ class Spool(Protocol):
     ) -> Sequence[QueuedMessage]:
         """Messages that have waiting recipients with ``next_attempt_at <= now``, each with only those recipients, oldest
         attempt first; ``limit`` counts recipients, and fewer mean that there are no more. Pages on by ``after``, the
-        greatest (next_attempt_at, recipient_id) seen. ``urgent``: only those whose priority is above the usual. A message that may not leave before a time
-        (``Sender.hold_until``) comes into the queue due at that time, and its lifetime counts from there."""
+        greatest (next_attempt_at, recipient_id) seen. ``urgent``: only those whose priority is above the usual. A message
+        that may not leave before a time (``Sender.hold_until``) comes into the queue due at that time, and its lifetime
+        counts from there."""
         ...
 
     async def next_due(self, later_than: float = -1.0) -> float | None:
