@@ -168,10 +168,14 @@ def test_an_issuer_that_does_not_answer_defers_and_passwords_still_work(tmp_path
         client.shutdown()
 
 
+def once(answer: bytes) -> Callable[[bytes], bytes]:
+    return lambda challenge: b"" if challenge else answer
+
+
 def opaque_works(node: Node) -> bool:
     client = imaplib.IMAP4("127.0.0.1", node.ports["imap"], timeout=20)
     try:
-        return client.authenticate("XOAUTH2", lambda challenge: b"" if challenge else xoauth2("opaque+/=", JANE))[0] == "OK"
+        return client.authenticate("XOAUTH2", once(xoauth2("opaque+/=", JANE)))[0] == "OK"
     except imaplib.IMAP4.error:
         return False
     finally:
@@ -194,7 +198,7 @@ def test_the_issuer_is_asked_by_https_for_keys_and_about_opaque_tokens(tmp_path:
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             login = base64.b64decode(self.headers["Authorization"].removeprefix("Basic ")).decode()
             asked.append(f"{login} {self.path} {form['token'][0]}")
-            self.send_response(200)
+            self.send_response(400 if form["token"] == ["odd"] else 200)
             self.end_headers()
             told = {"active": form["token"] == ["opaque+/="], "aud": AUDIENCE, "email": JANE}
             self.wfile.write(json.dumps(told).encode())
@@ -228,11 +232,12 @@ def test_the_issuer_is_asked_by_https_for_keys_and_about_opaque_tokens(tmp_path:
         node.run("setting", "set", "tokens.introspection", f"https://mail:s%40cret@{place}/introspect")
         assert "%40cret" not in node.run("setting", "get", "tokens.introspection").stdout
         until(lambda: opaque_works(node))
-        client = imaplib.IMAP4("127.0.0.1", node.ports["imap"], timeout=20)
-        with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
-            client.authenticate("XOAUTH2", lambda challenge: b"" if challenge else xoauth2("other", JANE))
-        client.shutdown()
-        assert asked[1:] == ["mail:s@cret /introspect opaque+/=", "mail:s@cret /introspect other"]
+        for wrong in ("odd", "other"):
+            client = imaplib.IMAP4("127.0.0.1", node.ports["imap"], timeout=20)
+            with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+                client.authenticate("XOAUTH2", once(xoauth2(wrong, JANE)))
+            client.shutdown()
+        assert asked[1:] == [f"mail:s@cret /introspect {token}" for token in ("opaque+/=", "odd", "other")]
         assert "cret" not in node.log() and "opaque+" not in node.log()
         site.shutdown()
         thread.join(5)

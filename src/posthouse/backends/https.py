@@ -13,11 +13,12 @@ from urllib.parse import unquote, urlencode, urlsplit
 
 import httpx2
 
-from posthouse.base.errors import Temporary
+from posthouse.base.errors import Permanent, Temporary
 from posthouse.base.settings import without_passwords
 from posthouse.interfaces.resolver import Resolver
 
 TIMEOUT_S = 30.0
+OF_FORM = frozenset({400, 413, 422})  # RFC 9110 §15.5
 ANSWER_BYTES = 64 << 10
 
 
@@ -41,13 +42,19 @@ class HttpsFetch:
         await self._ask("POST", url, body, {"Content-Type": content_type}, ANSWER_BYTES)
 
     async def ask_form(self, url: str, fields: Mapping[str, str], limit_bytes: int) -> bytes:
-        """What a form is answered; a user and a password in the URL go along (RFC 7617). Raises Temporary."""
+        """What a form is answered; a user and a password in the URL go along (RFC 7617). Raises Temporary, and Permanent if
+        the site is well and does not take what the form says."""
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         parts = urlsplit(url)
         if parts.username is not None:
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
             headers["Authorization"] = "Basic " + base64.b64encode(login).decode()
-        return await self._ask("POST", url, urlencode(fields).encode(), headers, limit_bytes)
+        try:
+            return await self._ask("POST", url, urlencode(fields).encode(), headers, limit_bytes)
+        except Temporary as error:
+            if isinstance(error.__cause__, _NotTaken):
+                raise Permanent("The other site does not take this", cause=error.cause) from error
+            raise
 
     async def _ask(self, method: str, url: str, body: bytes, more: Mapping[str, str], limit_bytes: int) -> bytes:
         parts = urlsplit(url)
@@ -96,9 +103,14 @@ def _literal(host: str) -> str:
         return ""
 
 
+class _NotTaken(ValueError):
+    """An answer that is about what was asked, not about the site."""
+
+
 async def _body(response: httpx2.Response, limit_bytes: int) -> bytes:
     if not 200 <= response.status_code < 300:
-        raise ValueError(f"the answer is {response.status_code}")
+        kind = _NotTaken if response.status_code in OF_FORM else ValueError
+        raise kind(f"the answer is {response.status_code}")
     out = bytearray()
     async for chunk in response.aiter_bytes():
         out += chunk

@@ -16,7 +16,7 @@ from typing import Any
 from posthouse.backends.tokens import MAX_TOKEN, is_signed, judged
 from posthouse.base import log
 from posthouse.base.clock import Clock
-from posthouse.base.errors import Temporary
+from posthouse.base.errors import Permanent, Temporary
 from posthouse.interfaces.tokens import TokenRefused, TokenVerifier
 from posthouse.model.settings import TokenSettings
 
@@ -30,7 +30,8 @@ _log = log.get("tokens")
 
 
 class IntrospectingVerifier:
-    """``interfaces.tokens.TokenVerifier``. ``ask`` posts a form to a URL and gives the answer; it raises Temporary."""
+    """``interfaces.tokens.TokenVerifier``. ``ask`` posts a form to a URL and gives the answer; it raises Temporary, and
+    Permanent if the issuer does not take the form."""
 
     def __init__(
         self,
@@ -78,13 +79,19 @@ class IntrospectingVerifier:
     async def _asked(self, token: str, settings: TokenSettings) -> Mapping[str, Any]:
         if self._clock.steady() < self._rest_until_s:
             raise _closed()
+        asking = False
         try:
             async with asyncio.timeout(settings.timeout_s), self._turns:
+                asking = True
                 form = {"token": token, "token_type_hint": "access_token"}
                 said = json.loads(await self._ask(settings.introspection, form, ANSWER_BYTES))
             if not isinstance(said, dict):
                 raise ValueError("no JSON object")
+        except Permanent as error:  # strangers write tokens: one that the issuer does not take closes nothing to others
+            raise TokenRefused("not taken by its issuer") from error
         except (Temporary, TimeoutError, ValueError, RecursionError) as error:
+            if not asking:  # the turn did not come, which is not the issuer's fault
+                raise _closed() from None
             self._rest_until_s = self._clock.steady() + PAUSE_S
             why = error.cause if isinstance(error, Temporary) and error.cause else type(error).__name__
             _log.warning("issuer not asked", why=why)

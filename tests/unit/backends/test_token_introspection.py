@@ -12,7 +12,7 @@ import pytest
 
 from posthouse.backends.token_introspection import ANSWER_BYTES, AT_ONCE, PAUSE_S, REMEMBER_S, IntrospectingVerifier
 from posthouse.base.clock import ManualClock
-from posthouse.base.errors import BadValue, Temporary
+from posthouse.base.errors import BadValue, Permanent, Temporary
 from posthouse.interfaces.tokens import TokenRefused
 from posthouse.model.settings import Settings, TokenSettings
 from support.token_issuer import AUDIENCE, ISSUER, Issuer
@@ -104,6 +104,27 @@ async def test_few_are_asked_about_at_once_and_none_for_ever() -> None:
     results = await asyncio.gather(*(world.verifier.login(f"t{n}") for n in range(100)), return_exceptions=True)
     assert all(isinstance(each, Temporary) for each in results)
     assert world.most <= AT_ONCE
+
+
+async def test_a_strangers_token_that_the_issuer_does_not_take_closes_nothing_to_others(world: World) -> None:
+    world.answer = Permanent("not taken")
+    with pytest.raises(TokenRefused):
+        await world.verifier.login("\x01" * 8000)
+    world.answer = json.dumps(RIGHT).encode()
+    assert await world.verifier.login("opaque") == "jane@example.test"
+
+
+async def test_who_got_no_turn_in_time_closes_nothing_to_others() -> None:
+    world = World(replace(SETTINGS, timeout_s=0.2))
+    world.gate = asyncio.Event()
+    flood = [asyncio.create_task(world.verifier.login(f"t{n}")) for n in range(AT_ONCE)]
+    await asyncio.sleep(0.1)
+    world.settings = replace(SETTINGS, timeout_s=0.02)
+    with pytest.raises(Temporary):
+        await world.verifier.login("late")
+    world.gate.set()
+    await asyncio.gather(*flood)
+    assert await world.verifier.login("opaque") == "jane@example.test"
 
 
 async def test_signed_tokens_are_left_to_the_keys_where_there_are_any(world: World) -> None:
