@@ -81,14 +81,22 @@ class Mutt:
 
 
 @pytest.mark.spec_part("OUT-1")
-@pytest.mark.parametrize(("smtp", "imap", "sasl"), [("submissions", "imaps", "plain"), ("submission", "imap", "login")])
+@pytest.mark.parametrize(
+    ("smtp", "imap", "sasl"),
+    [
+        ("submissions", "imaps", "plain"),
+        ("submission", "imap", "login"),
+        ("submissions", "imaps", ""),
+    ],  # "": what it likes best
+)
 def test_a_composed_message_is_submitted_and_kept_in_sent(node: Node, tmp_path: Path, smtp: str, imap: str, sasl: str) -> None:
-    subject = f"Grüße, {smtp} port"
+    ending = f"{smtp} port, {sasl or 'any login'}"
+    subject = f"Grüße, {ending}"
     picture = tmp_path / "Bild ä.png"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
     Mutt(node, tmp_path, JANE, smtp, imap, sasl).send(OMAR, subject, "Schöne Grüße\n.\nJane\n", "-a", str(picture))
-    arrived = message_of(node, OMAR, f"{smtp} port")
-    kept = message_of(node, JANE, f"{smtp} port", "Sent")
+    arrived = message_of(node, OMAR, ending)
+    kept = message_of(node, JANE, ending, "Sent")
     assert b"with ESMTPSA" in arrived.replace(b"\r\n\t", b" ")
     assert kept.partition(b"\r\n\r\n")[2] == arrived.partition(b"\r\n\r\n")[2]
     assert "Schöne Grüße".encode() in arrived

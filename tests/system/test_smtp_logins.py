@@ -35,6 +35,7 @@ smtp.proxy_networks = 127.0.0.1/32
 smtp.relay_networks = 198.51.100.
 smtp.tarpit_s = 0
 auth.failure_delay_s = 0.1
+auth.channel_binding = on
 tokens.issuer = {ISSUER}
 tokens.audience = {AUDIENCE}
 tokens.keys = issuer.json

@@ -46,7 +46,12 @@ def node(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[N
     services = ("submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve")
     with running(tmp_path_factory.mktemp("tokens"), services=services, workers=1) as made:
         issuer.write(made.folder / "data" / "issuer.json")
-        settings = ("auth.failure_delay_s = 0", f"tokens.issuer = {ISSUER}", f"tokens.audience = {AUDIENCE}")
+        settings = (
+            "auth.failure_delay_s = 0",
+            "auth.channel_binding = on",
+            f"tokens.issuer = {ISSUER}",
+            f"tokens.audience = {AUDIENCE}",
+        )
         made.run("setting", "import", stdin="\n".join((*settings, "tokens.scope = mail", "tokens.keys = issuer.json")))
         yield made
 

@@ -16,7 +16,9 @@ class AuthSettings:
         False, "Allow passwords without TLS from other than loopback addresses (TLS-1).", effect="new sessions"
     )
     channel_binding: bool = setting(
-        True, "Offer logins bound to their TLS connection, SCRAM-SHA-256-PLUS (INB-3).", effect="new sessions"
+        False,
+        "Offer logins bound to their TLS connection, SCRAM-SHA-256-PLUS (INB-3). Some clients choose it without being able to.",
+        effect="new sessions",
     )
     remember_s: float = setting(
         300.0, "How long a right password is remembered, keyed and in memory only.", unit="s", at_least=0, at_most=3600
