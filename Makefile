@@ -3,8 +3,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= /usr/bin/python3
-# The order of the tests: the same in every run, another with another number.
-SEED ?= 1
+# The order of the tests: as written, so that a run can be repeated; another with ORDER=--randomly-seed=7.
+ORDER ?= -p no:randomly
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
@@ -42,7 +42,7 @@ run: install  ## start the all-in-one with demo users on loopback ports and samp
 	$(BIN)/posthouse demo demo
 
 test: dev engines  ## set everything up and pass every test
-	$(BIN)/pytest -q -n 2 --dist loadfile --randomly-seed=$(SEED)
+	$(BIN)/pytest -q -n 2 --dist loadfile $(ORDER)
 
 lint: dev  ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check src tests bench

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import socket
 import time
 from collections.abc import Iterator
@@ -23,8 +24,13 @@ WAIT = "450 4.7.1 mailbox temporarily unavailable"
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     with Zone() as zone, running(tmp_path_factory.mktemp("greylist"), services=("smtp", "http"), extra=zone.toml) as made:
         greylisting(made)
-        until(lambda: Attempt("probe@elsewhere.test").at(made.ports["smtp"]) == WAIT)
+        until(lambda: strangers_wait(made))
         yield made
+
+
+def strangers_wait(node: Node) -> bool:
+    """Whether they do at every worker, as far as some attempts tell."""
+    return all(Attempt(f"{secrets.token_hex(4)}@probe.test").at(node.ports["smtp"]) == WAIT for _ in range(10))
 
 
 def retried(node: Node, attempt: Attempt) -> str:
@@ -120,7 +126,7 @@ def test_learning_delays_nothing_and_reports_what_would_have_waited(node: Node) 
     assert rows[-1]["would_wait"] >= 1
     assert rows[-1]["delayed"] == 0
     node.run("greylist", "set", "mode", "on")
-    until(lambda: Attempt("unlearnt@elsewhere.test").at(node.ports["smtp"]) == WAIT)
+    until(lambda: strangers_wait(node))
 
 
 def test_logged_in_clients_on_port_25_do_not_wait(node: Node) -> None:
@@ -145,7 +151,7 @@ def test_a_database_that_is_away_lets_mail_in_and_says_so(node: Node) -> None:
         until(lambda: one.at(node.ports["smtp"]).startswith("250") and '"gone"' in node.log())
         until(lambda: "fail-open" in str(node.json("mail", "trace", "--sender", "open@elsewhere.test")))
     node.run("greylist", "set", "database", "")
-    until(lambda: Attempt("closed@elsewhere.test").at(node.ports["smtp"]) == WAIT)
+    until(lambda: strangers_wait(node))
     shown = node.run("setting", "history").stdout + node.run("audit", "list").stdout + node.log()
     assert "hunter2" not in shown
     assert "redis://:***@127.0.0.1" in shown

@@ -33,6 +33,11 @@ def empty_queue(node: Node) -> Iterator[None]:
         node.run("queue", "delete", *left)
 
 
+def subjects(node: Node) -> list[str]:
+    """Of what Omar has."""
+    return [str(message["Subject"]) for message in inbox(node, OMAR)]
+
+
 @contextmanager
 def far_host(node: Node, *extensions: str) -> Iterator[ScriptedHost]:
     host = ScriptedHost(extensions=(*EXTENSIONS, *extensions))
@@ -87,14 +92,14 @@ def test_mail_that_is_to_leave_later_waits_for_everybody_and_survives_a_crash(no
         node.start()
         assert len(queue(node)) == 1
         assert host.heard == []
-        assert inbox(node, OMAR) == []
+        assert "later" not in subjects(node)
         assert datetime.now(UTC) < due, "the machine is too slow for this test to show anything"
         assert with_subject(node, "later", OMAR)["Return-Path"] == f"<{JANE}>"
         until(lambda: host.heard)
         assert datetime.now(UTC) >= due.replace(microsecond=0)
         assert [fields["Action"] for fields in until(lambda: reports(node, "later"))] == ["delivered"]
         until_queue_is_empty(node)
-        assert len(inbox(node, OMAR)) == 1
+        assert subjects(node).count("later") == 1
     story = node.run("mail", "trace", trace_id).stdout
     assert "not before" in story
 
