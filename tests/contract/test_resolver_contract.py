@@ -167,6 +167,14 @@ async def test_other_name_servers_are_asked_and_what_the_old_ones_said_is_forgot
         assert list(await resolver.mx("b.faraway.test")) == [Mx(10, "moved.faraway.test")], "the old answer came too late"
 
 
+async def test_that_an_address_has_no_name_is_known_for_a_moment_whatever_the_server_leaves_out() -> None:
+    with Zone() as server:
+        resolver = DnsResolver([server.address])
+        assert list(await resolver.ptr("192.0.2.77")) == []
+        server.add("77.2.0.192.in-addr.arpa", "PTR", "late.faraway.test.")
+        assert list(await resolver.ptr("192.0.2.77")) == []
+
+
 async def test_one_question_asked_by_many_at_once_goes_out_once() -> None:
     questions = 0
 

@@ -35,6 +35,8 @@ MAX_RUNNING_OF_ZONE = 128
 """Questions under way below one registered name: a dead zone must not use up what all others need."""
 MAX_KEPT_S = 3600.0
 FAILURE_KEPT_S = 5.0
+NAMELESS_KEPT_S = 5.0
+"""That an address has no name, if the answer does not say for how long: not each connection of a client asks again."""
 SILENCES = 5
 SILENCE_S = 5.0
 PROBE_S = 1.0
@@ -164,7 +166,8 @@ class DnsResolver:
             raise Temporary(error.public, enhanced=error.enhanced, cause=f"{key[0]} {key[1]}: {error.cause}") from error
         if client is self._client:
             self._silences, self._dead = 0, False
-        self._keep(client, key, answer, answer.ttl_s)
+        nameless = key[1] == "PTR" and not answer.values
+        self._keep(client, key, answer, answer.ttl_s or (NAMELESS_KEPT_S if nameless else 0))
         return answer
 
     async def _note_silence(self, client: DnsClient) -> None:
