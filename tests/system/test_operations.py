@@ -151,7 +151,7 @@ def test_an_operation_on_a_running_node_is_quick(node: Node) -> None:
         start = time.monotonic()
         node.run("domain", "list")
         times.append(time.monotonic() - start)
-    assert min(times) < 0.25, times
+    assert min(times) < 1.0, times  # a quarter of that on an idle machine
 
 
 def test_node_status_shows_processes_and_listeners(node: Node) -> None:

@@ -36,7 +36,7 @@ MAX_RUNNING_OF_ZONE = 128
 MAX_KEPT_S = 3600.0
 FAILURE_KEPT_S = 5.0
 NAMELESS_KEPT_S = 5.0
-"""That an address has no name, if the answer does not say for how long: not each connection of a client asks again."""
+"""That an address has no name, if the answer allows no time for it: not each connection of a client asks again."""
 SILENCES = 5
 SILENCE_S = 5.0
 PROBE_S = 1.0

@@ -57,8 +57,11 @@ class HttpsFetch:
             raise
 
     async def _ask(self, method: str, url: str, body: bytes, more: Mapping[str, str], limit_bytes: int) -> bytes:
-        parts = urlsplit(url)
-        host, port, path = parts.hostname, parts.port or 443, parts.path + (f"?{parts.query}" if parts.query else "")
+        try:
+            parts = urlsplit(url)
+            host, port, path = parts.hostname, parts.port or 443, parts.path + (f"?{parts.query}" if parts.query else "")
+        except ValueError as error:  # strangers publish these
+            raise Temporary("Not an https address", cause=f"{without_passwords(url)[:200]!r}") from error
         if parts.scheme != "https" or not host:
             raise Temporary("Not an https address", cause=without_passwords(url))
         path = path if path.startswith("/") else f"/{path}"
@@ -75,7 +78,7 @@ class HttpsFetch:
                         return await _body(response, limit_bytes)
                     finally:
                         await response.aclose()
-        except (httpx2.HTTPError, OSError, TimeoutError, ssl.SSLError, ValueError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError, ssl.SSLError, ValueError) as error:
             raise Temporary("The other site does not answer", cause=f"https://{host}{path}: {error!r}") from error
 
     async def _address(self, host: str) -> str:

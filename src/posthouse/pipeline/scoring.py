@@ -1,4 +1,4 @@
-"""Asks the spam engines in series (CON-8): each within its time, none again and again while it is down.
+"""Asks the spam engines in series (CON-8): those elsewhere within their time, none again and again while it is down.
 
 Failing: an engine that cannot answer leaves a report that says so; what follows is the stage's setting.
 """
@@ -32,9 +32,10 @@ class Scoring:
     async def reports(self, mail: ScoredMail, timeout_s: float) -> Sequence[SpamReport]:
         """What each engine says, in order."""
         engines = self._engines()
-        if self._breakers.keys() != set(engines):
+        elsewhere = [engine for engine in engines if not engine.is_here]
+        if self._breakers.keys() != set(elsewhere):
             known = self._breakers
-            self._breakers = {engine: known.get(engine) or self._breaker(engine) for engine in engines}
+            self._breakers = {engine: known.get(engine) or self._breaker(engine) for engine in elsewhere}
         return [await self._report(engine, mail, timeout_s) for engine in engines]
 
     def _breaker(self, engine: Scorer) -> Breaker:

@@ -82,7 +82,7 @@ class ReportSender:
         return sent
 
     async def _about(self, kind: ReportKind, day: int, domain: str) -> int:
-        """One report to each address that wants it. Raises MailError."""
+        """One report to each address that wants it. Raises MailError if none took it: what one took is not sent to it again."""
         entries = await self._tools.book.entries(kind, day, domain)
         if kind == "dmarc":
             dmarc_seen = [(decoded_dmarc(entry), count) for entry, count in entries]
@@ -101,12 +101,19 @@ class ReportSender:
             tls_seen = [(decoded_tls(entry), count) for entry, count in entries]
             report = await asyncio.to_thread(tls_report.compose, about, tls_seen)
         packed = await asyncio.to_thread(report_mail.pack, report)
+        failures: dict[str, MailError] = {}
         for uri in uris[:MAX_ADDRESSES]:
-            if uri.lower().startswith("https:"):
-                await self._tools.web.post(uri, packed, "application/tlsrpt+gzip")
-            else:
-                await self._mail(kind, sender, uri[len("mailto:") :], about, domain, packed)
-        _log.info("report-sent", kind=kind, domain=domain, to=list(uris[:MAX_ADDRESSES]))
+            try:
+                if uri.lower().startswith("https:"):
+                    await self._tools.web.post(uri, packed, "application/tlsrpt+gzip")
+                else:
+                    await self._mail(kind, sender, uri[len("mailto:") :], about, domain, packed)
+            except MailError as error:
+                failures[uri] = error
+        sent = [uri for uri in uris[:MAX_ADDRESSES] if uri not in failures]
+        if not sent:
+            raise next(iter(failures.values()))
+        _log.info("report-sent", kind=kind, domain=domain, to=sent, not_to=list(failures))
         return 1
 
     async def _dmarc_addresses(self, domain: str, text: str) -> tuple[str, ...]:

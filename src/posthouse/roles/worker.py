@@ -75,8 +75,7 @@ def _web(share: MetricsShare, services: Services, ready: Callable[[], bool]) -> 
     from posthouse.servers.health import application  # only nodes that serve HTTP pay for it
     from posthouse.servers.http import HttpServer
 
-    readers = lambda: services.settings().monitoring.metrics_networks  # noqa: E731
-    return HttpServer(application(share, ready, readers), services.clock)
+    return HttpServer(application(share, ready, lambda: services.settings().monitoring.metrics_networks), services.clock)
 
 
 async def _drain(listeners: list[Listener], seconds: float) -> None:

@@ -142,3 +142,13 @@ async def test_they_can_be_switched_off() -> None:
     assert await desk.next_day() == []
     desk.house.set("reports.dmarc", True)
     assert await desk.next_day() == []
+
+
+async def test_what_one_address_took_is_not_sent_to_it_again_because_another_fails() -> None:
+    desk = Desk()
+    where = ("v=TLSRPTv1; rua=mailto:tls@far.test,https://reports.far.test/in",)
+    desk.house.resolver.records[("_smtp._tls.far.test", "TXT")] = where
+    desk.web.broken = True
+    desk.tallies.tls(TlsResult(TlsPolicy("sts", "far.test"), "mx.far.test", "192.0.2.9"))
+    assert addresses(await desk.next_day()) == ["tls@far.test"]
+    assert addresses(await desk.next_day()) == ["tls@far.test"]
