@@ -90,25 +90,33 @@ async def many(node: Node, count: int, at_once: int = 200) -> None:
         writer.transport.abort()
 
 
-LEAST_LEAK_KIB = 8192
-"""Less than 1 KiB a connection: whatever a connection left behind would be more."""
+LEAST_LEAK_KIB = 2048
+"""A fifth of a KiB a connection: whatever a connection left behind would be more."""
+
+
+def grown_kib(node: Node) -> int:
+    """How much more memory the node keeps after ten thousand connections of garbage, in KiB."""
+    before = node.pss_kib()
+    began_at = time.monotonic()
+    run(many(node, 10_000))
+    assert time.monotonic() - began_at < 60
+    assert served_in_s(node) < 1.0
+    with contextlib.suppress(AssertionError):
+        until(lambda: node.pss_kib() <= before + LEAST_LEAK_KIB, 10)
+    return node.pss_kib() - before
 
 
 def test_10000_garbage_connections_leave_memory_and_descriptors_where_they_were(node: Node) -> None:
     run(many(node, 8_000))  # what is loaded at first use is loaded; memories that are bounded are full
     served_in_s(node)
-    fds, kib, pids, said = descriptors(node), node.pss_kib(), node.pids(), len(node.log())
-    began_at = time.monotonic()
-    run(many(node, 10_000))
-    took_s = time.monotonic() - began_at
-    assert served_in_s(node) < 1.0
-    assert took_s < 60
+    fds, pids, said = descriptors(node), node.pids(), len(node.log())
+    grown = [grown_kib(node)]
+    while grown[-1] > LEAST_LEAK_KIB and len(grown) < 5:  # what leaks, leaks each time; what fills up does so once
+        grown.append(grown_kib(node))
+    assert grown[-1] <= LEAST_LEAK_KIB, grown
     with contextlib.suppress(AssertionError):
         until(lambda: descriptors(node) <= fds, 10)
     assert sum((descriptors(node) - fds).values()) <= 2, descriptors(node) - fds
-    with contextlib.suppress(AssertionError):
-        until(lambda: node.pss_kib() <= kib + LEAST_LEAK_KIB, 10)
-    assert node.pss_kib() - kib <= LEAST_LEAK_KIB
     assert node.pids() == pids, "a process died of it"
     assert [line for line in node.log()[said:].splitlines() if '"level":"error"' in line] == []
 
