@@ -207,3 +207,25 @@ async def test_what_an_account_has_sent_is_listed_held_and_let_go_and_nothing_el
         assert await spool.set_account_state(nobody, "held") == (0, "")
     with pytest.raises(BadValue):
         await spool.set_account_state("jane@example.com", "done")
+
+
+async def test_retry_makes_due_what_waits_but_not_what_is_held_or_may_not_leave_yet(backends: MailBackends) -> None:
+    for trace_id in ("T1", "T2", "T3"):
+        message = await queued(backends, trace_id, "a", "b")
+        a, _ = ids(message)
+        await backends.spool.record(trace_id, [Outcome(each, "waiting", "451", "mx", 9e8) for each in ids(message)])
+        if trace_id == "T2":
+            await backends.spool.record(trace_id, [Outcome(a, "done", "250", "mx")])
+    await queued(backends, "T4")
+    await backends.spool.set_state("T4", "held")
+    later = replace(acceptance(letter("T5"), to_queue("e"), trace_id="T5"), sender=Sender(None, hold_until=8e8))
+    await backends.sink.commit(later)
+    backends.told.clear()
+    assert await backends.spool.retry(500.0, limit=2) == (2, 3, "T2")
+    assert any(told.queue for told in backends.told)
+    assert await backends.spool.retry(500.0, after="T2", limit=3) == (1, 2, "T5")
+    assert await backends.spool.retry(500.0, after="T5", limit=3) == (0, 0, "")
+    assert names(list(await backends.spool.due(500.0, 100))) == [("T1", ["a", "b"]), ("T2", ["b"]), ("T3", ["a", "b"])]
+    assert await backends.spool.next_due(500.0) == 8e8
+    held = await backends.spool.get("T4")
+    assert held and held.recipients[0].state == "held"

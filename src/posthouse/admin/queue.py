@@ -204,8 +204,11 @@ async def retry(context: Context, queue_ids: tuple[str, ...] = ()) -> Touched:
     Args:
         queue_ids: which messages, also those that their senders want to leave later; without any, all others that wait.
     """
-    ids = list(queue_ids) or await _waiting(context)
-    touched = await _set_all(context, ids, "waiting", next_attempt_at=context.clock.now(), strict=bool(queue_ids))
+    now = context.clock.now()
+    if queue_ids:
+        touched = await _set_all(context, queue_ids, "waiting", next_attempt_at=now)
+    else:
+        touched = await _retry_all(context, now)
     context.bus.publish("queue", {})
     return touched
 
@@ -350,24 +353,23 @@ async def _instead(context: Context, message: QueuedMessage, address: Address) -
     return postponed(instead, message.sender.hold_until) if message.sender.hold_until > now else instead
 
 
-async def _waiting(context: Context) -> list[str]:
-    ids: list[str] = []
-    after, now = "", context.clock.now()
-    while page := await context.spool.listing(state="waiting", limit=_PAGE, after=after):
-        ids += [message.queue_id for message in page if message.sender.hold_until <= now]
-        after = page[-1].queue_id
-    return ids
+async def _retry_all(context: Context, now: float) -> Touched:
+    """Page by page: a long queue does not stand in the way of other writers."""
+    touched, after = Touched(0, 0), ""
+    while True:
+        messages, recipients, after = await context.spool.retry(now, after=after, limit=_PAGE)
+        touched = Touched(touched.messages + messages, touched.recipients + recipients)
+        if not after:
+            return touched
 
 
-async def _set_all(
-    context: Context, queue_ids: Sequence[str], state: State, *, next_attempt_at: float = 0.0, strict: bool = True
-) -> Touched:
+async def _set_all(context: Context, queue_ids: Sequence[str], state: State, *, next_attempt_at: float = 0.0) -> Touched:
     messages = recipients = 0
     for at in range(0, len(queue_ids), _TOGETHER):
         some = queue_ids[at : at + _TOGETHER]
         changes = (context.spool.set_state(queue_id.upper(), state, next_attempt_at=next_attempt_at) for queue_id in some)
         changed = await asyncio.gather(*changes)
-        if strict and 0 in changed:
+        if 0 in changed:
             raise _no_message(some[changed.index(0)])
         messages += sum(map(bool, changed))
         recipients += sum(changed)

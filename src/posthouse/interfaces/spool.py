@@ -65,6 +65,12 @@ class Spool(Protocol):
         they are due stays as it was."""
         ...
 
+    async def retry(self, now: float, *, after: str = "", limit: int = 500) -> tuple[int, int, str]:
+        """Makes due ``now`` the waiting recipients of ``limit`` messages, those after ``after`` in order of ``queue_id``, but
+        not what its sender wants to leave later. Gives how many messages and recipients, and the last message that was looked
+        at, "" when there are no more."""
+        ...
+
     async def delete(self, queue_id: str) -> bool:
         """Takes a message out without notice to anyone. False if there is none."""
         ...

@@ -261,3 +261,13 @@ async def test_readers_wait_for_the_writer_to_make_the_database(tmp_path: Path) 
     spool.close()
     store.close()
     writer.stop()
+
+
+async def test_a_call_after_the_thread_has_stopped_is_answered_at_once(tmp_path: Path) -> None:
+    writer = MailWriterThread(tmp_path / "mail.db")
+    writer.start()
+    gate = LocalGate(writer)
+    assert await gate.call("queue_retry", [0.0, "", 10]) == (0, 0, "")
+    writer.stop()
+    with pytest.raises(Temporary):
+        await asyncio.wait_for(gate.call("queue_retry", [0.0, "", 10]), 10)

@@ -186,6 +186,18 @@ class MemorySpool:
             self._on_committed(Committed(queue=True))
         return changed, (page[-1].queue_id if len(page) == limit else "")
 
+    async def retry(self, now: float, *, after: str = "", limit: int = 500) -> tuple[int, int, str]:
+        page = sorted(queue_id for queue_id in self._entries if queue_id > after)[:limit]
+        messages = recipients = 0
+        for entry in map(self._entries.__getitem__, page):
+            waiting = [each for each in entry.recipients.values() if each.state == "waiting"]
+            if waiting and entry.message.sender.hold_until <= now:
+                entry.recipients |= {each.recipient_id: replace(each, next_attempt_at=now) for each in waiting}
+                messages, recipients = messages + 1, recipients + len(waiting)
+        if recipients:
+            self._on_committed(Committed(queue=True))
+        return messages, recipients, (page[-1] if len(page) == limit else "")
+
     async def delete(self, queue_id: str) -> bool:
         entry = self._entries.pop(queue_id, None)
         if entry:

@@ -26,6 +26,15 @@ _RECIPIENT = (
     "SELECT recipient_id, queue_id, recipient, original, next_hop, state, attempts, next_attempt_at, last_reply, relay,"
     " delayed_notice FROM queued_recipient WHERE "
 )
+_DUE = (
+    "SELECT r.recipient_id, r.queue_id, r.recipient, r.original, r.next_hop, r.state, r.attempts, r.next_attempt_at,"
+    " r.last_reply, r.relay, r.delayed_notice, q.trace_id, q.sender, q.body_id, q.size_bytes, q.queued_at, q.expires_at"
+    " FROM queued_recipient AS r INDEXED BY {0} CROSS JOIN queued AS q ON q.queue_id = r.queue_id"
+    " WHERE r.state = 'waiting' AND "
+)
+_BY_TIME = _DUE.format("queued_recipient_by_time")
+_URGENT = _DUE.format("queued_recipient_urgent") + "r.priority > 0 AND "
+"""By its own index: whoever looked for urgent mail by time would go through all that is due."""
 _WAITING = "SELECT recipient_id FROM queued_recipient WHERE queue_id = ? AND +state = 'waiting'"
 _LISTED = (
     "{0} AND queue_id IN (SELECT queue_id FROM queued AS q WHERE queue_id > ? {1} AND EXISTS"
@@ -60,20 +69,24 @@ class SqliteSpool:
     # --- reading
 
     async def latest(self, now: float, limit: int) -> Sequence[QueuedMessage]:
-        return self._page("next_attempt_at <= ? ORDER BY next_attempt_at DESC, recipient_id DESC LIMIT ?", (now, limit))[::-1]
+        order = "r.next_attempt_at <= ? ORDER BY r.next_attempt_at DESC, r.recipient_id DESC LIMIT ?"
+        return self._page(_BY_TIME + order, (now, limit))[::-1]
 
     async def due(
         self, now: float, limit: int, after: tuple[float, int] = (0.0, 0), *, urgent: bool = False
     ) -> Sequence[QueuedMessage]:
-        which = ("priority > 0 AND " if urgent else "") + "next_attempt_at <= ? AND (next_attempt_at, recipient_id) > (?, ?)"
-        return self._page(f"{which} ORDER BY next_attempt_at, recipient_id LIMIT ?", (now, *after, limit))
+        which = "r.next_attempt_at <= ? AND (r.next_attempt_at, r.recipient_id) > (?, ?)"
+        rows = _URGENT if urgent else _BY_TIME
+        return self._page(f"{rows}{which} ORDER BY r.next_attempt_at, r.recipient_id LIMIT ?", (now, *after, limit))
 
-    def _page(self, which: str, bindings: tuple[Any, ...]) -> list[QueuedMessage]:
-        """Recipients and their messages as of one moment: a message that leaves in between would make the page look short, and
-        what is short is the last one."""
-        with self._reading.moment():
-            rows = self._reading.all(f"{_RECIPIENT}state = 'waiting' AND {which}", bindings)
-            return self._messages([_recipient(row) for row in rows])
+    def _page(self, sql: str, bindings: tuple[Any, ...]) -> list[QueuedMessage]:
+        """Recipients and their messages as of one moment: one statement. A message that left in between would make the page
+        look short, and what is short is the last one."""
+        grouped: dict[str, tuple[tuple[Any, ...], list[QueuedRecipient]]] = {}
+        for row in self._reading.all(sql, bindings):
+            recipient = _recipient(row[:11])
+            grouped.setdefault(row[1], ((row[1], *row[11:]), []))[1].append(recipient)
+        return [_message(row, tuple(members)) for row, members in grouped.values()]
 
     async def next_due(self, later_than: float = -1.0) -> float | None:
         sql = "SELECT min(next_attempt_at) FROM queued_recipient WHERE state = 'waiting' AND next_attempt_at > ?"
@@ -142,6 +155,10 @@ class SqliteSpool:
             raise BadValue("A message in the queue can be held or waiting")
         changed, last = await self._gate.call("queue_account_state", [account.lower(), state, after, limit])
         return changed, last
+
+    async def retry(self, now: float, *, after: str = "", limit: int = 500) -> tuple[int, int, str]:
+        messages, recipients, last = await self._gate.call("queue_retry", [now, after, limit])
+        return messages, recipients, last
 
     async def delete(self, queue_id: str) -> bool:
         found: bool = await self._gate.call("queue_delete", [queue_id])

@@ -53,6 +53,7 @@ UNITS: dict[str, Unit] = {
     "queue_record": units_queue.record,
     "queue_state": units_queue.set_state,
     "queue_account_state": units_queue.set_account_state,
+    "queue_retry": units_queue.retry,
     "queue_delete": units_queue.delete,
     "held_release": units_held.release,
     "held_delete": units_held.delete,

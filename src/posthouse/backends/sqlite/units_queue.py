@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from posthouse.backends.sqlite.parcels import unpack_sender
 from posthouse.backends.sqlite.units_accept import accept
 from posthouse.backends.sqlite.work import Work
 
@@ -57,6 +58,24 @@ def set_account_state(work: Work, arguments: list[Any]) -> tuple[int, str]:
         changed += work.connection.changes()
     work.queue_grew = work.queue_grew or (changed > 0 and state == "waiting")
     return changed, (rows[-1][0] if len(rows) == limit else "")
+
+
+def retry(work: Work, arguments: list[Any]) -> tuple[int, int, str]:
+    """``[now, after, limit]``: of so many messages; gives how many messages and recipients are due, and the last message looked
+    at, "" when there are no more."""
+    now, after, limit = arguments
+    rows = work.all("SELECT queue_id, sender FROM queued WHERE queue_id > ? ORDER BY queue_id LIMIT ?", (after, limit))
+    messages = recipients = 0
+    for queue_id, sender in rows:
+        if unpack_sender(sender).hold_until > now:
+            continue
+        work.execute(
+            "UPDATE queued_recipient SET next_attempt_at = ? WHERE queue_id = ? AND +state = 'waiting'", (now, queue_id)
+        )
+        changed = work.connection.changes()
+        messages, recipients = messages + (changed > 0), recipients + changed
+    work.queue_grew = work.queue_grew or recipients > 0
+    return messages, recipients, (rows[-1][0] if len(rows) == limit else "")
 
 
 def delete(work: Work, arguments: list[Any]) -> bool:
