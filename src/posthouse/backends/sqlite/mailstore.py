@@ -16,11 +16,12 @@ from posthouse.backends.sqlite import ready_made
 from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.local_gate import Gate
 from posthouse.backends.sqlite.packing import Packer
-from posthouse.backends.sqlite.parcels import IN_FILE_BYTES
+from posthouse.backends.sqlite.parcels import IN_FILE_BYTES, named
 from posthouse.backends.sqlite.reader import ALL_CHANGES, MailReading
 from posthouse.backends.sqlite.sharing import SharingPart, copied
 from posthouse.backends.sqlite.uid_sets import to_ranges
 from posthouse.backends.sqlite.usage import SqliteUsage
+from posthouse.backends.sqlite.units_bodies import BODY_GONE
 from posthouse.backends.sqlite.work import blob_folder
 from posthouse.base.errors import BadValue, NotFound, Temporary
 from posthouse.formats.mime import Limits, summarise
@@ -214,8 +215,6 @@ class SqliteMailStore(SharingPart, SqliteUsage):
 
     async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> Appended:
         self.packer.room.check()
-        summaries = [await _summary(message.content) for message in messages]
-        contents = [(message.content, summary) for message, summary in zip(messages, summaries, strict=True)]
         allowed = packed(await self._owner_may(mailbox_id))
 
         def arguments(parcels: list[list[Any]]) -> list[Any]:
@@ -224,8 +223,31 @@ class SqliteMailStore(SharingPart, SqliteUsage):
             return [plain, [message.seen_by for message in messages]] if kind == "append_as" else plain
 
         kind = "append_as" if any(message.seen_by for message in messages) else "append"
-        uid_validity, uids, rows, *mod_seqs = await self.packer.call(self._gate, kind, contents, arguments)
+        result = await self._append_kept(kind, messages, arguments)
+        if result is None:
+            contents = [(message.content, await _summary(message.content)) for message in messages]
+            result = await self.packer.call(self._gate, kind, contents, arguments)
+        uid_validity, uids, rows, *mod_seqs = result
         return Appended(uid_validity, uids, MessageRows.unpacked(rows), *mod_seqs)
+
+    async def _append_kept(
+        self, kind: str, messages: Sequence[NewMessage], arguments: Callable[[list[list[Any]]], list[Any]]
+    ) -> Any:
+        """The result of APPEND if all contents are kept already, so that naming them is enough; else None."""
+        parcels: list[list[Any]] = []
+        for message in messages:
+            if len(message.content) >= IN_FILE_BYTES:
+                return None
+            parcel = named(message.content)
+            if not self._reading.keeps(parcel[0]):
+                return None
+            parcels.append(parcel)
+        try:
+            return await self._gate.call(kind, arguments(parcels))
+        except Temporary as error:
+            if error.cause != BODY_GONE:
+                raise
+            return None
 
     async def store_flags(
         self,

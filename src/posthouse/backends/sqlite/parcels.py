@@ -5,6 +5,7 @@ The writing thread never unpacks senders and recipients; it stores the octets, a
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from posthouse.model.summary import Summary
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
+NAMED_FIELDS = 2
 IN_FILE_BYTES = 128 << 10  # from here on a content stands in a file: see docs/adr
 
 
@@ -23,6 +25,11 @@ def parcel(content: bytes, summary: Summary, coding: int, octets: bytes | None) 
     """A content for ``units_bodies.keep_body``, encoded as ``coding.py`` says; octets None: it is in its file by then."""
     ready_made = (summary.envelope, summary.body, summary.bodystructure, summary.preview)
     return [summary.digest, summary.size_bytes, octets, listed_header(content, summary), *ready_made, coding]
+
+
+def named(content: bytes) -> list[Any]:
+    """The same for a content that is kept already: what names it."""
+    return [hashlib.sha256(content).digest(), len(content)]
 
 
 def pack_sender(sender: Sender) -> bytes:

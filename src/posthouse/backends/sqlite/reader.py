@@ -248,6 +248,10 @@ class MailReading:
         except Damaged as error:
             raise self._told(body_id, error) from error
 
+    def keeps(self, digest: bytes) -> bool:
+        """Whether there is a content of this digest. It may be gone a moment later."""
+        return bool(self.all("SELECT 1 FROM body WHERE digest = ?", (digest,)))
+
     def dictionary(self, dictionary_id: int) -> bytes:
         """A dictionary's octets; b"" if there is none of that number."""
         found = self.all("SELECT octets FROM dictionary WHERE dictionary_id = ?", (dictionary_id,))

@@ -1,9 +1,9 @@
 """The one writing thread of ``mail.db``: group commit (the heart of "one durable write").
 
 Units that wait while a commit is under way form the next group: one transaction, a savepoint for each unit so that a bad one
-fails alone, one fsync, then all answers. Without load a unit is committed at once. Under load the thread gives the others
-that were there a moment ago up to ``GATHER_S`` to come back with their next unit, which saves most of the fsyncs
-(PostgreSQL's commit_delay). When the disk is full the group is rolled back whole, every unit is answered NoSpace, and the
+fails alone (a single one needs none), one fsync, then all answers. Without load a unit is committed at once. Under load the
+thread gives the others that were there a moment ago up to ``GATHER_S`` to come back with their next unit, which saves most of
+the fsyncs (PostgreSQL's commit_delay). When the disk is full the group is rolled back whole, every unit is answered NoSpace, and the
 next group tries again. A lock beside the file keeps a second process from writing.
 """
 
@@ -180,10 +180,12 @@ class MailWriterThread:
         work.queue_grew = work.bodies_grew = False
         try:
             work.execute("BEGIN IMMEDIATE")
-            results = [self._unit(work, job) for job in group]
-            if self._has_upkeep(work):
-                self._keep_up(work)
-            work.execute("COMMIT")
+            alone = len(group) == 1
+            results = [self._unit(work, job, alone=alone) for job in group]
+            if work.connection.in_transaction:
+                if self._has_upkeep(work):
+                    self._keep_up(work)
+                work.execute("COMMIT")
         except apsw.Error as error:
             self._give_up(work, group, error)
             return
@@ -224,22 +226,28 @@ class MailWriterThread:
         except RuntimeError as error:  # the loop that would have carried it has closed
             self._log.warning("notice lost", error=repr(error))
 
-    def _unit(self, work: Work, job: Job) -> tuple[Any, MailError | None]:
-        """Runs one unit in its savepoint. Raises apsw.Error when the whole group cannot go on."""
+    def _unit(self, work: Work, job: Job, *, alone: bool) -> tuple[Any, MailError | None]:
+        """Runs one unit in its savepoint, or ``alone`` in the transaction, which a failure then ends. Raises apsw.Error when the
+        whole group cannot go on."""
         kind, arguments, _, _ = job
         touched, grew = len(work.touched), (work.queue_grew, work.bodies_grew)
-        work.execute("SAVEPOINT unit")
+        if not alone:
+            work.execute("SAVEPOINT unit")
         try:
             result = UNITS[kind](work, arguments)
         except (MailError, apsw.Error, *UNIT_FAULTS) as error:
             if isinstance(error, GROUP_FAULTS) or not work.connection.in_transaction:
                 raise
-            work.execute("ROLLBACK TO unit")
-            work.execute("RELEASE unit")
+            if alone:
+                work.execute("ROLLBACK")
+            else:
+                work.execute("ROLLBACK TO unit")
+                work.execute("RELEASE unit")
             del work.touched[touched:]
             work.queue_grew, work.bodies_grew = grew
             return None, self._failure(kind, error)
-        work.execute("RELEASE unit")
+        if not alone:
+            work.execute("RELEASE unit")
         return result, None
 
     def _failure(self, kind: str, error: Exception) -> MailError:

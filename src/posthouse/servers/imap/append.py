@@ -40,6 +40,7 @@ async def append(session: ImapSession, command: Append) -> Done:
             session.touched()
         else:
             session.write(responses.exists_line(selected.exists))
+            session.is_up_to_date()
     return "APPEND completed", responses.append_uid(done.uid_validity, done.uids)
 
 

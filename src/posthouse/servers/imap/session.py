@@ -24,7 +24,7 @@ from posthouse.servers.imap import capabilities, changes, contexts
 from posthouse.servers.imap.notify import Watch
 from posthouse.servers.imap.others import check_access, still_readable
 from posthouse.servers.imap.refusal import Disconnected, Goodbye, Refused
-from posthouse.servers.imap.routes import Routes, State
+from posthouse.servers.imap.routes import Route, Routes, State
 from posthouse.servers.imap.shared import Shared
 from posthouse.servers.imap.teller import Teller
 from posthouse.servers.peers import peer_of
@@ -53,6 +53,7 @@ class ImapSession:
         "_routes",
         "_tag",
         "_teller",
+        "_up_to_date",
         "compressed",
         "condstore",
         "connection",
@@ -92,6 +93,7 @@ class ImapSession:
         self._ending = ""
         self._held = (0, 0)
         self._in_a_row = 0
+        self._up_to_date = False
         self._end_text: str | None = None
 
     # --- what handlers use
@@ -152,6 +154,10 @@ class ImapSession:
     def touched(self) -> None:
         """The session itself has changed the mailbox: the command's end must look."""
         self._teller.dirty = True
+
+    def is_up_to_date(self) -> None:
+        """The command has told its client all that happened to the mailbox: there is no need to look at its end."""
+        self._up_to_date = True
 
     async def catch_up(self, *, expunge: bool) -> None:
         """Tells the client what happened to its mailbox. Raises Goodbye if it was deleted, or may not be read any more."""
@@ -343,6 +349,7 @@ class ImapSession:
         status: responses.Condition = "OK"
         code = b""
         self._tag, self._progress_at_s = command.tag, self.services.clock.steady() + PROGRESS_EVERY_S
+        self._up_to_date = False
         try:
             route.admit(self)
             if self.selected is not None and self.selected.reader:
@@ -363,7 +370,7 @@ class ImapSession:
             name = type(command).__name__
             _log.error("command failed unexpectedly", command=name, account=self.peer.account, error=repr(error), exc_info=True)
             status, text, code = "NO", "Internal error", b"SERVERBUG"
-        if self.selected is not None and route.after and (self._teller.dirty or self.contexts or not route.before):
+        if self.selected is not None and route.after and self._must_look(route):
             await self._catch_up_after(command)
         self.write(responses.tagged(command.tag, status, text, code))
         if status == "BAD":
@@ -372,6 +379,9 @@ class ImapSession:
             self._bad = 0
         if route.finish is not None and status == "OK":
             await route.finish(self)
+
+    def _must_look(self, route: Route) -> bool:
+        return self._teller.dirty or bool(self.contexts) or not (route.before or self._up_to_date)
 
     async def _catch_up_after(self, command: Command) -> None:
         """A failure here must not take the command's own answer away."""
