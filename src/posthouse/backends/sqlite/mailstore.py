@@ -20,8 +20,8 @@ from posthouse.backends.sqlite.parcels import IN_FILE_BYTES, named
 from posthouse.backends.sqlite.reader import ALL_CHANGES, MailReading
 from posthouse.backends.sqlite.sharing import SharingPart, copied
 from posthouse.backends.sqlite.uid_sets import to_ranges
-from posthouse.backends.sqlite.usage import SqliteUsage
 from posthouse.backends.sqlite.units_bodies import BODY_GONE
+from posthouse.backends.sqlite.usage import SqliteUsage
 from posthouse.backends.sqlite.work import blob_folder
 from posthouse.base.errors import BadValue, NotFound, Temporary
 from posthouse.formats.mime import Limits, summarise

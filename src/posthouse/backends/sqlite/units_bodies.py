@@ -23,7 +23,7 @@ DICTIONARY_GONE = "a content came with a dictionary that is gone"
 def keep_body(work: Work, parcel: list[Any]) -> int:
     """The body_id of the parcel's content, which is stored unless it is there already.
 
-    Raises Temporary if its file is not there, or its dictionary, or all of it; the sender of the unit writes or encodes it anew.
+    Raises Temporary if its file is not there, or its dictionary, or all of it; who hands in the unit sends it whole.
     """
     row = work.one("SELECT body_id FROM body WHERE digest = ?", (parcel[0],))
     if row is not None:

@@ -3,8 +3,8 @@
 Units that wait while a commit is under way form the next group: one transaction, a savepoint for each unit so that a bad one
 fails alone (a single one needs none), one fsync, then all answers. Without load a unit is committed at once. Under load the
 thread gives the others that were there a moment ago up to ``GATHER_S`` to come back with their next unit, which saves most of
-the fsyncs (PostgreSQL's commit_delay). When the disk is full the group is rolled back whole, every unit is answered NoSpace, and the
-next group tries again. A lock beside the file keeps a second process from writing.
+the fsyncs (PostgreSQL's commit_delay). When the disk is full the group is rolled back whole, every unit is answered NoSpace,
+and the next group tries again. A lock beside the file keeps a second process from writing.
 """
 
 from __future__ import annotations
@@ -227,8 +227,8 @@ class MailWriterThread:
             self._log.warning("notice lost", error=repr(error))
 
     def _unit(self, work: Work, job: Job, *, alone: bool) -> tuple[Any, MailError | None]:
-        """Runs one unit in its savepoint, or ``alone`` in the transaction, which a failure then ends. Raises apsw.Error when the
-        whole group cannot go on."""
+        """Runs one unit in its savepoint, or ``alone`` in the transaction, which a failure then ends. Raises apsw.Error when
+        the whole group cannot go on."""
         kind, arguments, _, _ = job
         touched, grew = len(work.touched), (work.queue_grew, work.bodies_grew)
         if not alone:
