@@ -26,7 +26,9 @@ PORTS = {
     "imaps": 2993,
     "pop3": 2110,
     "pop3s": 2995,
+    "managesieve": 2419,
     "http": 2080,
+    "https": 2443,
     "admin": 10143,
 }
 DOMAINS = ("example.com", "example.org")

@@ -28,8 +28,8 @@ def _operation_command(noun: str) -> click.Command:
     def run(words: tuple[str, ...]) -> int:
         from posthouse.cli.operate import operate
 
-        config: Path | None = click.get_current_context().find_root().params["config"]
-        return operate([noun, *words], config)
+        given = click.get_current_context().find_root().params
+        return operate([noun, *words, *(["--json"] if given["as_json"] else [])], given["config"])
 
     arguments = [click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)]
     return click.Command(noun, params=list(arguments), callback=run, context_settings=_PASS_ON, add_help_option=False)
@@ -37,9 +37,10 @@ def _operation_command(noun: str) -> click.Command:
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", type=click.Path(path_type=Path), help="The node's file; default: $POSTHOUSE_CONFIG or ./node.toml.")
+@click.option("--json", "as_json", is_flag=True, help="Show the operation's result as JSON; may also stand behind it.")
 @click.option("--version", is_flag=True, help="Show the version.")
 @click.pass_context
-def posthouse(ctx: click.Context, config: Path | None, *, version: bool) -> int:
+def posthouse(ctx: click.Context, config: Path | None, *, as_json: bool, version: bool) -> int:
     """Posthouse, a complete mail system.
 
     posthouse --config node.toml NOUN VERB [ARGUMENT...] [--json] runs one operation on a node; "posthouse help" lists
@@ -74,7 +75,8 @@ def shell(ctx: click.Context, *, as_json: bool) -> int:
     from posthouse.cli.remote import default_config
     from posthouse.cli.shell import run
 
-    return run(ctx.find_root().params["config"] or default_config(), as_json=as_json)
+    given = ctx.find_root().params
+    return run(given["config"] or default_config(), as_json=as_json or given["as_json"])
 
 
 @posthouse.command()

@@ -28,7 +28,7 @@ from posthouse.servers.unix_path import socket_address
 
 CONTROL_SOCKET = Path("run/control.sock")
 TIMEOUT_S = 600.0
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 _MAX_INPUT = 1 << 20
 _CHUNK = 1 << 16
 
