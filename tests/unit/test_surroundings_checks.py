@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from posthouse.backends.memory.probe import MemoryProbe
-from posthouse.checking.surroundings import check_certificates, check_clock, check_disk
+from posthouse.checking.disk import check_disk, unfit
+from posthouse.checking.surroundings import check_certificates, check_clock
 from posthouse.interfaces.probe import Disk
 
+GOOD = Disk("ext4", 0.004, locks=True, free_bytes=50, total_bytes=100, options=("rw", "relatime"))
 DAY = 86_400.0
 HOST = "mx.example.test"
 
@@ -33,13 +37,27 @@ async def test_a_clock_by_how_far_it_is_off(offset_s: float | None, state: str) 
 
 
 @pytest.mark.parametrize(
-    ("disk", "states"),
+    ("found", "states"),
     [
-        (Disk("ext4", 0.004, locks=True, free_bytes=50, total_bytes=100), ["ok", "ok"]),
-        (Disk("tmpfs", 0.000001, locks=True, free_bytes=50, total_bytes=100), ["wrong", "ok"]),
-        (Disk("ext4", 0.000001, locks=True, free_bytes=5, total_bytes=100), ["warning", "warning"]),
-        (Disk("nfs4", 0.004, locks=False, free_bytes=50, total_bytes=100), ["ok", "wrong", "warning", "ok"]),
+        (GOOD, ["ok", "ok"]),
+        (replace(GOOD, file_system="tmpfs", sync_s=0.000001), ["wrong", "ok"]),
+        (replace(GOOD, sync_s=0.000001, free_bytes=5), ["warning", "warning"]),
+        (replace(GOOD, options=("rw", "nobarrier")), ["wrong", "ok"]),
+        (replace(GOOD, file_system="overlay", options=("rw", "volatile")), ["wrong", "ok"]),
+        (replace(GOOD, file_system="nfs4"), ["ok", "note", "ok"]),
+        (replace(GOOD, file_system="fuse.glusterfs"), ["ok", "note", "ok"]),
+        (replace(GOOD, file_system="nfs", options=("rw", "nolock", "soft")), ["ok", "wrong", "warning", "note", "ok"]),
+        (replace(GOOD, sync_s=None), ["wrong", "ok"]),
+        (replace(GOOD, locks=False), ["wrong", "ok"]),
+        (replace(GOOD, databases=False), ["wrong", "ok"]),
     ],
 )
-async def test_a_disk_by_whether_it_keeps_its_word(disk: Disk, states: list[str]) -> None:
-    assert [each.state for each in await check_disk(MemoryProbe(found=disk))] == states
+async def test_a_disk_by_whether_it_keeps_its_word(found: Disk, states: list[str]) -> None:
+    assert [each.state for each in await check_disk(MemoryProbe(found=found))] == states
+
+
+def test_only_a_disk_that_cannot_keep_promises_keeps_a_node_from_starting() -> None:
+    assert unfit(replace(GOOD, file_system="tmpfs", sync_s=0.0, options=("nobarrier", "nolock"))) == ""
+    assert "refuses fsync" in unfit(replace(GOOD, sync_s=None))
+    assert "locks do not hold" in unfit(replace(GOOD, locks=False))
+    assert "databases do not work" in unfit(replace(GOOD, databases=False))

@@ -12,9 +12,10 @@ from posthouse.admin.context import Context
 from posthouse.admin.operation import operation
 from posthouse.base.errors import BadValue, Permanent
 from posthouse.checking.desk import CheckDesk
+from posthouse.checking.disk import check_disk
 from posthouse.checking.domain import DomainCheck, Site
 from posthouse.checking.host import check_host
-from posthouse.checking.surroundings import check_certificates, check_clock, check_disk, check_ports
+from posthouse.checking.surroundings import check_certificates, check_clock, check_ports
 from posthouse.model.finding import Finding
 from posthouse.model.route import NextHop
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
-import shutil
 import socket
-import statistics
 import struct
-import tempfile
 import time
 from pathlib import Path
 
+from posthouse.backends.disk import try_disk
 from posthouse.base.errors import Temporary
 from posthouse.interfaces.probe import Disk
 from posthouse.interfaces.resolver import Resolver
@@ -22,7 +18,6 @@ CONNECT_S = 5.0
 GREETING_S = 3.0
 NTP_PORT = 123
 _NTP_EPOCH = 2_208_988_800
-_WRITES = 9
 
 
 class SystemProbe:
@@ -58,7 +53,7 @@ class SystemProbe:
 
     async def disk(self) -> Disk:
         try:
-            return await asyncio.to_thread(_try_disk, self._data)
+            return await asyncio.to_thread(try_disk, self._data)
         except OSError as error:
             raise Temporary("The disk cannot be tried", cause=str(error)) from error
 
@@ -87,42 +82,3 @@ def _ask_time(address: str, port: int) -> float:
         raise ValueError("not an answer of a server that knows the time")
     theirs: list[float] = [seconds - _NTP_EPOCH + part / 2**32 for seconds, part in struct.iter_unpack(">II", answer[32:48])]
     return ((sent - theirs[0]) + (received - theirs[1])) / 2
-
-
-def _try_disk(data: Path) -> Disk:
-    usage = shutil.disk_usage(data)
-    with tempfile.NamedTemporaryFile(dir=data, prefix=".check-") as file:
-        times = []
-        for _ in range(_WRITES):
-            began = time.perf_counter()
-            file.write(b"x" * 4096)
-            file.flush()
-            os.fsync(file.fileno())
-            times.append(time.perf_counter() - began)
-        locks = _locks_hold(Path(file.name))
-    return Disk(_file_system(data), statistics.median(times), locks, usage.free, usage.total)
-
-
-def _locks_hold(path: Path) -> bool:
-    with path.open("rb") as first, path.open("rb") as second:
-        fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        try:
-            fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
-
-
-def _file_system(path: Path) -> str:
-    """The type of the file system that the longest mount point above ``path`` has."""
-    best, kind = "", "unknown"
-    where = str(path.resolve())
-    try:
-        lines = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return kind
-    for line in lines:
-        _, point, found, *_ = line.split(" ")
-        if (where + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(best):
-            best, kind = point, found
-    return kind

@@ -1,4 +1,4 @@
-"""Certificates, ports, clock and disk (PLN-2, HA-1)."""
+"""Certificates, ports and clock (PLN-2)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ DAY_S = 86_400.0
 SOON_DAYS = 14
 TIME_OFF_S = 1.0
 TIME_WRONG_S = 60.0
-HONEST_SYNC_S = 20e-6
-"""No disk syncs faster than this: what does has not written."""
-IN_MEMORY = ("tmpfs", "ramfs")
-OVER_NETWORK = ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs")
-LOW_PART = 0.1
 
 
 def check_certificates(certificates: Sequence[tuple[Sequence[str], str, float, str]], host: str, now: float) -> list[Finding]:
@@ -77,32 +72,6 @@ async def check_clock(probe: Probe, server: str) -> list[Finding]:
         return [Finding("clock", server, "ok", words)]
     advice = "Run chrony or systemd-timesyncd."
     return [Finding("clock", server, "wrong" if abs(offset_s) >= TIME_WRONG_S else "warning", words, advice)]
-
-
-async def check_disk(probe: Probe) -> list[Finding]:
-    """Whether what is acknowledged can be kept."""
-    disk = await probe.disk()
-    subject = disk.file_system
-    found = []
-    if subject in IN_MEMORY:
-        found.append(Finding("disk", subject, "wrong", "the data folder lies in memory", "Put it on a disk."))
-    elif disk.sync_s < HONEST_SYNC_S:
-        advice = "Mail could be lost when power fails: turn the disk's volatile cache off, or use another file system."
-        words = f"fsync takes {disk.sync_s * 1e6:.0f} us, too little to be true"
-        found.append(Finding("disk", subject, "warning", words, advice))
-    else:
-        found.append(Finding("disk", subject, "ok", f"a write with fsync takes {disk.sync_s * 1e3:.2f} ms"))
-    if not disk.locks:
-        found.append(Finding("disk", subject, "wrong", "file locks do not hold", "Use a file system with locks."))
-    if subject in OVER_NETWORK:
-        advice = "The databases need a local disk, or a block device: over this file system they may be damaged."
-        found.append(Finding("disk", subject, "warning", "the data folder is on a network file system", advice))
-    free = disk.free_bytes / max(disk.total_bytes, 1)
-    state = "ok" if free >= LOW_PART else "warning"
-    advice = "" if free >= LOW_PART else "Make room, or mail will be deferred."
-    words = f"{free:.0%} of {disk.total_bytes / (1 << 30):.0f} GiB is free"
-    found.append(Finding("disk", subject, state, words, advice))  # type: ignore[arg-type]
-    return found
 
 
 def _covers(name: str, host: str) -> bool:

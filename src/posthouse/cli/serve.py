@@ -33,6 +33,9 @@ def _serve(config_path: Path) -> int:
     certificates.make_self_signed(config.data, config.name)
     # The heavy modules come in here, before the first fork, so that all processes share them.
     from posthouse.roles import indexer, processes, steward, supervisor, worker
+    from posthouse.roles.bootstrap.disk import refuse_unfit
+
+    refuse_unfit(config.data)
 
     if config.listen.keys() & {"http", "https"}:
         import posthouse.servers.health

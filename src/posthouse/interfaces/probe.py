@@ -8,14 +8,17 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The file system under the data folder. ``sync_s`` is the median time of a write with fsync; ``locks`` whether a second
-    taker of a file lock was refused."""
+    """The file system under the data folder. ``sync_s`` is the median time of a write with fsync, None where fsync is refused;
+    ``locks`` whether a second taker of each kind of file lock was refused; ``options`` those that it is mounted with;
+    ``databases`` whether a database with readers beside its writer works, for which memory mapped from files is shared."""
 
     file_system: str
-    sync_s: float
+    sync_s: float | None
     locks: bool
     free_bytes: int
     total_bytes: int
+    options: tuple[str, ...] = ()
+    databases: bool = True
 
 
 class Probe(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import pwd
@@ -37,7 +38,10 @@ def lock(data: Path, wait_s: float = LOCK_WAIT_S) -> int:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                os.close(descriptor)
+                raise ConfigError(f"{data}: file locks do not work here: {error.strerror}") from None
             if time.monotonic() < deadline_s:
                 time.sleep(0.05)
                 continue

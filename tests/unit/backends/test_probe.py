@@ -18,7 +18,7 @@ def probe(folder: Path) -> SystemProbe:
 
 async def test_the_disk_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
     found = await probe(tmp_path).disk()
-    assert found.locks and found.sync_s > 0 and 0 < found.free_bytes <= found.total_bytes
+    assert found.locks and found.databases and found.sync_s and found.options and 0 < found.free_bytes <= found.total_bytes
     assert list(tmp_path.iterdir()) == []
 
 
