@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 from collections import Counter
 from pathlib import Path
 
 import apsw
 import pytest
 
-from posthouse.backends.sqlite.local_gate import LocalGate
-from posthouse.backends.sqlite.sink import SqliteSink
-from posthouse.backends.sqlite.writer import MailWriterThread
-from posthouse.base.clock import SystemClock
-from posthouse.base.ids import Ids
-from posthouse.formats.mime import summarise
-from posthouse.model.address import Address
-from posthouse.model.envelope import Recipient, Sender
-from posthouse.model.plan import Acceptance, ToQueue
+from support.full_queue import fill_queue
 from support.node import Node, running, until
 from support.scripted_host import ScriptedHost, in_background
-from support.sending import JANE, until_queue_is_empty
+from support.sending import until_queue_is_empty
 
 COUNT = 5_000
 KILLS_AT = (COUNT // 5, COUNT * 3 // 5)
@@ -37,7 +31,7 @@ def test_a_crash_while_5000_messages_leave_loses_none_and_doubles_only_those_who
     with in_background(sink), running(tmp_path / "node", workers=1) as node:
         node.run("setting", "set", "queue.concurrency_per_destination", str(AT_A_TIME))
         node.stop()
-        accepted = asyncio.run(_fill(node, f"127.0.0.1:{sink.port}/off"))
+        accepted = asyncio.run(fill_queue(node, f"127.0.0.1:{sink.port}/off", COUNT))
         wanted = Counter(accepted)
         node.start()
         for enough in KILLS_AT:
@@ -55,27 +49,6 @@ def test_a_crash_while_5000_messages_leave_loses_none_and_doubles_only_those_who
         assert _heard(sink) == wanted
 
 
-async def _fill(node: Node, next_hop: str) -> list[str]:
-    """Puts messages into the queue of a node that is not running; gives their ids, which they carry."""
-    path = node.folder / "data" / "mail.db"
-    writer, ids = MailWriterThread(path, lambda _: None), Ids(SystemClock())
-    writer.start()
-    sink = SqliteSink(LocalGate(writer), path)
-    now, sender = SystemClock().now(), Sender(Address.parse(JANE))
-    destination = ToQueue(Recipient(Address.parse("x@faraway.test")), next_hop)
-    accepted = [ids.new() for _ in range(COUNT)]
-    try:
-        for at in range(0, COUNT, 500):
-            contents = [
-                (each, f"Message-ID: <{each}@test>\r\n\r\n{'x' * 500}\r\n".encode()) for each in accepted[at : at + 500]
-            ]
-            letters = [Acceptance(each, now, sender, octets, summarise(octets), (destination,)) for each, octets in contents]
-            await asyncio.gather(*(sink.commit(letter) for letter in letters))
-    finally:
-        writer.stop()
-    return accepted
-
-
 def _heard(sink: ScriptedHost) -> Counter[str]:
     """The next host's log: how often each message came."""
     found = [_ID.search(heard.content) for heard in sink.heard]
@@ -89,3 +62,23 @@ def _waiting(node: Node) -> set[str]:
         return {str(row[0]) for row in database.execute("SELECT trace_id FROM queued")}
     finally:
         database.close()
+
+
+@pytest.mark.parametrize("killed", ["worker-1", "steward"])
+def test_a_process_of_the_node_that_dies_while_mail_leaves_loses_none(tmp_path: Path, killed: str) -> None:
+    """The node goes on by itself. What was under way at that moment may come twice; nothing else does."""
+    count, at_a_time, sink = 1_000, 20, ScriptedHost()
+    with in_background(sink), running(tmp_path / "node") as node:
+        node.run("setting", "set", "queue.concurrency_per_destination", str(at_a_time))
+        node.run("setting", "set", "queue.first_retry_s", "0.5")
+        node.stop()
+        accepted = asyncio.run(fill_queue(node, f"127.0.0.1:{sink.port}/off", count))
+        node.start()
+        [pid] = [pid for pid in node.pids() if Path(f"/proc/{pid}/comm").read_text().strip() == f"ph-{killed}"]
+        until(lambda: len(sink.heard) >= count // 6, 60, step_s=0.005)
+        os.kill(pid, signal.SIGKILL)
+        assert len(sink.heard) < count, "the crash came too late to show anything"
+        until_queue_is_empty(node, 60)
+        heard = _heard(sink)
+        assert set(heard) == set(accepted)
+        assert sum(heard.values()) - count <= at_a_time

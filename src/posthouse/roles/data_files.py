@@ -25,11 +25,18 @@ class Files:
     gate: Path
     control: Path
     locks: Path
+    short_run: Path
+    """The folder of sockets, by a name that leaves room for theirs."""
+
+    def courier(self, worker: str) -> Path:
+        """Where the worker of this name takes mail for other hosts."""
+        return self.short_run / f"{worker}.sock"
 
     @classmethod
     def under(cls, data: Path) -> Files:
         """Where they are."""
         run = data / "run"
+        short = _short(run)
         return cls(
             directory=data / "directory.db",
             traces=data / "traces.db",
@@ -39,9 +46,10 @@ class Files:
             outgoing=data / "outgoing.db",
             spam=data / "spam.db",
             bulk=data / "bulk.db",
-            gate=_short(run) / "gate.sock",
+            gate=short / "gate.sock",
             control=run / "control.sock",
             locks=run / "locks",
+            short_run=short,
         )
 
 

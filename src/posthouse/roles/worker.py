@@ -66,7 +66,7 @@ async def _live(config: NodeConfig, sockets: Mapping[str, socket.socket], name: 
     bus.publish("node-ready", {"process": name})
     seconds = await drain
     _log.info("drain", open=sum(one.open for one in listeners))
-    await _drain(listeners, seconds)
+    await asyncio.gather(_drain(listeners, seconds), parts.couriers.close(seconds))
     await parts.close()
     bus.close()
 

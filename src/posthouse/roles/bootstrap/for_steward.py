@@ -110,7 +110,7 @@ async def _start_queue(
     router = lambda: live.settings().route.message_router  # noqa: E731
     onward = Onward(RecipientResolver(context.directory, live.settings, rewriting), context.routes, router)
     tell = writers.tallies.tls
-    targets, courier = ways_out(writers.outgoing, tell, resolver, queue, own_names, context.clock)
+    targets, courier = ways_out(config, writers.outgoing, tell, resolver, queue, own_names, context.clock)
     tools = Tools(
         spool=context.spool,
         courier=courier,

@@ -11,6 +11,7 @@ from functools import partial
 
 from posthouse.backends.bus import SocketBus
 from posthouse.backends.counters import BusCounters
+from posthouse.backends.courier_server import CourierServer
 from posthouse.backends.locks import FileLocks
 from posthouse.backends.passwords import Argon2Hasher
 from posthouse.backends.room import Room
@@ -34,6 +35,7 @@ from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.take_reports import ReportDesk
 from posthouse.reporting.tallies import encoded
+from posthouse.roles.bootstrap.delivering import takes_outgoing
 from posthouse.roles.bootstrap.holding import account_watch, barred
 from posthouse.roles.bootstrap.outgoing import node_secret
 from posthouse.roles.bootstrap.path_parts import Ways, path_parts
@@ -50,9 +52,10 @@ from posthouse.servers.services import Services
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """``close`` lets go of everything, last in first out."""
+    """``close`` lets go of everything, last in first out. ``couriers`` takes mail to other hosts, and is closed before."""
 
     services: Services
+    couriers: CourierServer
     stack: AsyncExitStack
 
     async def close(self) -> None:
@@ -114,7 +117,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         scripts_writer=parts.scripts_writer,
         allowances=parts.allowances,
     )
-    return Worker(services, stack)
+    return Worker(services, await takes_outgoing(config, live, files, name), stack)
 
 
 def _hooks(config: NodeConfig, live: Live, ways: Ways, devices: DeviceLogins) -> LoginHooks:
