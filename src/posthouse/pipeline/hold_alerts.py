@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
-from posthouse.content.antivirus.notices import Letterhead, letter
 from posthouse.content.archives.entry import shown
 from posthouse.formats import dates
-from posthouse.formats.mime import summarise
+from posthouse.formats.node_letter import Letterhead, node_letter
 from posthouse.model.account_hold import AccountHold
 from posthouse.model.address import Address
-from posthouse.model.envelope import Recipient, Sender
-from posthouse.model.plan import Acceptance, ToMailbox
 from posthouse.model.settings import Settings
-from posthouse.pipeline.virus_alerts import AlertTools
-from posthouse.queue.notices import record_of
+from posthouse.pipeline.node_letters import LetterTools, send_letter
 
 MOST_AN_HOUR = 30
 HOUR_S = 3600.0
@@ -28,7 +25,7 @@ HOUR_S = 3600.0
 class HoldAlerts:
     """``tell`` is called for each hold."""
 
-    def __init__(self, settings: Callable[[], Settings], tools: AlertTools) -> None:
+    def __init__(self, settings: Callable[[], Settings], tools: LetterTools) -> None:
         self._settings = settings
         self._tools = tools
         self._sent: deque[float] = deque(maxlen=MOST_AN_HOUR)
@@ -39,18 +36,8 @@ class HoldAlerts:
         if len(self._sent) == MOST_AN_HOUR and now_s - self._sent[0] < HOUR_S:
             return
         to = Address.parse(self._settings().watch.alerts or f"postmaster@{hold.account.rpartition('@')[2]}")
-        destinations = tuple(await tools.onward(Recipient(to, frozenset(("NEVER",)))))
-        if not destinations:
-            return
         self._sent.append(now_s)
-        trace_id, now = tools.ids.new(), tools.clock.now()
-        content = about_hold(Letterhead(tools.node_name, to, now, f"<{trace_id}@{tools.node_name}>"), hold)
-        if any(isinstance(each, ToMailbox) for each in destinations):
-            content = b"Return-Path: <>\r\n" + content
-        sender = Sender(None, body="7BIT" if content.isascii() else "8BITMIME", smtputf8=not to.is_ascii)
-        acceptance = Acceptance(trace_id, now, sender, content, summarise(content), destinations)
-        await tools.sink.commit(acceptance)
-        tools.traces.record(record_of(acceptance, "tells of an account that was held"))
+        await send_letter(tools, to, partial(about_hold, hold=hold), "tells of an account that was held")
 
 
 def about_hold(head: Letterhead, hold: AccountHold) -> bytes:
@@ -75,4 +62,4 @@ def about_hold(head: Letterhead, hold: AccountHold) -> bytes:
         "Let it send again:              posthouse account release " + account,
     ]
     ascii_account = account.encode("ascii", "replace").decode()
-    return letter(head, f"Account held: {ascii_account}"[:200], lines)
+    return node_letter(head, f"Account held: {ascii_account}"[:200], lines)

@@ -11,39 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from posthouse.base.clock import Clock
-from posthouse.base.ids import Ids
-from posthouse.content.antivirus.notices import MAX_SHOWN, Letterhead, Reader, about_old_patterns, about_viruses
+from posthouse.content.antivirus.notices import MAX_SHOWN, Reader, about_old_patterns, about_viruses
 from posthouse.content.antivirus.patterns import EngineState
-from posthouse.formats.mime import summarise
-from posthouse.interfaces.directory import Directory
-from posthouse.interfaces.sink import Sink
-from posthouse.interfaces.traces import TraceLog
+from posthouse.formats.node_letter import Letterhead
 from posthouse.model.address import Address
-from posthouse.model.envelope import Recipient, Sender
-from posthouse.model.plan import Acceptance, ToMailbox
 from posthouse.model.settings import Settings
 from posthouse.model.virus_found import VirusFound
-from posthouse.pipeline.filter_mail import Onward
-from posthouse.queue.notices import record_of
+from posthouse.pipeline.node_letters import LetterTools, send_letter
 
 LIST_NAME = "virus-alerts"
 MAX_WAITING = 1_000
 MAX_RECEIVERS = 5_000
 _MAX_DOMAINS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class AlertTools:
-    """How the node's own mail is sent."""
-
-    directory: Directory
-    onward: Onward
-    sink: Sink
-    traces: TraceLog
-    clock: Clock
-    ids: Ids
-    node_name: str
 
 
 @dataclass(slots=True)
@@ -58,7 +37,7 @@ class _Box:
 class VirusAlerts:
     """``heard`` takes news at any time, ``send_due`` is called from time to time."""
 
-    def __init__(self, settings: Callable[[], Settings], tools: AlertTools) -> None:
+    def __init__(self, settings: Callable[[], Settings], tools: LetterTools) -> None:
         self._settings = settings
         self._tools = tools
         self._waiting: list[VirusFound] = []
@@ -87,7 +66,7 @@ class VirusAlerts:
         """Tells whoever there is; False if there is nobody. Raises MailError."""
         told = False
         for address in await self._of_the_site():
-            told = bool(await self._send(address, partial(about_old_patterns, states=states))) or told
+            told = await self._send(address, partial(about_old_patterns, states=states)) or told
         return told
 
     async def _sort(self, found: VirusFound) -> None:
@@ -140,18 +119,5 @@ class VirusAlerts:
                     return (address,)
         return ()
 
-    async def _send(self, to: Address, write: Callable[[Letterhead], bytes]) -> int:
-        tools = self._tools
-        recipient = Recipient(to, frozenset(("NEVER",)))
-        destinations = tuple(await tools.onward(recipient))
-        if not destinations:
-            return 0
-        trace_id, now = tools.ids.new(), tools.clock.now()
-        content = write(Letterhead(tools.node_name, to, now, f"<{trace_id}@{tools.node_name}>"))
-        if any(isinstance(each, ToMailbox) for each in destinations):
-            content = b"Return-Path: <>\r\n" + content
-        sender = Sender(None, body="7BIT" if content.isascii() else "8BITMIME", smtputf8=not to.is_ascii)
-        acceptance = Acceptance(trace_id, now, sender, content, summarise(content), destinations)
-        await tools.sink.commit(acceptance)
-        tools.traces.record(record_of(acceptance, "tells of viruses"))
-        return 1
+    async def _send(self, to: Address, write: Callable[[Letterhead], bytes]) -> bool:
+        return await send_letter(self._tools, to, write, "tells of viruses")

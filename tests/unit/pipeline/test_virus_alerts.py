@@ -13,7 +13,8 @@ from posthouse.model.plan import Acceptance
 from posthouse.model.scan import EngineFacts
 from posthouse.model.virus_engine import VirusEngine
 from posthouse.model.virus_found import VirusFound
-from posthouse.pipeline.virus_alerts import AlertTools, VirusAlerts
+from posthouse.pipeline.node_letters import LetterTools
+from posthouse.pipeline.virus_alerts import VirusAlerts
 from support.house import House
 
 FOUND = VirusFound(
@@ -38,7 +39,7 @@ class Desk:
     def __init__(self) -> None:
         self.house = House()
         made = self.house
-        tools = AlertTools(
+        tools = LetterTools(
             made.directory, made.onward.own_mail, made.sink, made.traces, made.clock, made.ids, "mx.example.test"
         )
         self.alerts = VirusAlerts(lambda: made.settings, tools)
@@ -142,7 +143,7 @@ class FullSink:
 async def test_what_could_not_be_sent_stays_due(desk: Desk) -> None:
     desk.house.set("antivirus.alerts", "root@example.test")
     made = desk.house
-    tools = AlertTools(made.directory, made.onward.own_mail, FullSink(), made.traces, made.clock, made.ids, "mx.example.test")
+    tools = LetterTools(made.directory, made.onward.own_mail, FullSink(), made.traces, made.clock, made.ids, "mx.example.test")
     alerts = VirusAlerts(lambda: made.settings, tools)
     alerts.heard(FOUND)
     for _ in range(2):

@@ -11,7 +11,8 @@ from posthouse.content.antivirus.asking import VirusEngines
 from posthouse.content.antivirus.patterns import PatternWatch
 from posthouse.model.address import Address
 from posthouse.model.scan import EngineFacts
-from posthouse.pipeline.virus_alerts import AlertTools, VirusAlerts
+from posthouse.pipeline.node_letters import LetterTools
+from posthouse.pipeline.virus_alerts import VirusAlerts
 from posthouse.roles.virus_watch import VirusWatch, WatchTools
 from support.house import House
 
@@ -39,7 +40,7 @@ async def made() -> tuple[House, VirusWatch, MemoryScanner, NotedUpdates]:
     scanner, updates = MemoryScanner({}, "clamd"), NotedUpdates()
     engines = VirusEngines(lambda _: scanner, house.clock)
     watch = PatternWatch(engines, lambda: house.settings.antivirus, house.clock)
-    tools = AlertTools(house.directory, house.onward.own_mail, house.sink, house.traces, house.clock, house.ids, "mx.test")
+    tools = LetterTools(house.directory, house.onward.own_mail, house.sink, house.traces, house.clock, house.ids, "mx.test")
     alerts = VirusAlerts(lambda: house.settings, tools)
     desk = VirusDesk(engines, watch, updates)
     return house, VirusWatch(WatchTools(desk, alerts, MemoryBus(), lambda: house.settings, house.clock)), scanner, updates

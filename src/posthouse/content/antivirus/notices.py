@@ -6,13 +6,12 @@ What a stranger wrote (subject, addresses) is shown in the body only, one line e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from posthouse.content.antivirus.patterns import EngineState
 from posthouse.content.archives.entry import shown
 from posthouse.formats import dates
-from posthouse.model.address import Address
+from posthouse.formats.node_letter import Letterhead, node_letter
 from posthouse.model.virus_found import VirusFound
 
 Reader = Literal["alerts", "sender", "recipient"]
@@ -31,16 +30,6 @@ _BEGINNINGS: dict[Reader, str] = {
 _HOURS = 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Letterhead:
-    """Who writes to whom, when. ``message_id`` has its brackets."""
-
-    node_name: str
-    to: Address
-    at: float
-    message_id: str
-
-
 def about_viruses(head: Letterhead, reader: Reader, found: Sequence[VirusFound], more: int) -> bytes:
     """``more`` is how many are not among ``found``."""
     lines = [_BEGINNINGS[reader], ""]
@@ -51,7 +40,7 @@ def about_viruses(head: Letterhead, reader: Reader, found: Sequence[VirusFound],
         lines += [f"... and {more} more.", ""]
     if reader == "alerts":
         lines += ["The trace of a message shows more: posthouse mail trace ID"]
-    return letter(head, f"{_SUBJECTS[reader]}: {_summed(found)}", lines)
+    return node_letter(head, f"{_SUBJECTS[reader]}: {_summed(found)}", lines)
 
 
 def about_old_patterns(head: Letterhead, states: Sequence[EngineState]) -> bytes:
@@ -61,7 +50,7 @@ def about_old_patterns(head: Letterhead, states: Sequence[EngineState]) -> bytes
         age = f"{(state.age_s or 0) / _HOURS:.0f} hours old"
         lines.append(f"    {state.engine.name} at {state.engine.place}: patterns {shown(state.facts.patterns)}, {age}")
     lines += ["", "posthouse antivirus status shows all engines; posthouse antivirus update fetches patterns now."]
-    return letter(head, "Virus patterns are old", lines)
+    return node_letter(head, "Virus patterns are old", lines)
 
 
 def _told(found: VirusFound, reader: Reader) -> list[str]:
@@ -89,21 +78,3 @@ def _summed(found: Sequence[VirusFound]) -> str:
 
 def _one_line(text: str) -> str:
     return shown(text)
-
-
-def letter(head: Letterhead, subject: str, lines: Sequence[str]) -> bytes:
-    fields = [
-        f"Date: {dates.render(head.at)}",
-        f"From: Mail System <MAILER-DAEMON@{head.node_name}>",
-        f"To: <{head.to}>",
-        f"Subject: {subject}",
-        f"Message-ID: {head.message_id}",
-        "Auto-Submitted: auto-generated",
-        "MIME-Version: 1.0",
-        "Content-Type: text/plain; charset=utf-8",
-        "Content-Transfer-Encoding: 8bit",
-        "",
-        f"This is the mail system at {head.node_name}.",
-        "",
-    ]
-    return "\r\n".join([*fields, *lines, ""]).encode("utf-8", "replace")

@@ -24,8 +24,8 @@ from posthouse.model.account_hold import AccountHold
 from posthouse.pipeline.account_watch import WatchTools
 from posthouse.pipeline.hold_alerts import HoldAlerts
 from posthouse.pipeline.holding import HoldDesk, HoldTools
+from posthouse.pipeline.node_letters import LetterTools
 from posthouse.pipeline.onward import Onward
-from posthouse.pipeline.virus_alerts import AlertTools
 from posthouse.roles.bootstrap.writers import Writers
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
@@ -83,7 +83,7 @@ def with_holds(
     onward = Onward(
         RecipientResolver(context.directory, live.settings), context.routes, lambda: live.settings().route.message_router
     )
-    letters = AlertTools(
+    letters = LetterTools(
         context.directory, onward.own_mail, context.sink, context.traces, context.clock, context.ids, config.name
     )
     tools = HoldTools(
