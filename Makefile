@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev engines run test lint format docs bench bench-imap bench-users bench-filters bench-outbound bench-spam build clean
+.PHONY: help install dev engines run test lint format docs bench bench-imap bench-users bench-filters bench-greylist bench-refuse bench-outbound bench-spam build clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,12 @@ bench-outbound: dev bench-engines  ## the outbound queue beside Postfix, and wit
 bench-filters: dev  ## words and expressions on a 100 KiB body
 	$(BIN)/python bench/filters.py
 
+bench-greylist: dev bench-engines  ## greylist decisions beside Postfix + postgrey (root)
+	$(BIN)/python bench/greylist.py
+
+bench-refuse: dev  ## what a connection costs that denial-of-service prevention refuses
+	$(BIN)/python bench/refuse.py
+
 bench-spam: dev bench-spam-engines  ## the embedded spam scorer on real mail, beside SpamAssassin and bogofilter
 	$(BIN)/python bench/spam.py
 
@@ -82,7 +88,7 @@ bench-spam-engines:
 
 .PHONY: bench-engines
 bench-engines:
-	@missing=$$(for p in postfix dovecot-imapd dovecot-lmtpd strace; do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	@missing=$$(for p in postfix postgrey dovecot-imapd dovecot-lmtpd strace; do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
 	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
 
 build: dev  ## a wheel and a source archive in dist/

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from posthouse.backends.gathering import Gathering
+from posthouse.backends.new_triplets import NewTriplets
 from posthouse.base import log
 from posthouse.base.errors import MailError
 from posthouse.interfaces.triplets import Triplets
@@ -64,6 +65,7 @@ class KnownTriplets:
         self._timer: asyncio.TimerHandle | None = None
         self._telling: asyncio.Task[None] | None = None
         self._gathering: Gathering[_Question, Outcome] = Gathering(self._ask)
+        self._new = NewTriplets(inner.decide)
 
     async def decide(self, asked: Sequence[Triplet], at: float, terms: Terms) -> Sequence[Outcome]:
         outcomes = [self._from_memory(triplet, at, terms) for triplet in asked]
@@ -98,10 +100,12 @@ class KnownTriplets:
         return await self._inner.statistics(kind, since)
 
     async def waiting(self) -> int:
+        await self._new.settle()
         return await self._inner.waiting()
 
     async def forget(self, query: TripletQuery) -> int:
         self.clear()
+        await self._new.settle()
         return await self._inner.forget(query)
 
     async def expire(self, now: float, statistics_before: float) -> int:
@@ -111,6 +115,7 @@ class KnownTriplets:
         await self._gathering.close()
         if self._telling is not None:
             await asyncio.gather(self._telling, return_exceptions=True)
+        await self._new.close()
         await self.tell()
         if self._timer is not None:
             self._timer.cancel()
@@ -124,6 +129,7 @@ class KnownTriplets:
 
     async def tell(self) -> None:
         """Tells what is to be told now; what cannot be is dropped."""
+        await self._new.settle()
         uses, self._uses = self._uses, {}
         praises, self._praises = self._praises, {}
         told = [Use(triplet, outcome, count, at) for (triplet, outcome), (count, at) in uses.items()]
@@ -144,7 +150,7 @@ class KnownTriplets:
         elif self._peek is not None:
             outcome = self._peeked(self._peek, triplet, at, terms)
             self._remember(triplet, outcome, at, terms)
-        if outcome is not None:
+        if outcome is not None and outcome != "new":
             self._note(triplet, outcome, at, terms)
         return outcome
 
@@ -160,7 +166,7 @@ class KnownTriplets:
         except MailError:
             return None  # the writer will say what is wrong
         if standing is None:
-            return None
+            return self._new.take(triplet, at, terms)
         outcome = step(standing, at, terms)[1]
         return outcome if outcome == "early" else None
 
@@ -168,6 +174,7 @@ class KnownTriplets:
         """Those that came together, by the newest settings and the latest time among them."""
         _, _, terms = questions[-1]
         outcomes = await self._inner.decide([triplet for triplet, _, _ in questions], max(at for _, at, _ in questions), terms)
+        self._new.trust()
         for (triplet, at, _), outcome in zip(questions, outcomes, strict=True):
             self._remember(triplet, outcome, at, terms)
         return outcomes
