@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -349,6 +350,7 @@ async def test_look_ups_never_go_back_in_time_while_another_process_writes(tmp_p
         if not seen or int(account.full_name) != seen[-1]:
             seen.append(int(account.full_name))
         assert process.is_alive() or process.exitcode == 0
+        await asyncio.sleep(0)  # a turn of the loop sees one state of the file
     process.join()
     reader.close()
     assert seen == sorted(seen)

@@ -8,8 +8,9 @@ from typing import cast
 
 import apsw
 
-from posthouse.backends.sqlite.database import DatabaseThread, mail_errors, open_reader
+from posthouse.backends.sqlite.database import DatabaseThread, mail_errors
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.base.errors import BadValue, NotFound
 from posthouse.model.block_list import About, Action, BlockListZone, checked_zone
 
@@ -19,28 +20,23 @@ _ALL = "SELECT zone, about, action, points, codes, exempt, enabled FROM block_li
 class SqliteBlockListZones:
     """``interfaces.blocklists.BlockListZones``."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: apsw.Connection | None = None
+    def __init__(self, file: Path | Reading) -> None:
+        self._file = Reading.of(file, MIGRATIONS)
         self._version = -1
         self._zones: tuple[BlockListZone, ...] = ()
 
     async def zones(self) -> Sequence[BlockListZone]:
         with mail_errors():
-            if self._opened is None:
-                self._opened = open_reader(self._path, MIGRATIONS)
-            version = cast(int, self._opened.execute("PRAGMA data_version").get)
+            version = self._file.changes()
             if version != self._version:
-                zones = tuple(_zone(row) for row in self._opened.execute(_ALL).fetchall())
+                zones = tuple(_zone(row) for row in self._file.db.execute(_ALL).fetchall())
                 self._zones = self._zones if zones == self._zones else zones
                 self._version = version
         return self._zones
 
     def close(self) -> None:
         """Closes the connection."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        self._file.close()
 
 
 class SqliteBlockListZonesWriter:

@@ -1,7 +1,7 @@
 """Reading the internal directory from ``directory.db`` (DIR-1): in every process, on its event loop.
 
 A look-up is an indexed read of some microseconds, or a hit in a small cache; the cache holds as long as SQLite's
-``data_version`` says that no other connection has committed, so a change by the writing process is seen at the next
+``Reading`` says that no other connection has committed, so a change by the writing process is seen at the next
 look-up, without notices. Listings, which may be long, run in a thread over a connection of their own.
 The writing side is ``directory_writer.py``.
 """
@@ -17,6 +17,7 @@ import apsw
 
 from posthouse.backends.sqlite.database import DatabaseThread, like_pattern, mail_errors, open_reader
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.base.glob import is_glob
 from posthouse.model.account import Account, Alias, Domain, Role
 from posthouse.model.address import Address
@@ -43,11 +44,10 @@ Row = tuple[int | float | bytes | str | None, ...]
 class SqliteDirectory:
     """``interfaces.directory.Directory`` over a file that another process, or another connection of this one, writes."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: apsw.Connection | None = None
+    def __init__(self, file: Path | Reading) -> None:
+        self._file = Reading.of(file, MIGRATIONS)
         self._version = -1
-        self._listings = DatabaseThread(lambda: open_reader(path, MIGRATIONS), "directory-listings")
+        self._listings = DatabaseThread(lambda: open_reader(self._file.path, MIGRATIONS), "directory-listings")
         self._domain = lru_cache(CACHED)(self._read_domain)
         self._account = lru_cache(CACHED)(self._read_account)
         self._account_by_id = lru_cache(CACHED)(self._read_account_by_id)
@@ -101,14 +101,12 @@ class SqliteDirectory:
     def close(self) -> None:
         """Closes both connections."""
         self._listings.close()
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        self._file.close()
 
     def _fresh(self, read: Callable[[Key], Answer | None], key: Key) -> Answer | None:
         """``read(key)`` through its cache, which is emptied first if anything was committed since the last look-up."""
         with mail_errors():
-            version = cast(int, self._db().execute("PRAGMA data_version").get)
+            version = self._file.changes()
             if version != self._version:
                 for cache in (self._domain, self._account, self._account_by_id, self._alias, self._memberships):
                     cache.cache_clear()
@@ -118,29 +116,24 @@ class SqliteDirectory:
             except UnicodeEncodeError:
                 return None  # lone surrogates: no name here has any
 
-    def _db(self) -> apsw.Connection:
-        if self._opened is None:
-            self._opened = open_reader(self._path, MIGRATIONS)
-        return self._opened
-
     def _read_domain(self, name: str) -> Domain | None:
-        row = self._db().execute(SELECT_DOMAIN + "WHERE name = ? AND enabled", (name,)).fetchone()
+        row = self._file.db.execute(SELECT_DOMAIN + "WHERE name = ? AND enabled", (name,)).fetchone()
         return domain_of(row) if row else None
 
     def _read_account(self, key: str) -> Account | None:
-        row = self._db().execute(SELECT_ACCOUNT + "WHERE key = ?", (key,)).fetchone()
+        row = self._file.db.execute(SELECT_ACCOUNT + "WHERE key = ?", (key,)).fetchone()
         return account_of(row) if row else None
 
     def _read_account_by_id(self, account_id: int) -> Account | None:
-        row = self._db().execute(SELECT_ACCOUNT + "WHERE account_id = ?", (account_id,)).fetchone()
+        row = self._file.db.execute(SELECT_ACCOUNT + "WHERE account_id = ?", (account_id,)).fetchone()
         return account_of(row) if row else None
 
     def _read_alias(self, key: str) -> Alias | None:
-        row = self._db().execute(SELECT_ALIAS + "WHERE key = ?", (key,)).fetchone()
-        return alias_of(self._db(), row) if row else None
+        row = self._file.db.execute(SELECT_ALIAS + "WHERE key = ?", (key,)).fetchone()
+        return alias_of(self._file.db, row) if row else None
 
     def _read_memberships(self, key: str) -> tuple[Address, ...]:
-        rows = self._db().execute(SELECT_MEMBERSHIPS, (key,)).fetchall()
+        rows = self._file.db.execute(SELECT_MEMBERSHIPS, (key,)).fetchall()
         return tuple(Address(cast(str, local), cast(str, name)) for local, name in rows)
 
 

@@ -1,5 +1,5 @@
-"""Terms for spam in ``directory.db`` (interfaces/junk.py). What holds for an address is cached as long as ``data_version``
-says that nothing was committed since.
+"""Terms for spam in ``directory.db`` (interfaces/junk.py). What holds for an address is cached as long as nothing was
+committed since.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import cast
 
 import apsw
 
-from posthouse.backends.sqlite.database import DatabaseThread, mail_errors, open_reader
+from posthouse.backends.sqlite.database import DatabaseThread, mail_errors
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.base.errors import NotFound
 from posthouse.model.address import Address
 from posthouse.model.junk import JunkTerms, TermsOwner, terms_of, terms_owners
@@ -26,15 +27,14 @@ _EXISTS = {"class": "SELECT 1 FROM class_of_service WHERE name = ?", "domain": "
 class SqliteJunk:
     """``interfaces.junk.JunkBook``."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: apsw.Connection | None = None
+    def __init__(self, file: Path | Reading) -> None:
+        self._file = Reading.of(file, MIGRATIONS)
         self._version = -1
         self._said = lru_cache(CACHED)(self._read_said)
 
     async def said(self, recipient: Address) -> Sequence[JunkTerms]:
         with mail_errors():
-            version = cast(int, self._db().execute("PRAGMA data_version").get)
+            version = self._file.changes()
             if version != self._version:
                 self._said.cache_clear()
                 self._version = version
@@ -46,24 +46,17 @@ class SqliteJunk:
 
     def close(self) -> None:
         """Closes the connection."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-
-    def _db(self) -> apsw.Connection:
-        if self._opened is None:
-            self._opened = open_reader(self._path, MIGRATIONS)
-        return self._opened
+        self._file.close()
 
     def _read_said(self, key: str) -> tuple[JunkTerms, ...]:
         recipient = Address(*key.rpartition("@")[::2])
-        user_class, domain_class = self._db().execute(_CLASSES, (key, recipient.domain)).fetchall()[0]
+        user_class, domain_class = self._file.db.execute(_CLASSES, (key, recipient.domain)).fetchall()[0]
         owners = terms_owners(recipient, cast(str, user_class or ""), cast(str, domain_class or ""))
         return tuple(terms for owner in owners if (terms := self._read(owner)).said())
 
     def _read(self, owner: TermsOwner) -> JunkTerms:
         sql = "SELECT terms FROM junk_terms WHERE scope = ? AND owner = ?"
-        text = self._db().execute(sql, (owner.scope, owner.name)).get
+        text = self._file.db.execute(sql, (owner.scope, owner.name)).get
         return terms_of(json.loads(text)) if isinstance(text, str) else JunkTerms()
 
 

@@ -1,6 +1,6 @@
 """Limits at rest in ``directory.db`` (interfaces/limits.py): those of users and domains in their rows, classes in a table.
 
-Reading is cached as the directory's look-ups are: as long as ``data_version`` says that nothing was committed since.
+Reading is cached as the directory's look-ups are: as long as ``Reading`` says that nothing was committed since.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import cast
 
 import apsw
 
-from posthouse.backends.sqlite.database import DatabaseThread, mail_errors, open_reader
+from posthouse.backends.sqlite.database import DatabaseThread, mail_errors
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.base.errors import NotFound, Permanent
 from posthouse.model.address import Address
 from posthouse.model.limits import ClassOfService, DomainTerms, Limits, Sources, UserTerms, checked_class_name
@@ -31,15 +32,14 @@ _SOURCES = (
 class SqliteLimits:
     """``interfaces.limits.LimitBook``."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: apsw.Connection | None = None
+    def __init__(self, file: Path | Reading) -> None:
+        self._file = Reading.of(file, MIGRATIONS)
         self._version = -1
         self._sources = lru_cache(CACHED)(self._read_sources)
 
     async def sources(self, account_id: int) -> Sources | None:
         with mail_errors():
-            version = cast(int, self._db().execute("PRAGMA data_version").get)
+            version = self._file.changes()
             if version != self._version:
                 self._sources.cache_clear()
                 self._version = version
@@ -47,7 +47,7 @@ class SqliteLimits:
 
     async def user_terms(self, address: Address) -> UserTerms:
         with mail_errors():
-            row = self._db().execute("SELECT cos, limits FROM account WHERE key = ?", (address.key,)).fetchone()
+            row = self._file.db.execute("SELECT cos, limits FROM account WHERE key = ?", (address.key,)).fetchone()
         if row is None:
             raise NotFound(f"no account {address}")
         return UserTerms(cast(str, row[0]), _limits(row[1]))
@@ -55,29 +55,22 @@ class SqliteLimits:
     async def domain_terms(self, name: str) -> DomainTerms:
         sql = "SELECT cos, limits, quota_bytes, quota_messages FROM domain WHERE name = ?"
         with mail_errors():
-            row = self._db().execute(sql, (name,)).fetchone()
+            row = self._file.db.execute(sql, (name,)).fetchone()
         if row is None:
             raise NotFound(f"no domain {name}")
         return DomainTerms(cast(str, row[0]), _limits(row[1]), cast(int, row[2]), cast(int, row[3]))
 
     async def classes(self) -> Sequence[ClassOfService]:
         with mail_errors():
-            rows = self._db().execute("SELECT name, limits FROM class_of_service ORDER BY name").fetchall()
+            rows = self._file.db.execute("SELECT name, limits FROM class_of_service ORDER BY name").fetchall()
         return [ClassOfService(cast(str, name), _limits(text)) for name, text in rows]
 
     def close(self) -> None:
         """Closes the connection."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-
-    def _db(self) -> apsw.Connection:
-        if self._opened is None:
-            self._opened = open_reader(self._path, MIGRATIONS)
-        return self._opened
+        self._file.close()
 
     def _read_sources(self, account_id: int) -> Sources | None:
-        row = self._db().execute(_SOURCES, (account_id,)).fetchone()
+        row = self._file.db.execute(_SOURCES, (account_id,)).fetchone()
         if row is None:
             return None
         said = tuple(limits for limits in map(_limits, row[1:5]) if limits.said())

@@ -12,8 +12,9 @@ from typing import cast
 
 import apsw
 
-from posthouse.backends.sqlite.database import DatabaseThread, like_pattern, mail_errors, open_reader
+from posthouse.backends.sqlite.database import DatabaseThread, like_pattern, mail_errors
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.model.networks import plain_ip
 from posthouse.model.reject import RejectEntry, covering
 
@@ -31,9 +32,8 @@ _CHANGED = "UPDATE list_serial SET serial = max(serial + 1, unixepoch()) WHERE n
 class SqliteRejectList:
     """``interfaces.reject_list.RejectList``."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: apsw.Connection | None = None
+    def __init__(self, file: Path | Reading) -> None:
+        self._file = Reading.of(file, MIGRATIONS)
         self._version = -1
         self._lengths: dict[int, tuple[int, ...]] = {}
         self._domains = False
@@ -80,16 +80,12 @@ class SqliteRejectList:
 
     def close(self) -> None:
         """Closes the connection."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        self._file.close()
 
     def _fresh(self) -> apsw.Connection:
         """The connection; ``_lengths`` and ``_domains`` are of what it sees."""
-        if self._opened is None:
-            self._opened = open_reader(self._path, MIGRATIONS)
-        db = self._opened
-        version = cast(int, db.execute("PRAGMA data_version").get)
+        db = self._file.db
+        version = self._file.changes()
         if version != self._version:
             self._lengths = {4: _lengths(db, 4), 6: _lengths(db, 6)}
             self._domains = db.execute("SELECT 1 FROM reject_domain LIMIT 1").fetchone() is not None

@@ -1,4 +1,4 @@
-"""The routing table in ``directory.db`` (RTE-1). It is small, so readers keep the whole of it, as long as ``data_version`` says
+"""The routing table in ``directory.db`` (RTE-1). It is small, so readers keep the whole of it, as long as ``Reading`` says
 that nothing was committed since; writing goes through the directory's writing thread."""
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from typing import cast
 import apsw
 
 from posthouse.backends.directory_checks import checked_route_target
-from posthouse.backends.sqlite.database import DatabaseThread, mail_errors, open_reader
+from posthouse.backends.sqlite.database import DatabaseThread, mail_errors
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.base.errors import NotFound
 from posthouse.model.address import Address
 from posthouse.model.route import NextHop, Route
@@ -20,9 +21,8 @@ from posthouse.model.route import NextHop, Route
 class SqliteRoutes:
     """``interfaces.routes.Routes``."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: apsw.Connection | None = None
+    def __init__(self, file: Path | Reading) -> None:
+        self._file = Reading.of(file, MIGRATIONS)
         self._version = -1
         self._table: dict[str, NextHop] = {}
 
@@ -41,17 +41,13 @@ class SqliteRoutes:
 
     def close(self) -> None:
         """Closes the connection."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        self._file.close()
 
     def _fresh(self) -> dict[str, NextHop]:
         with mail_errors():
-            if self._opened is None:
-                self._opened = open_reader(self._path, MIGRATIONS)
-            version = cast(int, self._opened.execute("PRAGMA data_version").get)
+            version = self._file.changes()
             if version != self._version:
-                rows = self._opened.execute("SELECT target, next_hop FROM route ORDER BY target").fetchall()
+                rows = self._file.db.execute("SELECT target, next_hop FROM route ORDER BY target").fetchall()
                 self._table = {cast(str, target): NextHop.parse(cast(str, hop)) for target, hop in rows}
                 self._version = version
         return self._table

@@ -9,7 +9,8 @@ from typing import cast
 import apsw
 import msgspec
 
-from posthouse.backends.sqlite.database import DatabaseThread, mail_errors, open_reader
+from posthouse.backends.sqlite.database import DatabaseThread, mail_errors
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.backends.sqlite.spam_lessons import MIGRATIONS
 from posthouse.base.errors import NotFound
 from posthouse.interfaces.rule_book import RulesRow, StoredRules
@@ -32,34 +33,26 @@ def _stored(row: object) -> StoredRules | None:
 class SqliteRuleBook:
     """``interfaces.rule_book.RuleBook``, in every process, on its loop."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: apsw.Connection | None = None
+    def __init__(self, file: Path | Reading) -> None:
+        self._file = Reading.of(file, MIGRATIONS)
         self._committed = -1
         self._changes = 0
 
     async def changes(self) -> int:
         with mail_errors():
-            committed = cast(int, self._db().execute("PRAGMA data_version").get)
+            committed = self._file.changes()
             if committed != self._committed:
-                self._changes = cast(int, self._db().execute("SELECT changes FROM rules_in_use").get)
+                self._changes = cast(int, self._file.db.execute("SELECT changes FROM rules_in_use").get)
                 self._committed = committed
         return self._changes
 
     async def in_use(self) -> StoredRules | None:
         with mail_errors():
-            return _stored(self._db().execute(_IN_USE).fetchone())
+            return _stored(self._file.db.execute(_IN_USE).fetchone())
 
     def close(self) -> None:
         """Closes the connection."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-
-    def _db(self) -> apsw.Connection:
-        if self._opened is None:
-            self._opened = open_reader(self._path, MIGRATIONS)
-        return self._opened
+        self._file.close()
 
 
 class SqliteRuleBookWriter:

@@ -1,6 +1,6 @@
 """Reading scripts, their memory and word lists from ``directory.db`` (interfaces/scripts.py): in every process, on its loop.
 
-Active scripts and word lists are cached as long as ``data_version`` says that nothing was committed since. The writing side is
+Active scripts and word lists are cached as long as ``Reading`` says that nothing was committed since. The writing side is
 ``scripts_writer.py``.
 """
 
@@ -11,10 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar, cast
 
-import apsw
-
-from posthouse.backends.sqlite.database import mail_errors, open_reader
+from posthouse.backends.sqlite.database import mail_errors
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.model.script import MemoryKind, ScriptOwner, StoredScript, StoredWordList
 
 CACHED_OWNERS = 1_024
@@ -27,9 +26,8 @@ Answer = TypeVar("Answer")
 class SqliteScripts:
     """``interfaces.scripts.Scripts``."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: apsw.Connection | None = None
+    def __init__(self, file: Path | Reading) -> None:
+        self._file = Reading.of(file, MIGRATIONS)
         self._version = -1
         self._active = lru_cache(CACHED_OWNERS)(self._read_active)
         self._word_list = lru_cache(64)(self._read_word_list)
@@ -42,49 +40,42 @@ class SqliteScripts:
 
     async def scripts(self, owner: ScriptOwner) -> Sequence[StoredScript]:
         with mail_errors():
-            rows = self._db().execute(SELECT_SCRIPT + "ORDER BY position", (owner.scope, owner.owner_id)).fetchall()
+            rows = self._file.db.execute(SELECT_SCRIPT + "ORDER BY position", (owner.scope, owner.owner_id)).fetchall()
         return [script_of(row) for row in rows]
 
     async def remembered(self, account_id: int, kind: MemoryKind, key: str, now: float) -> bool:
         sql = "SELECT 1 FROM script_memory WHERE account_id = ? AND kind = ? AND key = ? AND expires_at > ?"
         with mail_errors():
-            return self._db().execute(sql, (account_id, kind, key, now)).fetchone() is not None
+            return self._file.db.execute(sql, (account_id, kind, key, now)).fetchone() is not None
 
     async def word_list(self, name: str) -> StoredWordList | None:
         return self._fresh(self._word_list, name)
 
     async def word_lists(self) -> Sequence[StoredWordList]:
         with mail_errors():
-            rows = self._db().execute("SELECT name, text FROM word_list ORDER BY name").fetchall()
+            rows = self._file.db.execute("SELECT name, text FROM word_list ORDER BY name").fetchall()
         return [StoredWordList(cast(str, name), cast(str, text)) for name, text in rows]
 
     def close(self) -> None:
         """Closes the connection."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        self._file.close()
 
     def _fresh(self, read: Callable[[Key], Answer], key: Key) -> Answer:
         """``read(key)`` through its cache, which is emptied first if anything was committed since the last look-up."""
         with mail_errors():
-            version = cast(int, self._db().execute("PRAGMA data_version").get)
+            version = self._file.changes()
             if version != self._version:
                 self._active.cache_clear()
                 self._word_list.cache_clear()
                 self._version = version
             return read(key)
 
-    def _db(self) -> apsw.Connection:
-        if self._opened is None:
-            self._opened = open_reader(self._path, MIGRATIONS)
-        return self._opened
-
     def _read_active(self, owner: ScriptOwner) -> tuple[StoredScript, ...]:
-        rows = self._db().execute(SELECT_SCRIPT + "AND active ORDER BY position", (owner.scope, owner.owner_id))
+        rows = self._file.db.execute(SELECT_SCRIPT + "AND active ORDER BY position", (owner.scope, owner.owner_id))
         return tuple(script_of(row) for row in rows)
 
     def _read_word_list(self, name: str) -> StoredWordList | None:
-        row = self._db().execute("SELECT name, text FROM word_list WHERE name = ?", (name,)).fetchone()
+        row = self._file.db.execute("SELECT name, text FROM word_list WHERE name = ?", (name,)).fetchone()
         return StoredWordList(cast(str, row[0]), cast(str, row[1])) if row else None
 
 

@@ -1,5 +1,5 @@
 """Lists of senders in ``directory.db`` (interfaces/senders.py). Look-ups go by the primary key; wildcards have an index of
-their own, and are cached as long as ``data_version`` says that nothing was committed since.
+their own, and are cached as long as ``Reading`` says that nothing was committed since.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import cast
 import apsw
 
 from posthouse.backends.sender_checks import check_room
-from posthouse.backends.sqlite.database import DatabaseThread, mail_errors, open_reader
+from posthouse.backends.sqlite.database import DatabaseThread, mail_errors
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.model.senders import EntryKind, ListOwner, SenderEntry, has_wildcard
 
 CACHED_OWNERS = 4_096
@@ -23,16 +24,15 @@ _SELECT = "SELECT kind, pattern, at FROM sender_entry WHERE scope = ? AND owner 
 class SqliteSenders:
     """``interfaces.senders.SenderLists``."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: apsw.Connection | None = None
+    def __init__(self, file: Path | Reading) -> None:
+        self._file = Reading.of(file, MIGRATIONS)
         self._version = -1
         self._owned = lru_cache(CACHED_OWNERS)(self._read_owned)
 
     async def candidates(self, owner: ListOwner, keys: Collection[str]) -> Sequence[SenderEntry]:
         with mail_errors():
-            db = self._db()
-            version = cast(int, db.execute("PRAGMA data_version").get)
+            db = self._file.db
+            version = self._file.changes()
             if version != self._version:
                 self._owned.cache_clear()
                 self._version = version
@@ -49,25 +49,18 @@ class SqliteSenders:
         of_kind = "AND kind = ? " if kind else ""
         values = (owner.scope, owner.name, after, *([kind] if kind else []), limit)
         with mail_errors():
-            rows = self._db().execute(f"{_SELECT} AND pattern > ? {of_kind} ORDER BY pattern, kind LIMIT ?", values)
+            rows = self._file.db.execute(f"{_SELECT} AND pattern > ? {of_kind} ORDER BY pattern, kind LIMIT ?", values)
             return _entries(owner, rows.fetchall())
 
     def close(self) -> None:
         """Closes the connection."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-
-    def _db(self) -> apsw.Connection:
-        if self._opened is None:
-            self._opened = open_reader(self._path, MIGRATIONS)
-        return self._opened
+        self._file.close()
 
     def _read_owned(self, owner: ListOwner) -> tuple[bool, tuple[SenderEntry, ...]]:
         """Whether there are entries without wildcards, and all with them."""
         key = (owner.scope, owner.name)
-        plain = self._db().execute("SELECT 1 FROM sender_entry WHERE scope = ? AND owner = ? AND NOT wild LIMIT 1", key).get
-        wild = self._db().execute(_SELECT + "AND wild ORDER BY pattern, kind", key).fetchall()
+        plain = self._file.db.execute("SELECT 1 FROM sender_entry WHERE scope = ? AND owner = ? AND NOT wild LIMIT 1", key).get
+        wild = self._file.db.execute(_SELECT + "AND wild ORDER BY pattern, kind", key).fetchall()
         return plain is not None, tuple(_entries(owner, wild))
 
 

@@ -1,6 +1,6 @@
 """Signing keys in ``directory.db`` (interfaces/signing_keys.py), which only the node's user may read.
 
-Reading keeps the active keys in memory as long as the file's ``data_version`` stays, like the routing table.
+Reading keeps the active keys in memory as long as the file stays unchanged, like the routing table.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import cast
 
 import apsw
 
-from posthouse.backends.sqlite.database import DatabaseThread, mail_errors, open_reader
+from posthouse.backends.sqlite.database import DatabaseThread, mail_errors
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.base.errors import AlreadyExists, NotFound
 from posthouse.model.signing_key import Algorithm, KeyState, SigningKey
 
@@ -25,9 +26,8 @@ _SELECT = (
 class SqliteSigningKeys:
     """``interfaces.signing_keys.SigningKeys``."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: apsw.Connection | None = None
+    def __init__(self, file: Path | Reading) -> None:
+        self._file = Reading.of(file, MIGRATIONS)
         self._version = -1
         self._keys: tuple[SigningKey, ...] = ()
         self._active: dict[str, tuple[SigningKey, ...]] = {}
@@ -42,18 +42,14 @@ class SqliteSigningKeys:
 
     def close(self) -> None:
         """Closes the connection."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        self._file.close()
 
     def _refresh(self) -> None:
         with mail_errors():
-            if self._opened is None:
-                self._opened = open_reader(self._path, MIGRATIONS)
-            version = cast(int, self._opened.execute("PRAGMA data_version").get)
+            version = self._file.changes()
             if version == self._version:
                 return
-            self._keys = tuple(_key_of(row) for row in self._opened.execute(_SELECT))
+            self._keys = tuple(_key_of(row) for row in self._file.db.execute(_SELECT))
             self._version = version
         active: dict[str, list[SigningKey]] = {}
         for key in self._keys:

@@ -1,6 +1,6 @@
 """Lessons and weights of the spam scorer in ``spam.db`` (interfaces/spam_lessons.py).
 
-Tokens of a lesson are kept as 32-bit numbers, four octets each, about 1.4 KiB for a message. Readers look at ``data_version``
+Tokens of a lesson are kept as 32-bit numbers, four octets each, about 1.4 KiB for a message. Readers ask ``Reading``
 first, so that nothing is read while nothing was committed. The steward alone writes (``SqliteLessonBook``).
 """
 
@@ -14,7 +14,8 @@ from typing import Any, cast
 
 import apsw
 
-from posthouse.backends.sqlite.database import DatabaseThread, mail_errors, open_reader, open_writer
+from posthouse.backends.sqlite.database import DatabaseThread, mail_errors, open_writer
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.model.spam_learning import MAX_LESSON_TOKENS, Learnt, Lesson, max_lessons
 
 _VERSION_1 = """
@@ -73,39 +74,31 @@ def open_spam_file(path: Path) -> DatabaseThread:
 class SqliteSpamWeights:
     """``interfaces.spam_lessons.SpamWeights``, in every process, on its loop."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: apsw.Connection | None = None
+    def __init__(self, file: Path | Reading) -> None:
+        self._file = Reading.of(file, MIGRATIONS)
         self._committed = -1
         self._versions: dict[int, int] = {}
 
     async def version(self, owner_id: int) -> int:
         with mail_errors():
-            committed = cast(int, self._db().execute("PRAGMA data_version").get)
+            committed = self._file.changes()
             if committed != self._committed or len(self._versions) > CACHED_VERSIONS:
                 self._versions.clear()
                 self._committed = committed
             version = self._versions.get(owner_id)
             if version is None:
-                row = self._db().execute("SELECT version FROM learnt WHERE owner_id = ?", (owner_id,)).fetchone()
+                row = self._file.db.execute("SELECT version FROM learnt WHERE owner_id = ?", (owner_id,)).fetchone()
                 version = self._versions[owner_id] = cast(int, row[0]) if row else 0
             return version
 
     async def octets(self, owner_id: int) -> bytes:
         with mail_errors():
-            row = self._db().execute("SELECT weights FROM learnt WHERE owner_id = ?", (owner_id,)).fetchone()
+            row = self._file.db.execute("SELECT weights FROM learnt WHERE owner_id = ?", (owner_id,)).fetchone()
         return cast(bytes, row[0]) if row else b""
 
     def close(self) -> None:
         """Closes the connection."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-
-    def _db(self) -> apsw.Connection:
-        if self._opened is None:
-            self._opened = open_reader(self._path, MIGRATIONS)
-        return self._opened
+        self._file.close()
 
 
 class SqliteLessonBook:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 
 from posthouse.admin.listdesk import ListDesk
 from posthouse.backends.dns_lists import DnsBlockLists
 from posthouse.backends.sqlite.blocklists import SqliteBlockListZones, SqliteBlockListZonesWriter
 from posthouse.backends.sqlite.database import DatabaseThread
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.backends.sqlite.reject_list import SqliteRejectList, SqliteRejectListWriter
 from posthouse.base.clock import SystemClock
 from posthouse.interfaces.blocklists import BlockLists, BlockListZones
 from posthouse.interfaces.reject_list import RejectList
 from posthouse.interfaces.resolver import Resolver
-from posthouse.roles.data_files import Files
 from posthouse.roles.live import Live
 
 
@@ -27,10 +26,10 @@ class Lists:
     block_lists: BlockLists
 
 
-def open_lists(files: Files, live: Live, resolver: Resolver, stack: AsyncExitStack) -> Lists:
-    zones = stack.enter_context(closing(SqliteBlockListZones(files.directory)))
+def open_lists(directory: Reading, live: Live, resolver: Resolver) -> Lists:
+    zones = SqliteBlockListZones(directory)
     return Lists(
-        rejected=stack.enter_context(closing(SqliteRejectList(files.directory))),
+        rejected=SqliteRejectList(directory),
         zones=zones,
         block_lists=DnsBlockLists(resolver, zones, live.settings, SystemClock()),
     )

@@ -14,11 +14,13 @@ from posthouse.backends.sqlite.care import SqliteStoreCare
 from posthouse.backends.sqlite.check import problems
 from posthouse.backends.sqlite.configuration import SqliteConfiguration
 from posthouse.backends.sqlite.directory import SqliteDirectory
+from posthouse.backends.sqlite.directory_schema import MIGRATIONS
 from posthouse.backends.sqlite.directory_writer import SqliteDirectoryWriter
 from posthouse.backends.sqlite.junk import SqliteJunk, SqliteJunkWriter
 from posthouse.backends.sqlite.limits import SqliteLimits, SqliteLimitsWriter
 from posthouse.backends.sqlite.local_gate import LocalGate
 from posthouse.backends.sqlite.mailstore import SqliteMailStore
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.backends.sqlite.routes import SqliteRoutes, SqliteRoutesWriter
 from posthouse.backends.sqlite.scripts import SqliteScripts
 from posthouse.backends.sqlite.scripts_writer import SqliteScriptsWriter
@@ -53,8 +55,8 @@ def operations_context(
     resolver: Resolver,
 ) -> Context:
     clock, gate = SystemClock(), LocalGate(writers.mail)
-    ids = Ids(clock)
-    may = AllowanceBook(limits := stack.enter_context(closing(SqliteLimits(files.directory))), live.settings).of
+    ids, looked_up = Ids(clock), stack.enter_context(closing(Reading(files.directory, MIGRATIONS)))
+    may = AllowanceBook(limits := SqliteLimits(looked_up), live.settings).of
     store = SqliteMailStore(gate, files.mail, settings=lambda: live.settings().store, allowances=may)
     spool = SqliteSpool(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids, packer=store.packer)
     stack.callback(store.close)
@@ -63,13 +65,13 @@ def operations_context(
     return Context(
         clock=clock,
         ids=ids,
-        directory=stack.enter_context(closing(SqliteDirectory(files.directory))),
+        directory=stack.enter_context(closing(SqliteDirectory(looked_up))),
         directory_writer=SqliteDirectoryWriter(writers.directory),
-        routes=stack.enter_context(closing(SqliteRoutes(files.directory))),
+        routes=SqliteRoutes(looked_up),
         routes_writer=SqliteRoutesWriter(writers.directory),
-        signing_keys=stack.enter_context(closing(SqliteSigningKeys(files.directory))),
+        signing_keys=SqliteSigningKeys(looked_up),
         signing_keys_writer=SqliteSigningKeysWriter(writers.directory),
-        scripts=stack.enter_context(closing(SqliteScripts(files.directory))),
+        scripts=SqliteScripts(looked_up),
         scripts_writer=SqliteScriptsWriter(writers.directory),
         configuration=stack.enter_context(closing(SqliteConfiguration(files.directory, writers.directory))),
         store=store,
@@ -86,18 +88,18 @@ def operations_context(
         limits_writer=SqliteLimitsWriter(writers.directory),
         allowances=may,
         scorer=scorer_desk(writers.spam, live, resolver, clock),
-        junk=_junk_desk(files, writers, stack),
-        lists=list_desk(open_lists(files, live, resolver, stack), writers.directory),
+        junk=_junk_desk(looked_up, writers),
+        lists=list_desk(open_lists(looked_up, live, resolver), writers.directory),
         text_index=stack.enter_context(closing(SqliteTextIndex(files.search, files.mail))),
         clear_index=clear_index,
         triplets=chosen_triplets(files, writers.triplets, live, bus, stack),
     )
 
 
-def _junk_desk(files: Files, writers: Writers, stack: AsyncExitStack) -> JunkDesk:
+def _junk_desk(looked_up: Reading, writers: Writers) -> JunkDesk:
     return JunkDesk(
-        senders=stack.enter_context(closing(SqliteSenders(files.directory))),
+        senders=SqliteSenders(looked_up),
         senders_writer=SqliteSendersWriter(writers.directory),
-        book=stack.enter_context(closing(SqliteJunk(files.directory))),
+        book=SqliteJunk(looked_up),
         book_writer=SqliteJunkWriter(writers.directory),
     )

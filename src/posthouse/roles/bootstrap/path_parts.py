@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from posthouse.backends.sqlite.directory import SqliteDirectory
+from posthouse.backends.sqlite.directory_schema import MIGRATIONS
 from posthouse.backends.sqlite.junk import SqliteJunk
 from posthouse.backends.sqlite.limits import SqliteLimits
 from posthouse.backends.sqlite.local_gate import Gate
 from posthouse.backends.sqlite.mailstore import SqliteMailStore
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.backends.sqlite.routes import SqliteRoutes
 from posthouse.backends.sqlite.scripts import SqliteScripts
 from posthouse.backends.sqlite.senders import SqliteSenders
@@ -69,9 +71,9 @@ class Ways:
 async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExitStack) -> Parts:
     """What the stages need, in the process that walks it."""
     files, clock = Files.under(config.data), SystemClock()
-    ids, directory = Ids(clock), stack.enter_context(closing(SqliteDirectory(files.directory)))
-    routes = stack.enter_context(closing(SqliteRoutes(files.directory)))
-    may = AllowanceBook(stack.enter_context(closing(SqliteLimits(files.directory))), live.settings).of
+    looked_up = stack.enter_context(closing(Reading(files.directory, MIGRATIONS)))
+    ids, directory = Ids(clock), stack.enter_context(closing(SqliteDirectory(looked_up)))
+    routes, may = SqliteRoutes(looked_up), AllowanceBook(SqliteLimits(looked_up), live.settings).of
     store = SqliteMailStore(ways.gate, files.mail, settings=lambda: live.settings().store, allowances=may)
     await stack.enter_context(closing(store)).ready()
     sink = mail_sink(ways.gate, files, live, ids, may, store.packer)
@@ -80,7 +82,7 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
     onward = Onward(recipients, routes, lambda: live.settings().route.message_router)
     notices = notifier(config, clock, live, onward)
     probe, deliver = hosts_behind(config, live, ways.resolver, stack)
-    lists = open_lists(files, live, ways.resolver, stack)
+    lists = open_lists(looked_up, live, ways.resolver)
     return Parts(
         settings=live.settings,
         counters=ways.counters,
@@ -97,18 +99,18 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
         receipts=Receipts(notices, sink, ways.traces),
         clock=clock,
         node_name=config.name,
-        signing_keys=stack.enter_context(closing(SqliteSigningKeys(files.directory))),
+        signing_keys=SqliteSigningKeys(looked_up),
         store=store,
         directory=directory,
-        scripts=stack.enter_context(closing(SqliteScripts(files.directory))),
+        scripts=SqliteScripts(looked_up),
         scripts_writer=ways.scripts_writer,
         notices=notices,
         onward=onward.own_mail,
         ids=ids,
         reports=ways.reports,
         engines=spam_engines(EngineParts(files, live, lists.block_lists, ways.tell_bulk, stack)),
-        senders=stack.enter_context(closing(SqliteSenders(files.directory))),
-        junk_book=stack.enter_context(closing(SqliteJunk(files.directory))),
+        senders=SqliteSenders(looked_up),
+        junk_book=SqliteJunk(looked_up),
         triplets=ways.triplets,
         device_logins=ways.device_logins,
         watch=ways.watch,

@@ -10,8 +10,9 @@ from posthouse.backends.bundle_sources import bundle_source
 from posthouse.backends.fitting import FitProcess
 from posthouse.backends.https import HttpsFetch
 from posthouse.backends.sqlite.database import DatabaseThread
+from posthouse.backends.sqlite.reading import Reading
 from posthouse.backends.sqlite.rule_book import SqliteRuleBook, SqliteRuleBookWriter
-from posthouse.backends.sqlite.spam_lessons import SqliteLessonBook, SqliteSpamWeights
+from posthouse.backends.sqlite.spam_lessons import MIGRATIONS, SqliteLessonBook, SqliteSpamWeights
 from posthouse.base.clock import Clock
 from posthouse.content.antispam.embedded import EmbeddedScorer
 from posthouse.content.antispam.rules_in_use import RulesInUse
@@ -32,8 +33,9 @@ def embedded_scorer(files: Files, live: Live, links: BlockLists | None, stack: A
     def enough() -> tuple[int, int]:
         return live.settings().scorer.enough_spam, live.settings().scorer.enough_ham
 
-    rules = RulesInUse(stack.enter_context(closing(SqliteRuleBook(files.spam))), lambda: live.settings().scorer)
-    return EmbeddedScorer(stack.enter_context(closing(SqliteSpamWeights(files.spam))), rules.current, links, enough=enough)
+    learnt = stack.enter_context(closing(Reading(files.spam, MIGRATIONS)))
+    rules = RulesInUse(SqliteRuleBook(learnt), lambda: live.settings().scorer)
+    return EmbeddedScorer(SqliteSpamWeights(learnt), rules.current, links, enough=enough)
 
 
 def scorer_desk(writer: DatabaseThread, live: Live, resolver: Resolver, clock: Clock) -> ScorerDesk:
