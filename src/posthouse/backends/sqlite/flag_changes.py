@@ -6,6 +6,7 @@ Whoever adds or removes rows of ``message`` calls this in the same unit. Counter
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ from operator import ne
 
 from posthouse.backends.sqlite.flag_blocks import (
     UID_BITS,
+    Columns,
     block_of,
     chosen_rows,
     packed,
@@ -119,8 +121,17 @@ def store(
 ) -> Stored:
     """Changes the flags of the messages in ascending ranges of UIDs; those that change get ``mod_seq``."""
     out = Stored(NO_ROWS, [])
-    done: list[MessageRows] = []
-    for block_id, held in blocks(work, mailbox_id, ranges):
+    done: list[Columns] = []
+    writes: list[tuple[int, bytes, bytes, int]] = []
+    table = _table(action, bits) if bits < NARROW and unchanged_since is None and not mod_seq >> 32 else b""
+    for block_id, *columns in [row for span in spans_of(mailbox_id, ranges) for row in work.all(_BLOCKS, span)]:
+        if table and _is_whole(columns, ranges):
+            after = _stored_whole(columns, table, mod_seq, out)
+            if after[1] != columns[1]:
+                writes.append((mod_seq, *after[1:], block_id))
+            done.append(after)
+            continue
+        held = unpacked_block(*columns)
         places = places_of(held.uids, ranges)
         if unchanged_since is not None:
             late = [at for at in places if held.mod_seqs[at] > unchanged_since]
@@ -130,16 +141,42 @@ def store(
             continue
         made = _stored(held, places, action, bits, mod_seq, out)
         if made is not held:
-            _, flags, mod_seqs = packed(made)
-            work.execute(_CHANGE, (mod_seq, flags, mod_seqs, block_id))
-        done.append(made.at(places))
-    out.rows = joined(done)
+            writes.append((mod_seq, *packed(made)[1:], block_id))
+        done.append(packed(made.at(places)))
+    work.executemany(_CHANGE, writes)
+    out.rows = unpacked(done)
     return out
 
 
-def joined(parts: Sequence[MessageRows]) -> MessageRows:
-    """Rows one after the other."""
-    return parts[0] if len(parts) == 1 else unpacked([packed(part) for part in parts])
+def _is_whole(columns: Sequence[bytes], ranges: Sequence[Sequence[int]]) -> bool:
+    """Whether a block is narrow, and one of the ranges has all of it."""
+    uids, flags, mod_seqs = columns
+    if not flags or not len(flags) * 4 == len(uids) == len(mod_seqs):
+        return False
+    at = bisect_right(ranges, int.from_bytes(uids[:4], "little"), key=_first) - 1
+    return at >= 0 and ranges[at][1] >= int.from_bytes(uids[-4:], "little")
+
+
+def _first(pair: Sequence[int]) -> int:
+    return pair[0]
+
+
+def _stored_whole(columns: Sequence[bytes], table: bytes, mod_seq: int, out: Stored) -> Columns:
+    """A narrow block's columns after STORE to all of it, octet by octet; ``out`` counts."""
+    uids, old, mod_seqs = columns
+    new = old.translate(table)
+    if new == old:
+        return uids, old, mod_seqs
+    changes = len(old) - _same(old, new)
+    out.changes += changes
+    if table[0] & (SEEN | DELETED) or not table[SEEN] & SEEN or not table[DELETED] & DELETED:
+        _count_narrow(old, new, out)
+    stamp = mod_seq.to_bytes(4, "little")
+    if changes == len(old):
+        return uids, new, stamp * len(new)
+    kept = (mod_seqs[at : at + 4] for at in range(0, len(mod_seqs), 4))
+    stamped = [one if before == after else stamp for one, before, after in zip(kept, old, new, strict=True)]
+    return uids, new, b"".join(stamped)
 
 
 def _stored(held: MessageRows, places: Sequence[int], action: FlagAction, bits: int, mod_seq: int, out: Stored) -> MessageRows:
@@ -174,12 +211,16 @@ def _count(old: array[int], new: array[int], out: Stored) -> None:
     if old.typecode == new.typecode == NARROW_FLAGS:
         before, after = old.tobytes(), new.tobytes()
         out.changes += len(before) - _same(before, after)
-        out.unseen += _with(before, SEEN) - _with(after, SEEN)
-        out.deleted += _with(after, DELETED) - _with(before, DELETED)
+        _count_narrow(before, after, out)
         return
     out.changes += sum(map(ne, old, new))
     out.unseen += sum(map(SEEN.__and__, old)) - sum(map(SEEN.__and__, new))
     out.deleted += (sum(map(DELETED.__and__, new)) - sum(map(DELETED.__and__, old))) // DELETED
+
+
+def _count_narrow(before: bytes, after: bytes, out: Stored) -> None:
+    out.unseen += _with(before, SEEN) - _with(after, SEEN)
+    out.deleted += _with(after, DELETED) - _with(before, DELETED)
 
 
 def _same(one: bytes, other: bytes) -> int:

@@ -9,8 +9,10 @@ from posthouse.backends.sqlite.work import Work
 from posthouse.base.errors import NotFound
 from posthouse.model.tree_quota import TreeQuota
 
+# By itself SQLite would look at all mailboxes of the account; and a sorter costs more than all the rest.
 _ROOTS = (
-    "SELECT name, tree_bytes, tree_messages FROM mailbox WHERE account_id = ? AND (tree_bytes OR tree_messages) ORDER BY name"
+    "SELECT name, tree_bytes, tree_messages FROM mailbox INDEXED BY mailbox_with_quota"
+    " WHERE account_id = ? AND (tree_bytes OR tree_messages)"
 )
 _SUM = (
     "SELECT coalesce(sum(size_bytes), 0), coalesce(sum(message_count), 0) FROM mailbox"
@@ -19,9 +21,9 @@ _SUM = (
 
 
 def trees_of(read: Callable[[str, tuple[Any, ...]], list[Any]], account_id: int) -> list[TreeQuota]:
-    """All of an account, with what they use; ``read`` gives the rows of a statement."""
+    """All of an account, by name, with what they use; ``read`` gives the rows of a statement."""
     found = []
-    for name, quota_bytes, quota_messages in read(_ROOTS, (account_id,)):
+    for name, quota_bytes, quota_messages in sorted(read(_ROOTS, (account_id,))):
         [(size_bytes, messages)] = read(_SUM, (account_id, name, name, name))
         found.append(TreeQuota(name, quota_bytes, quota_messages, size_bytes, messages))
     return found
