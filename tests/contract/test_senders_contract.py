@@ -69,6 +69,16 @@ async def test_a_change_is_seen_at_once(lists: Pair) -> None:
     assert shown(await lists.read.candidates(JANE, ["a@x.test"])) == [("sender", "a@x.test")]
 
 
+async def test_who_has_entries_is_told_in_order_and_at_once(lists: Pair) -> None:
+    owners = (JANE, DOMAIN, SYSTEM_LIST)
+    assert list(await lists.read.having(owners)) == []
+    await put(lists, SYSTEM_LIST, "blocked", "*.x.test")
+    await put(lists, JANE, "sender", "a@x.test")
+    assert list(await lists.read.having(owners)) == [JANE, SYSTEM_LIST]
+    await lists.write.remove(JANE, None, ["a@x.test"])
+    assert list(await lists.read.having(owners)) == [SYSTEM_LIST]
+
+
 async def test_an_entry_may_be_of_several_kinds_and_is_there_once(lists: Pair) -> None:
     assert await put(lists, JANE, "sender", "a@x.test", "a@x.test") == 1
     assert await put(lists, JANE, "sender", "a@x.test", "b@x.test") == 1

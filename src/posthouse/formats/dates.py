@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from calendar import timegm
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -68,10 +67,10 @@ def _epoch(date: tuple[str, str, str], clock: tuple[str, str, str], offset_minut
     if number is None or not 1 <= year <= 9999:
         return None
     try:
-        moment = datetime(year, number, int(date[2]), int(clock[0]), int(clock[1]), min(int(clock[2]), 59))
+        moment = datetime(year, number, int(date[2]), int(clock[0]), int(clock[1]), min(int(clock[2]), 59), tzinfo=UTC)
     except ValueError:
         return None
-    return float(timegm(moment.timetuple()) - offset_minutes * 60)
+    return moment.timestamp() - offset_minutes * 60
 
 
 def _offset_minutes(zone: str) -> int:

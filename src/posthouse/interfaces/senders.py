@@ -11,6 +11,10 @@ from posthouse.model.senders import EntryKind, ListOwner, SenderEntry
 class SenderLists(Protocol):
     """Reading, in every process. Raises Temporary when it cannot be read."""
 
+    async def having(self, owners: Sequence[ListOwner]) -> Sequence[ListOwner]:
+        """Those of ``owners`` with any entry, in order: few of those who get mail. Cheap, as ``candidates`` is."""
+        ...
+
     async def candidates(self, owner: ListOwner, keys: Collection[str]) -> Sequence[SenderEntry]:
         """The owner's entries whose pattern is one of ``keys``, and all that have wildcards. Cheap, however long the list is:
         asked for every recipient of every message."""

@@ -183,14 +183,18 @@ class Driver:
         self._finish(transaction, verdict)
 
     async def _ask_about_message(self, stage: Stage, transaction: Transaction) -> Verdict | None:
-        began_at = self._clock.now()
+        timed = transaction.timings is not None
+        began_at = self._clock.now() if timed else 0.0
         try:
             verdicts = await stage.message(transaction)
         except MailError as error:
             verdicts = (_verdict_of(stage, error),)
-        transaction.took(stage.name, began_at, self._clock.now())
+        if not verdicts and not timed:
+            return None
+        now = self._clock.now()
+        transaction.took(stage.name, began_at, now)
         for verdict in verdicts:
-            transaction.note(self._clock.now(), verdict)
+            transaction.note(now, verdict)
             if ends(verdict):
                 return verdict
         return None
@@ -269,7 +273,9 @@ def _having(stages: Sequence[Stage], hook: str) -> tuple[Stage, ...]:
 
 def _passed_over(stage: Stage, transaction: Transaction) -> bool:
     """Whether a stage has no say any more: all is held or dropped, or a system filter wants no further check."""
-    return (transaction.is_settled and not stage.carries_out) or (transaction.deliver_now and stage.is_check)
+    if transaction.deliver_now and stage.is_check:
+        return True
+    return not stage.carries_out and transaction.is_settled
 
 
 async def _ask(stage: Stage, answer: Awaitable[Verdict | None]) -> Verdict | None:

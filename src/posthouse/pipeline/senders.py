@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from posthouse.formats import headers
 from posthouse.interfaces.senders import SenderLists
@@ -34,25 +35,40 @@ NOTHING_SAID = ListWord()
 
 
 class ListReading:
-    """For one message: asks each list once, whoever the recipients are."""
+    """For one message: asks each list once, whoever the recipients are. Whom it names is read when a list has entries."""
 
     def __init__(self, lists: SenderLists, transaction: Transaction, alignment: Alignment) -> None:
         summary = transaction.summary
         assert summary is not None, "the driver sets the summary before it asks"
-        authors = headers.values_of(transaction.content, summary.root, "from")
-        spelled = [f"{local}@{domain}" for value in authors for _, local, domain in headers.addresses(value)[:MAX_ADDRESSES]]
-        self._authors = parsed(spelled[:MAX_ADDRESSES])
-        self._one_author = len(spelled) == 1
+        self._content = transaction.content
+        self._summary = summary
         self._envelope = transaction.sender.address
-        self._addressed = parsed((*summary.to_addresses[:MAX_ADDRESSES], *summary.cc_addresses[:MAX_ADDRESSES]))
         self._lists = lists
         self._alignment = alignment
         self._known: dict[tuple[ListOwner, Address], Sequence[SenderEntry]] = {}
-        self._keys = {key for address in (*self._senders(), *self._addressed) for key in keys_of(address)}
+
+    @cached_property
+    def _spelled(self) -> Sequence[str]:
+        authors = headers.values_of(self._content, self._summary.root, "from")
+        return [f"{local}@{domain}" for value in authors for _, local, domain in headers.addresses(value)[:MAX_ADDRESSES]]
+
+    @cached_property
+    def _authors(self) -> Sequence[Address]:
+        return parsed(self._spelled[:MAX_ADDRESSES])
+
+    @cached_property
+    def _addressed(self) -> Sequence[Address]:
+        to, cc = self._summary.to_addresses, self._summary.cc_addresses
+        return parsed((*to[:MAX_ADDRESSES], *cc[:MAX_ADDRESSES]))
+
+    @cached_property
+    def _keys(self) -> set[str]:
+        return {key for address in (*self._senders(), *self._addressed) for key in keys_of(address)}
 
     async def word(self, recipient: Address, account: Address) -> ListWord:
         """What the lists of ``account`` say of a copy that was addressed to ``recipient``."""
-        found = [entry for owner in owners_for(account) for entry in await self._entries(owner, recipient)]
+        owners = await self._lists.having(owners_for(account))
+        found = [entry for owner in owners for entry in await self._entries(owner, recipient)]
         if not found:
             return NOTHING_SAID
         objections: list[str] = []
@@ -80,7 +96,7 @@ class ListReading:
 
     def _allowable(self) -> list[Address]:
         """Senders that an entry may allow: of several authors none is."""
-        authors = self._authors if self._one_author else ()
+        authors = self._authors if len(self._spelled) == 1 else ()
         return [*authors, *([self._envelope] if self._envelope and self._envelope not in authors else [])]
 
     def _senders(self) -> list[Address]:

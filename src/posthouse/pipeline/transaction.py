@@ -18,6 +18,7 @@ in the message (scanners) is asked of all forms.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -106,10 +107,12 @@ class Transaction:
         """The main form: that of what leaves the house, else the one that came, else the first there is."""
         if not self.copies:
             return self.first
-        leaving = next((copy.form for copy in self.copies if isinstance(copy.destination, ToQueue)), None)
-        if leaving is not None:
-            return leaving
-        return self.first if any(copy.form is self.first for copy in self.copies) else self.copies[0].form
+        unchanged = False
+        for copy in self.copies:
+            if isinstance(copy.destination, ToQueue):
+                return copy.form
+            unchanged = unchanged or copy.form is self.first
+        return self.first if unchanged else self.copies[0].form
 
     @property
     def forms(self) -> Sequence[Form]:
@@ -168,8 +171,12 @@ class Transaction:
     @property
     def is_settled(self) -> bool:
         """Whether nothing of it is on its way any more: all of it is held or dropped."""
-        over = (ToQuarantine, ToNowhere)
-        return self.held or (bool(self.copies) and all(isinstance(copy.destination, over) for copy in self.copies))
+        if self.held:
+            return True
+        for copy in self.copies:
+            if not isinstance(copy.destination, (ToQuarantine, ToNowhere)):
+                return False
+        return bool(self.copies)
 
     def origin(self) -> Origin:
         """How the message came."""
@@ -212,6 +219,8 @@ class Transaction:
         """Records a verdict, and takes up what it changes about the message."""
         reason = verdict.reason
         self.steps.append(TraceStep(at, reason.stage, reason.rule, WORDS[type(verdict)], recipient, reason.detail))
+        if isinstance(verdict, Continue):
+            return
         if isinstance(verdict, (Refuse, Defer)):
             self.refusal = verdict.reply
         elif isinstance(verdict, Delay):
@@ -227,6 +236,7 @@ class Transaction:
                 copy.hold(verdict.kind, reason, name=verdict.name, release_at=verdict.release_at)
 
 
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]")
 WORDS: dict[type[Verdict], str] = {
     Continue: "pass",
     Tag: "tag",
@@ -244,5 +254,5 @@ WORDS: dict[type[Verdict], str] = {
 def _share(verdict: Score) -> RuleHit:
     """The rule's name is made of stage and rule, in capital letters, digits and ``_``."""
     reason = verdict.reason
-    rule = "".join(char if char.isascii() and char.isalnum() else "_" for char in f"{reason.stage}_{reason.rule}")
+    rule = _NOT_IN_NAMES.sub("_", f"{reason.stage}_{reason.rule}")
     return RuleHit(rule[:60].upper(), verdict.points, reason.detail[:200])

@@ -14,6 +14,9 @@ class MemorySenders:
     def __init__(self) -> None:
         self._entries: dict[ListOwner, dict[tuple[str, EntryKind], SenderEntry]] = {}
 
+    async def having(self, owners: Sequence[ListOwner]) -> Sequence[ListOwner]:
+        return [owner for owner in owners if self._entries.get(owner)]
+
     async def candidates(self, owner: ListOwner, keys: Collection[str]) -> Sequence[SenderEntry]:
         found = self._entries.get(owner, {})
         return [entry for (pattern, _), entry in sorted(found.items()) if pattern in keys or has_wildcard(pattern)]

@@ -29,18 +29,19 @@ class SqliteSenders:
         self._version = -1
         self._owned = lru_cache(CACHED_OWNERS)(self._read_owned)
 
+    async def having(self, owners: Sequence[ListOwner]) -> Sequence[ListOwner]:
+        with mail_errors():
+            self._forget_what_is_old()
+            return [owner for owner in owners if self._owned(owner) != (False, ())]
+
     async def candidates(self, owner: ListOwner, keys: Collection[str]) -> Sequence[SenderEntry]:
         with mail_errors():
-            db = self._file.db
-            version = self._file.changes()
-            if version != self._version:
-                self._owned.cache_clear()
-                self._version = version
+            self._forget_what_is_old()
             has_plain, wild = self._owned(owner)
             if not has_plain or not keys:
                 return wild
             marks = ", ".join("?" * len(keys))
-            found = db.execute(f"{_SELECT} AND NOT wild AND pattern IN ({marks})", (owner.scope, owner.name, *keys))
+            found = self._file.db.execute(f"{_SELECT} AND NOT wild AND pattern IN ({marks})", (owner.scope, owner.name, *keys))
             return [*_entries(owner, found.fetchall()), *wild]
 
     async def entries(
@@ -55,6 +56,12 @@ class SqliteSenders:
     def close(self) -> None:
         """Closes the connection."""
         self._file.close()
+
+    def _forget_what_is_old(self) -> None:
+        version = self._file.changes()
+        if version != self._version:
+            self._owned.cache_clear()
+            self._version = version
 
     def _read_owned(self, owner: ListOwner) -> tuple[bool, tuple[SenderEntry, ...]]:
         """Whether there are entries without wildcards, and all with them."""

@@ -49,6 +49,13 @@ class RuleSet:
         self.rules: Sequence[Rule] = tuple(rules.values())
         self.lists: Mapping[str, frozenset[str]] = lists
         self._needed = [len(rule.patterns) for rule in self.rules]
+        self._wanted = [frozenset(name for name, wanted in rule.facts if wanted) for rule in self.rules]
+        self._unwanted = [frozenset(name for name, wanted in rule.facts if not wanted) for rule in self.rules]
+        self._by_fact: dict[str, list[int]] = {}
+        self._always: list[int] = []
+        for at, wanted in enumerate(self._wanted):
+            if not self._needed[at]:
+                (self._by_fact.setdefault(min(wanted), []) if wanted else self._always).append(at)
         self._automatons: dict[str, tuple[Automaton, list[int]]] = {}
         patterns: dict[str, list[tuple[int, str]]] = {}
         for at, rule in enumerate(self.rules):
@@ -64,14 +71,14 @@ class RuleSet:
     def found(self, mail: ScoredMail, texts: Texts) -> list[Found]:
         """The rules that hit."""
         facts = facts_of(mail, texts, self.lists)
-        hits = [0] * len(self.rules)
+        hits: dict[int, int] = {}
         for target, (automaton, asking) in self._automatons.items():
-            for at in automaton.matches(_octets(target, mail, texts)):
-                hits[asking[at]] += 1
+            for place in automaton.matches(_octets(target, mail, texts)):
+                hits[asking[place]] = hits.get(asking[place], 0) + 1
+        near = [at for at, had in hits.items() if had == self._needed[at]]
+        near += [*self._always, *(at for name in facts for at in self._by_fact.get(name, ()))]
         return [
-            Found(rule)
-            for rule, needed, had in zip(self.rules, self._needed, hits, strict=True)
-            if had == needed and all((name in facts) is wanted for name, wanted in rule.facts)
+            Found(self.rules[at]) for at in sorted(near) if self._wanted[at] <= facts and self._unwanted[at].isdisjoint(facts)
         ]
 
 

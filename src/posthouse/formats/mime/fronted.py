@@ -9,11 +9,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from posthouse.formats.mime.limits import Limits
-from posthouse.formats.mime.tree import index
+from posthouse.formats.mime.tree import fields_of
 from posthouse.model.summary import HeaderField, Part, Summary
-
-_HEADER_ONLY = Limits(max_parts=1, max_depth=1)
 
 
 def with_fields(content: bytes, summary: Summary, new: bytes, after: int = 0) -> tuple[bytes, Summary]:
@@ -21,14 +18,9 @@ def with_fields(content: bytes, summary: Summary, new: bytes, after: int = 0) ->
     old = summary.root.headers
     at = old[after - 1].end if after else summary.root.header_start
     joined = b"".join((content[:at], new, content[at:]))
-    moved = _moved(summary.root, len(new))
-    added = [HeaderField(each.name, each.start + at, each.value_start + at, each.end + at) for each in _fields(new)]
-    root = replace(moved, header_start=summary.root.header_start, headers=(*old[:after], *added, *moved.headers[after:]))
+    fields = (*old[:after], *_shifted(fields_of(new), at), *_shifted(old[after:], len(new)))
+    root = _placed(summary.root, len(new), summary.root.header_start, fields)
     return joined, replace(summary, size_bytes=len(joined), digest=hashlib.sha256(joined).digest(), root=root)
-
-
-def _fields(octets: bytes) -> tuple[HeaderField, ...]:
-    return index(octets + b"\r\n", _HEADER_ONLY).headers
 
 
 def without(content: bytes, summary: Summary, fields: Sequence[HeaderField]) -> tuple[bytes, Summary]:
@@ -43,14 +35,22 @@ def without(content: bytes, summary: Summary, fields: Sequence[HeaderField]) -> 
         else:
             kept.append(HeaderField(field.name, field.start - gone, field.value_start - gone, field.end - gone))
     joined = b"".join([*pieces, content[position:]])
-    root = replace(_moved(summary.root, -gone), header_start=summary.root.header_start, headers=tuple(kept))
+    root = _placed(summary.root, -gone, summary.root.header_start, tuple(kept))
     return joined, replace(summary, size_bytes=len(joined), digest=hashlib.sha256(joined).digest(), root=root)
 
 
 def _moved(part: Part, by: int) -> Part:
+    return _placed(part, by, part.header_start + by, tuple(_shifted(part.headers, by)))
+
+
+def _placed(part: Part, by: int, header_start: int, fields: tuple[HeaderField, ...]) -> Part:
+    """The part with this header; what is behind it has moved."""
     return Part(
         part.section, part.type, part.subtype, part.params, part.encoding, part.content_id, part.description,
-        part.disposition, part.disposition_params, part.header_start + by, part.body_start + by, part.body_end + by, part.lines,
-        tuple([HeaderField(each.name, each.start + by, each.value_start + by, each.end + by) for each in part.headers]),
+        part.disposition, part.disposition_params, header_start, part.body_start + by, part.body_end + by, part.lines, fields,
         tuple([_moved(child, by) for child in part.children]),
     )  # fmt: skip
+
+
+def _shifted(fields: Sequence[HeaderField], by: int) -> list[HeaderField]:
+    return [HeaderField(each.name, each.start + by, each.value_start + by, each.end + by) for each in fields]

@@ -42,6 +42,11 @@ def scan(content: bytes, limits: Limits = DEFAULT) -> tuple[Part, tuple[str, ...
     return root, tuple(indexer.problems)
 
 
+def fields_of(header: bytes) -> tuple[HeaderField, ...]:
+    """The fields of a header that stands alone."""
+    return _Indexer(header, DEFAULT).header(0, len(header))[0]
+
+
 class _Indexer:
     """One scan's state: what is left of each budget."""
 

@@ -48,6 +48,10 @@ class ProposedSenders:
         self._at_rest = at_rest
         self._more = tuple(more)
 
+    async def having(self, owners: Sequence[ListOwner]) -> Sequence[ListOwner]:
+        found = {*await self._at_rest.having(owners), *(each.owner for each in self._more)}
+        return [owner for owner in owners if owner in found]
+
     async def candidates(self, owner: ListOwner, keys: Collection[str]) -> Sequence[SenderEntry]:
         found = await self._at_rest.candidates(owner, keys)
         mine = [each for each in self._more if each.owner == owner]
