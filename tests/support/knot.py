@@ -30,9 +30,9 @@ class Knot:
         self.folder = folder
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._records = dict(records)
         (folder / "db").mkdir(parents=True)
-        for zone in ZONES:
-            (folder / f"{zone}.zone").write_text(_zone(zone, records))
+        self._write()
         signing = "    dnssec-signing: on\n" if signed else ""
         zones = "".join(f'  - domain: {zone}.\n    file: "{zone}.zone"\n{signing}' for zone in ZONES)
         (folder / "knot.conf").write_text(
@@ -43,6 +43,17 @@ class Knot:
             f'template:\n  - id: default\n    storage: "{folder}"\n    zonefile-sync: -1\n    journal-content: none\n'
             f"    semantic-checks: soft\nzone:\n{zones}"
         )
+
+    def _write(self) -> None:
+        for zone in ZONES:
+            (self.folder / f"{zone}.zone").write_text(_zone(zone, self._records))
+
+    def publish(self, records: Records) -> None:
+        """Adds to what it serves, or replaces what is of the same name and type."""
+        self._records.update(records)
+        self.stop()
+        self._write()
+        self.start()
 
     @property
     def address(self) -> str:

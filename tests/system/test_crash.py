@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from support.books import QUEUE, Books
-from support.flood import Audit, Flood, prepare, queued, run
+from support.flood import READER, Audit, Flood, prepare, queued, run
 from support.node import Node, running, until
 from support.soundness import unsound
 
@@ -34,12 +34,37 @@ async def flood_until_killed(node: Node, books: Books, name: str, seconds: float
         await asyncio.gather(*clients)
 
 
-@pytest.mark.spec_part("STO-1", "OUT-6")
+TREE = ("Projects", "Projects/2026", "Projects/2026/Tower")
+USES = {"Sent": "\\Sent", "Drafts": "\\Drafts", "Trash": "\\Trash", "Junk Mail": "\\Junk", "Archive": "\\Archive"}
+
+
+def plant_tree(node: Node) -> None:
+    """A mailbox some levels down, with a message and its flags; its parents are made with it."""
+    with node.imap(READER) as client:
+        assert client.create(TREE[-1])[0] == "OK"
+        assert client.append(TREE[-1], "(\\Flagged later)", "", b"Subject: deep\r\n\r\nx\r\n")[0] == "OK"
+
+
+def tree_stands(node: Node) -> None:
+    """That mailbox and its message, and the mailboxes that everybody has, each with its use (RFC 6154)."""
+    with node.imap(READER) as client:
+        lines = [line.decode() for line in client.list()[1] if isinstance(line, bytes)]
+        found = {line.rpartition('"/" ')[2].strip('"'): line.partition(")")[0].strip("(").split() for line in lines}
+        assert found.keys() >= {"INBOX", *TREE, *USES}
+        assert all(use in found[name] for name, use in USES.items()), found
+        client.select(TREE[-1], readonly=True)
+        flags = str(client.fetch("1", "(FLAGS)")[1][0])
+        assert "Flagged" in flags and "later" in flags
+
+
+@pytest.mark.spec("STO-1")
+@pytest.mark.spec_part("OUT-6")
 def test_25_crashes_under_load_lose_and_double_nothing(tmp_path: Path) -> None:
     with socket.socket() as far, running(tmp_path) as node:
         far.bind(("127.0.0.1", 0))  # nobody listens there before the end
         books = prepare(node, far.getsockname()[1])
         audit = Audit(node, books)
+        plant_tree(node)
         for number in range(ROUNDS):
             # Mostly in full flow; sometimes in the very first moments, while clients log in and the log is recovered.
             run(flood_until_killed(node, books, f"r{number}", random.choice((0.0, 0.2, 0.6, 0.9, 1.2, 1.5))))
@@ -47,6 +72,7 @@ def test_25_crashes_under_load_lose_and_double_nothing(tmp_path: Path) -> None:
             audit.round()
             assert not books.problems, f"after crash {number + 1}: {books.problems}"
         audit.everything()
+        tree_stands(node)
         assert not books.problems, books.problems
         assert node.json("store", "check")["sound"]
         assert unsound(node.folder / "data") == []

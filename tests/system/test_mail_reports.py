@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import email
+import gzip
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree
 
 import pytest
 
@@ -15,12 +19,14 @@ from posthouse.model.mail_reports import DmarcSeen, ReportKind, TlsSeen
 from support.clients import Wire, proxy_v1
 from support.knot import Knot
 from support.node import Node, running, until
+from support.scripted_host import ScriptedHost, in_background
 
 JANE = "jane@example.test"
 STRANGER = "192.0.2.50"
 RECORDS = {
     ("bank.test", "TXT"): ["v=spf1 ip4:192.0.2.0/24 -all"],
     ("bank.test", "MX"): ["10 mx.bank.test"],
+    ("mx.bank.test", "A"): ["127.0.0.1"],
     ("_dmarc.bank.test", "TXT"): ["v=DMARC1; p=reject; rua=mailto:dmarc@bank.test"],
 }
 ABOUT = Metadata("mx.bank.test", "noreply@bank.test", "id-7", 1_790_000_000, 1_790_086_399)
@@ -42,8 +48,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         yield started
 
 
-def send(node: Node, content: bytes, sender: str) -> bytes:
-    with Wire(node.ports["smtp"], first=proxy_v1(STRANGER)) as wire:
+def send(node: Node, content: bytes, sender: str, client: str = STRANGER) -> bytes:
+    with Wire(node.ports["smtp"], first=proxy_v1(client)) as wire:
         wire.line()
         for line in ("HELO mx.bank.test", f"MAIL FROM:<{sender}>", f"RCPT TO:<{JANE}>", "DATA"):
             wire.send(line)
@@ -149,3 +155,31 @@ def test_reports_about_a_domain_that_nobody_sent_are_not_found(node: Node) -> No
     node.run("domain", "add", "other.test")
     done = node.run("report", "show", "other.test", check=False)
     assert done.returncode == 1 and "no dmarc report about other.test" in done.stderr
+
+
+@pytest.mark.spec_part("MON-5")
+def test_a_domain_is_told_how_mail_in_its_name_fared(node: Node) -> None:
+    forged = b"From: ceo@bank.test\r\nTo: jane@example.test\r\nSubject: pay\r\n\r\nNow.\r\n"
+    good = forged.replace(b"ceo@", b"bob@")
+    with in_background(bank := ScriptedHost()):
+        node.run("setting", "set", "queue.port", str(bank.port))
+        node.run("setting", "set", "queue.allow_loopback", "on")
+        node.run("report", "send", "--today")  # what other tests did
+        assert send(node, good, "bob@bank.test").startswith(b"250")
+        assert send(node, good, "bob@bank.test").startswith(b"250")
+        assert send(node, forged, "", client="198.51.100.9").startswith(b"250"), "marked only, unless policies are enforced"
+        until(lambda: node.json("report", "send", "--today")["sent"] == 1)
+        until(lambda: any(b"Report Domain: bank.test" in heard.content for heard in bank.heard))
+        heard = bank.heard[-1]
+    assert "<dmarc@bank.test>" in heard.recipients[0]
+    message = email.message_from_bytes(heard.content)
+    packed = next(part for part in message.walk() if part.get_content_type() == "application/gzip").get_payload(decode=True)
+    assert isinstance(packed, bytes)
+    text = re.sub(r' xmlns="[^"]*"', "", gzip.decompress(packed).decode())
+    feedback = ElementTree.fromstring(text)
+    assert feedback.findtext("policy_published/domain") == "bank.test"
+    rows = {row.findtext("row/source_ip"): row for row in feedback.findall("record")}
+    assert rows[STRANGER].findtext("row/count") == "2"
+    assert rows[STRANGER].findtext("row/policy_evaluated/spf") == "pass"
+    assert rows["198.51.100.9"].findtext("row/policy_evaluated/spf") == "fail"
+    assert rows["198.51.100.9"].findtext("row/policy_evaluated/disposition") == "none"

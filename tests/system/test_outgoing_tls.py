@@ -6,12 +6,16 @@ Each destination has a host at a loopback address of its own, with a good or a b
 
 from __future__ import annotations
 
+import email
+import gzip
 import http.server
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +41,8 @@ DOMAINS = {
     "plain": "127.0.7.11",
 }
 MODES = {"sts-testing": "testing"}
+POSTED: list[tuple[str, str, dict[str, Any]]] = []
+"""Reports that came in by HTTPS: about which domain, of which type, what they say."""
 
 
 @dataclass
@@ -54,7 +60,10 @@ def records(hosts: dict[str, str], tlsa: dict[str, str], port: int) -> dict[tupl
             found[(f"_{port}._tcp.mx.{name}.test", "TLSA")] = [tlsa[name]]
         if name.startswith("sts-"):
             found[(f"_mta-sts.{name}.test", "TXT")] = ["v=STSv1; id=1"]
+            found[(f"_smtp._tls.{name}.test", "TXT")] = [f"v=TLSRPTv1; rua=https://mta-sts.{name}.test/reports"]
             found[(f"mta-sts.{name}.test", "A")] = [POLICY_HOST]
+        if name == "dane-bad":
+            found[(f"_smtp._tls.{name}.test", "TXT")] = ["v=TLSRPTv1; rua=mailto:tls-reports@plain.test"]
     return found
 
 
@@ -71,6 +80,14 @@ class Policies(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        name = self.headers["Host"].removeprefix("mta-sts.").removesuffix(".test")
+        packed = self.rfile.read(int(self.headers["Content-Length"]))
+        POSTED.append((name, self.headers["Content-Type"], json.loads(gzip.decompress(packed))))
+        self.send_response(201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *arguments: object) -> None:
         return None
@@ -198,3 +215,49 @@ def test_policies_are_kept_over_a_restart(net: Net) -> None:
     net.node.start()
     assert not delivered(net, "sts-bad")
     assert delivered(net, "sts-good")
+
+
+@pytest.mark.spec("OUT-7")
+@pytest.mark.spec_part("MON-5")
+def test_policies_of_domains_and_site_hold_and_domains_are_told_how_tls_went(net: Net) -> None:
+    net.node.run("setting", "set", "queue.tls_domains", "asked.test=verify", "plain.test=opportunistic")
+    try:
+        went = {name: delivered(net, name) for name in DOMAINS}
+    finally:
+        net.node.run("setting", "reset", "queue.tls_domains")
+    assert {name for name, it_did in went.items() if not it_did} == {"dane-bad", "dane-clear", "sts-bad", "sts-elsewhere"}
+    net.hosts["plain"].heard.clear()
+    assert net.node.json("report", "send", "--today")["sent"] >= 3
+
+    # by HTTPS, to each domain with a policy that could be had
+    reports = {name: report for name, kind, report in POSTED if kind == "application/tlsrpt+gzip"}
+    assert reports.keys() >= {"sts-good", "sts-bad", "sts-testing"}
+    for name, counts in {"sts-good": (1, 0), "sts-bad": (0, 1)}.items():
+        [policy] = reports[name]["policies"]
+        assert policy["policy"]["policy-type"] == "sts" and policy["policy"]["policy-domain"] == f"{name}.test"
+        summary = policy["summary"]
+        sessions = (summary["total-successful-session-count"], summary["total-failure-session-count"])
+        assert (
+            sessions[0] >= counts[0]
+            and sessions[1] >= counts[1]
+            and not any(there and not wanted for there, wanted in zip(sessions, counts, strict=True))
+        ), (name, sessions)
+    assert reports["sts-bad"]["policies"][0]["failure-details"][0]["receiving-mx-hostname"] == "mx.sts-bad.test"
+
+    # by mail, signed or not, about DANE
+    until(lambda: net.hosts["plain"].heard)
+    [heard] = net.hosts["plain"].heard
+    message = email.message_from_bytes(heard.content)
+    assert "<tls-reports@plain.test>" in heard.recipients[0]
+    assert message["TLS-Report-Domain"] == "dane-bad.test" and message["TLS-Report-Submitter"]
+    attached = next(part for part in message.walk() if part.get_content_type() == "application/tlsrpt+gzip")
+    packed = attached.get_payload(decode=True)
+    assert isinstance(packed, bytes)
+    [told] = json.loads(gzip.decompress(packed))["policies"]
+    assert told["policy"]["policy-type"] == "tlsa"
+    assert told["summary"]["total-failure-session-count"] >= 1
+
+    # nothing is told twice
+    POSTED.clear()
+    assert net.node.json("report", "send", "--today")["sent"] == 0
+    assert POSTED == []

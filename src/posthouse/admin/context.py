@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # the command line loads operations for their syntax: it must
     from posthouse.interfaces.directory import Directory, DirectoryWriter
     from posthouse.interfaces.hasher import Hasher
     from posthouse.interfaces.limits import Allowances, LimitBook, LimitBookWriter
-    from posthouse.interfaces.mail_reports import ReportBook
+    from posthouse.interfaces.mail_reports import ReportBook, SendReports
     from posthouse.interfaces.mailstore import MailStore
     from posthouse.interfaces.quarantine import Quarantine
     from posthouse.interfaces.rehearsals import Rehearsals
@@ -109,6 +109,7 @@ class Context:
     rehearsals: Rehearsals | None = None
     suppressions: SuppressionDesk | None = None
     holds: HoldDesk | None = None
+    send_reports: SendReports | None = None
 
     def asked_by(self, who: str, role: Role, via: str, domain: str = "") -> Context:
         """The same services for one caller."""

@@ -40,3 +40,11 @@ class ReportBook(Protocol):
     async def expire(self, before: float) -> int:
         """Drops received reports whose time ended before then; gives how many."""
         ...
+
+
+class SendReports(Protocol):
+    """Sends the reports that other sites ask for."""
+
+    async def __call__(self, *, and_today: bool) -> int:
+        """Of days that are over, and of today so far where that is asked for. Gives how many went out."""
+        ...

@@ -60,18 +60,19 @@ class ReportTools:
 
 
 class ReportSender:
-    """``send`` sends what is due: the days that are over."""
+    """``send`` sends what is due: the days that are over; ``and_today`` also what today has had so far, whose rest then goes
+    into a report of its own."""
 
     def __init__(self, tools: ReportTools) -> None:
         self._tools = tools
 
-    async def send(self) -> int:
+    async def send(self, *, and_today: bool = False) -> int:
         """Gives how many reports went out."""
         sent, today = 0, int(self._tools.clock.now() // DAY_S)
         reports = self._tools.settings().reports
         kinds: tuple[tuple[ReportKind, bool], ...] = (("dmarc", reports.dmarc), ("tls", reports.tls))
         for kind, wanted in kinds:
-            for day, domain in await self._tools.book.due(kind, today):
+            for day, domain in await self._tools.book.due(kind, today + and_today):
                 try:
                     sent += await self._about(kind, day, domain) if wanted else 0
                 except MailError as error:
@@ -94,7 +95,8 @@ class ReportSender:
         sender = await self._sender()
         submitter = self._tools.settings().smtp.hostname or self._tools.node_name
         report_id = f"{day}-{domain}-{self._tools.ids.new()}"
-        about = Metadata(submitter, str(sender), report_id, day * DAY_S, (day + 1) * DAY_S - 1)
+        ends_at = min((day + 1) * DAY_S - 1, int(self._tools.clock.now()))
+        about = Metadata(submitter, str(sender), report_id, day * DAY_S, ends_at)
         if kind == "dmarc":
             report = await asyncio.to_thread(dmarc_report.compose, about, domain, dmarc_seen)
         else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from posthouse.base import log
 from posthouse.base.clock import Clock
@@ -28,6 +29,7 @@ class DailyReports:
     sender: ReportSender
     settings: Callable[[], Settings]
     clock: Clock
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def chores(self) -> tuple[tuple[float, Callable[[], Awaitable[None]]], ...]:
@@ -40,9 +42,15 @@ class DailyReports:
 
     async def send_reports(self) -> None:
         """Of days that are over."""
-        await self.tallies.flush()
-        if count := await self.sender.send():
-            _log.info("reports-sent", count=count)
+        await self.send_now(and_today=False)
+
+    async def send_now(self, *, and_today: bool) -> int:
+        """One after the other with what the clock does, so that nothing goes twice. Gives how many went out."""
+        async with self._turn:
+            await self.tallies.flush()
+            if count := await self.sender.send(and_today=and_today):
+                _log.info("reports-sent", count=count)
+            return count
 
     async def expire_reports(self) -> None:
         """Drops received reports older than ``reports.keep_days``."""
