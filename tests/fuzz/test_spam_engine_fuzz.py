@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from posthouse.backends.scanners import rspamd, spamd
@@ -46,6 +46,7 @@ def mutated(whole: bytes) -> st.SearchStrategy[bytes]:
 
 
 @given(st.one_of(st.binary(max_size=300), mutated(REPORT)))
+@example(REPORT[:191] + "\ue000".encode() + REPORT)
 def test_any_answer_of_spamd(answer: bytes) -> None:
     try:
         sound(spamd.hits_of(answer))

@@ -158,7 +158,8 @@ def delivered(net: Net, name: str) -> bool:
 def waiting(net: Net, name: str) -> str:
     """The last reply for a message that was tried and waits."""
     for row in queue(net.node):
-        for recipient in net.node.json("queue", "show", str(row["queue_id"]))["recipients"]:
+        shown = net.node.run("queue", "show", str(row["queue_id"]), "--json", check=False)
+        for recipient in json.loads(shown.stdout)["recipients"] if shown.returncode == 0 else ():  # else it has just gone
             if recipient["recipient"].endswith(f"@{name}.test") and recipient["last_reply"]:
                 return str(recipient["last_reply"])
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from posthouse.backends.sqlite import writer as writer_module
 from posthouse.backends.sqlite.blob_files import KEEP_S, BlobFiles
 from posthouse.backends.sqlite.care import SqliteStoreCare
 from posthouse.backends.sqlite.check import check
@@ -120,6 +122,18 @@ async def test_a_deleted_mailbox_and_account_give_everything_back(real: Real) ->
     report = check(real.path)
     assert (report.problems, report.messages, report.bodies, report.mailboxes) == ((), 0, 0, 0)
     assert real.store._reading.all("SELECT count(*) FROM vanished", ()) == [(0,)]
+
+
+async def test_who_fails_again_and_again_holds_up_no_upkeep(real: Real, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "IDLE_S", 3600.0)
+    box = await real.store.create(1, "big")
+    await real.store.append(box.mailbox_id, [NewMessage(letter(f"m{number}")) for number in range(700)])
+    await real.store.delete(1, "big")
+    async with asyncio.timeout(30):
+        while real.writer.work and real.writer.work.upkeep_due:
+            with suppress(NotFound):
+                await real.store.delete(1, "there is none")
+    assert check(real.path).problems == ()
 
 
 async def test_a_file_that_was_swept_just_before_it_is_named_is_written_again(

@@ -7,7 +7,6 @@ import re
 MAX_NAME_CHARS = 60
 MAX_WHY_CHARS = 200
 _FOREIGN = re.compile(r"[^A-Z0-9_]+")
-_SPACE = re.compile(r"[^\x21-\x7e\x80-\U0010ffff]+")
 
 
 def rule_name(text: str) -> str:
@@ -17,5 +16,5 @@ def rule_name(text: str) -> str:
 
 def rule_why(text: str) -> str:
     """One line of plain words."""
-    words = _SPACE.sub(" ", text).strip()
+    words = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return words if len(words) <= MAX_WHY_CHARS else words[: MAX_WHY_CHARS - 3] + "..."

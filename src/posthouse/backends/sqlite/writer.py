@@ -182,8 +182,11 @@ class MailWriterThread:
             work.execute("BEGIN IMMEDIATE")
             alone = len(group) == 1
             results = [self._unit(work, job, alone=alone) for job in group]
+            upkeep = self._has_upkeep(work)
+            if upkeep and not work.connection.in_transaction:
+                work.execute("BEGIN IMMEDIATE")  # a lone unit failed; who fails again and again holds up no upkeep
             if work.connection.in_transaction:
-                if self._has_upkeep(work):
+                if upkeep:
                     self._keep_up(work)
                 work.execute("COMMIT")
         except apsw.Error as error:
