@@ -13,7 +13,8 @@ from posthouse.formats.charsets import text_of
 from posthouse.formats.headers import decode_words
 
 # One token: a parenthesis, a quoted string, a literal's start, or an atom (NIL). Each alternative is linear.
-_TOKEN = re.compile(rb'[ ]*(?:([()])|"((?:[^"\\]|\\.)*)"|\{(\d+)\}\r\n|([^ ()"{]+))', re.DOTALL)
+_TOKEN = re.compile(rb'[ ]*(?:([()])|"([^"\\]*(?:\\.[^"\\]*)*)"|\{(\d+)\}\r\n|([^ ()"{]+))', re.DOTALL)
+_PAREN, _QUOTED, _LITERAL, _ATOM = 1, 2, 3, 4
 _QUOTED_OR_NIL = rb'(?:"((?:[^"\\]|\\.)*)"|NIL)'
 _AUTHOR = re.compile(rb" \(\(" + _QUOTED_OR_NIL + rb" NIL " + _QUOTED_OR_NIL + b" " + _QUOTED_OR_NIL + rb"\)", re.DOTALL)
 _DAY = re.compile(r"\s*(?:[A-Za-z]{3,9}\s*,\s*)?(\d{1,2})\s+([A-Za-z]{3})[A-Za-z]*\s+(\d{2,4})\b")
@@ -27,27 +28,31 @@ Node = bytes | None | list["Node"]
 def parse(envelope: bytes) -> list[Node]:
     """The nested lists and strings of a parenthesised list; NIL is None. Raises ValueError if it is not one."""
     stack: list[list[Node]] = [[]]
-    at = 0
-    while at < len(envelope):
+    top = stack[0]
+    at, end = 0, len(envelope)
+    while at < end:
         match = _TOKEN.match(envelope, at)
         if match is None:
             raise ValueError("not a parenthesised list")
-        paren, quoted, literal, atom = match.groups()
-        at = match.end()
-        if paren == b"(":
+        kind, at = match.lastindex, match.end()
+        if kind == _QUOTED:
+            top.append(_unquoted(match[_QUOTED]))
+        elif kind == _ATOM:
+            atom = match[_ATOM]
+            top.append(None if atom.upper() == b"NIL" else atom)
+        elif kind == _LITERAL:
+            size = int(match[_LITERAL])
+            top.append(envelope[at : at + size])
+            at += size
+        elif match[_PAREN] == b"(":
             stack.append([])
-        elif paren == b")":
+            top = stack[-1]
+        else:
             done = stack.pop()
             if not stack:
                 raise ValueError("unbalanced parentheses")
-            stack[-1].append(done)
-        elif literal is not None:
-            stack[-1].append(envelope[at : at + int(literal)])
-            at += int(literal)
-        elif quoted is not None:
-            stack[-1].append(_unquoted(quoted))
-        else:
-            stack[-1].append(None if atom.upper() == b"NIL" else atom)
+            top = stack[-1]
+            top.append(done)
     if len(stack) != 1 or len(stack[0]) != 1 or not isinstance(stack[0][0], list):
         raise ValueError("not one parenthesised list")
     return stack[0][0]

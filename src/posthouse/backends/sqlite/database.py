@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Literal, TypeVar
 
 import apsw
@@ -114,13 +115,25 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def mail_errors() -> Iterator[None]:
+class _MailErrors:
+    """What ``mail_errors`` gives: one object for all, since look-ups pass it many times a message and it keeps nothing."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _where: TracebackType | None) -> None:
+        if isinstance(error, apsw.Error):
+            raise mail_error(error) from error
+
+
+_MAIL_ERRORS = _MailErrors()
+
+
+def mail_errors() -> _MailErrors:
     """Turns the driver's errors into the house's family: a full disk is NoSpace, everything else Temporary."""
-    try:
-        yield
-    except apsw.Error as error:
-        raise mail_error(error) from error
+    return _MAIL_ERRORS
 
 
 def mail_error(error: apsw.Error) -> MailError:

@@ -1,6 +1,7 @@
 """The writing side of ``trace.db``, in the steward: batches from all workers become rows, many in one transaction.
 
-``write`` returns at once; one thread takes all that has come meanwhile, so transactions grow with load. See ``traces.py``.
+``write`` returns at once; one thread takes all that comes in a moment, so transactions grow with load, and the pages that all
+records touch are written once for many. Whoever searches does not wait for that moment to pass. See ``traces.py``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import cast
 
 import msgspec
@@ -48,6 +49,7 @@ CREATE INDEX trace_by_account ON trace (account, at) WHERE account <> '';
 MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
 
 BACKLOG_BYTES = 64 << 20
+GATHER_S = 0.05
 EXPIRE_AT_A_TIME = 500
 CHECKPOINT_PAGES = 4_000
 CACHE_KIB = 8_192
@@ -57,6 +59,22 @@ _encoder = msgspec.msgpack.Encoder()
 _batch_decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _record_decoder = msgspec.msgpack.Decoder(TraceRecord)
 _log = log.get("traces")
+
+
+class _Facts(msgspec.Struct):
+    """What of a record stands in columns; its steps, the most of it, are passed over."""
+
+    trace_id: str
+    at: float
+    client: str
+    account: str
+    sender: str
+    recipients: tuple[str, ...]
+    message_id: str
+    outcome: str
+
+
+_facts_decoder = msgspec.msgpack.Decoder(_Facts)
 
 
 def encode_record(record: TraceRecord) -> msgspec.Raw:
@@ -83,6 +101,7 @@ class TraceWriter:
             self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="trace-writer")
         self._lock = Lock()
+        self._hurry = Event()
         self._batches: list[bytes] = []
         self._backlog_bytes = 0
         self._dropped = 0
@@ -101,6 +120,7 @@ class TraceWriter:
 
     async def settle(self) -> None:
         """Returns when all that was given to ``write`` before is in the file."""
+        self._hurry.set()
         await asyncio.get_running_loop().run_in_executor(self._thread, int)
 
     async def expire(self, before: float) -> int:
@@ -113,10 +133,13 @@ class TraceWriter:
 
     def close(self) -> None:
         """Writes what is left and closes the file."""
+        self._hurry.set()
         self._thread.shutdown(wait=True)
         self._db.close()
 
     def _write_all(self) -> None:
+        self._hurry.wait(GATHER_S)
+        self._hurry.clear()
         with self._lock:
             batches, self._batches, self._backlog_bytes = self._batches, [], 0
             dropped, self._dropped = self._dropped, 0
@@ -131,7 +154,7 @@ class TraceWriter:
 
     def _insert_batch(self, batch: bytes) -> None:
         try:
-            pairs = [(_record_decoder.decode(raw), bytes(raw)) for raw in _batch_decoder.decode(batch)]
+            pairs = [(_facts_decoder.decode(raw), bytes(raw)) for raw in _batch_decoder.decode(batch)]
         except msgspec.DecodeError as error:
             _log.error("trace batches dropped", batches=1, cause=str(error))
             return
