@@ -1,16 +1,18 @@
 """The record of a message's path (MON-1): what every face of tracing reads.
 
 A ``TraceRecord`` is written once per mail transaction when it ends (accepted, refused, or given up), and once for every
-later event of the same message (an attempt of the queue). ``trace_id`` ties them together on all tiers.
+later event of the same message (an attempt of the queue). ``trace_id`` ties them together on all tiers. A message makes a dozen
+steps, so these are structures of msgspec, which are made and packed several times as fast as dataclasses.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class TraceStep:
+
+class TraceStep(msgspec.Struct, frozen=True):
     """One verdict or event. ``verdict`` is the lower-case name of the verdict's class, or an event such as ``delivered``.
 
     ``recipient`` is "" when it concerns the whole message. ``detail`` is in plain words. ``at`` in seconds since 1970.

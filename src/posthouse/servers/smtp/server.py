@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from posthouse.model.session import Service
+from posthouse.model.settings import SmtpSettings
 from posthouse.protocols.smtp.config import ServerConfig
 from posthouse.servers.connection import Connection
 from posthouse.servers.services import Services
@@ -18,6 +19,7 @@ class SmtpServer:
         self.draining = False
         self.held_bytes = 0
         self.sessions: set[SmtpSession] = set()
+        self._configured: tuple[SmtpSettings, ServerConfig] | None = None
 
     async def handle(self, connection: Connection) -> None:
         """One connection, to its end."""
@@ -46,8 +48,13 @@ class SmtpServer:
                 session.end_soon()
 
     def core_config(self) -> ServerConfig:
-        """What a new session's core is set up with, by the settings of this moment."""
+        """What a new session's core is set up with, by the settings of this moment; the same as long as these are."""
         smtp = self.services.settings().smtp
+        if self._configured is None or self._configured[0] is not smtp:
+            self._configured = (smtp, self._config_by(smtp))
+        return self._configured[1]
+
+    def _config_by(self, smtp: SmtpSettings) -> ServerConfig:
         assert self.service in ("smtp", "lmtp", "submission", "submissions"), "only SMTP services are served here"
         return ServerConfig(
             hostname=smtp.hostname or self.services.node_name,
