@@ -31,6 +31,13 @@ SOON_S = 0.1
 """Until the next look when one saw mail that is due again while its last attempt has not ended here yet."""
 FURTHER_S = 1.0
 """While there is no room for more, the spool is looked through this seldom for mail of those who have little under way."""
+BARREN_PAGES = 5
+"""So many pages in one look may bring little: behind a dead destination a million may wait, others are served meanwhile."""
+HARDLY = 20
+"""A page brings little when less than one in so many of it found a place."""
+LATEST = 250
+"""New mail is looked for among so many first, and among ``PAGE`` if the older half of them is not known yet. A half, since mail
+that took long to come in is queued behind what came later."""
 BROKEN_S = 300.0
 """A job that broke in an unforeseen way is left alone for this long."""
 
@@ -48,8 +55,10 @@ class QueueRunner:
         self._tasks: set[asyncio.Task[Result]] = set()
         self._cursor = (0.0, 0)
         self._full = False
+        self._crowded = False
         self._next_look = 0.0
         self._further_at = 0.0
+        self._further_took_s = 0.0
         self._missed = False
         self._resume: asyncio.TimerHandle | None = None
         self._draining = False
@@ -70,7 +79,7 @@ class QueueRunner:
                 _log.warning("queue cannot be read", cause=error.cause or error.public)
                 wait_s = POLL_S
             self._next_look = clock.now() + wait_s
-            await asyncio.sleep(max(GAP_S, CALM * (clock.steady() - started)))
+            await asyncio.sleep(max(GAP_S, CALM * (clock.steady() - started - self._further_took_s)))
             try:
                 await asyncio.wait_for(self._woken.wait(), wait_s)
             except TimeoutError:
@@ -94,52 +103,78 @@ class QueueRunner:
     async def _schedule(self) -> float:
         """Puts what is due into the lines; gives the seconds until it must look again."""
         now, spool = self._tools.clock.now(), self._tools.spool
-        from_start, self._full, self._missed = self._cursor == (0.0, 0), False, False
+        self._full, self._missed = False, False
         self._take(await spool.due(now, PAGE, urgent=True))
-        if not from_start:
-            self._take(await spool.latest(now, PAGE))
-        for _ in range(PAGES):
-            if self._has_no_room():
-                break
-            page = await spool.due(now, PAGE, self._cursor)
-            self._move(page)
-            self._take(page)
-            if sum(len(message.recipients) for message in page) < PAGE:
-                self._cursor = (0.0, 0)
-                if not from_start:
-                    self._woken.set()  # what was skipped or came due before the place where this look began
-                break
-            await asyncio.sleep(0)
-        else:
-            self._woken.set()
-        if self._full:
-            self._further_at = max(self._further_at, self._tools.clock.steady() + FURTHER_S)
+        if self._crowded or self._cursor != (0.0, 0):
+            await self._take_latest(now)
+        await self._go_through(now)
         self._start()
         if self._missed:
             return SOON_S
         due = await spool.next_due(now)
-        return POLL_S if due is None else min(POLL_S, max(due - now, GAP_S))
+        wait_s = POLL_S if due is None else min(POLL_S, max(due - now, GAP_S))
+        return min(wait_s, FURTHER_S) if self._crowded else wait_s
 
-    def _has_no_room(self) -> bool:
-        """Whether this look is over for want of room; now and then it goes on all the same."""
-        if not self._under_way.is_full:
-            return False
-        self._full = True
-        return self._under_way.is_crammed or self._tools.clock.steady() < self._further_at
+    async def _take_latest(self, now: float) -> None:
+        """New mail, wherever the look has got to in what waits for long."""
+        for limit in (LATEST, PAGE):
+            page = await self._tools.spool.latest(now, limit)
+            recipients = [recipient.recipient_id for message in page for recipient in message.recipients]
+            known = all(recipient_id in self._under_way for recipient_id in recipients[: limit // 2])
+            self._take(page)
+            if known or len(recipients) < limit:
+                return
+
+    async def _go_through(self, now: float) -> None:
+        """All that is due, page by page from where the last look ended. ``_crowded``: pages bring little, since the lines
+        of those that wait are full; then new mail is looked for often, and the rest seldom."""
+        from_start, barren, began = self._cursor == (0.0, 0), 0, self._tools.clock.steady()
+        may_go_further, went_further, self._further_took_s = began >= self._further_at, False, 0.0
+        for _ in range(PAGES):
+            if self._under_way.is_full or self._crowded:
+                self._full = self._under_way.is_full
+                if self._under_way.is_crammed or not may_go_further:
+                    break
+                went_further = True
+            page = await self._tools.spool.due(now, PAGE, self._cursor)
+            self._move(page)
+            took = self._take(page)
+            if sum(len(message.recipients) for message in page) < PAGE:
+                self._cursor = (0.0, 0)
+                self._crowded = self._crowded and not from_start
+                if not from_start and not self._crowded:
+                    self._woken.set()  # what was skipped or came due before the place where this look began
+                break
+            self._crowded = took <= PAGE // HARDLY
+            barren += self._crowded
+            if barren >= BARREN_PAGES:
+                went_further = True
+                break
+            await asyncio.sleep(0)
+        else:
+            self._woken.set()
+        if went_further:  # in its own time: new mail is not looked for later because of it
+            ended = self._tools.clock.steady()
+            self._further_took_s = ended - began
+            self._further_at = ended + max(FURTHER_S, 2 * CALM * self._further_took_s)
 
     def _move(self, page: Sequence[QueuedMessage]) -> None:
         for message in page:
             last = max((recipient.next_attempt_at, recipient.recipient_id) for recipient in message.recipients)
             self._cursor = max(self._cursor, last)
 
-    def _take(self, page: Sequence[QueuedMessage]) -> None:
+    def _take(self, page: Sequence[QueuedMessage]) -> int:
+        """How much of it found a place."""
+        took = 0
         for message in page:
             for job in self._jobs(message) if self._under_way.takes(message) else ():
                 out = self._lines.put(job)
                 if out is not job:
+                    took += 1
                     self._under_way.add(job.message)
                     if out is not None:
                         self._under_way.remove(_ids(out))
+        return took
 
     def _jobs(self, message: QueuedMessage) -> Sequence[Job]:
         smart_host = self._tools.smart_host()
@@ -196,6 +231,8 @@ class QueueRunner:
             result = result if task.cancelled() else task.result()
         hungry = self._lines.ended(job, reached=result.reached, pushed_back=result.pushed_back)
         early = result.again_at is not None and result.again_at < self._next_look
+        if hungry:
+            self._further_at = 0.0
         if hungry or early or (self._full and self._under_way.is_half_empty):
             self._woken.set()
         self._start()

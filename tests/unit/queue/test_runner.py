@@ -12,8 +12,8 @@ from posthouse.formats.mime import summarise
 from posthouse.interfaces.courier import Answer, Parcel, Target, Unreachable
 from posthouse.model.envelope import Sender
 from posthouse.model.plan import Acceptance, ToQueue
-from posthouse.model.queued import Outcome
-from posthouse.queue.runner import SOON_S
+from posthouse.model.queued import Outcome, QueuedMessage
+from posthouse.queue.runner import BARREN_PAGES, FURTHER_S, SOON_S
 from support.house import House
 from support.outbound import CONTENT, ScriptedCourier, enqueue, far, make, says, settle, states
 
@@ -183,3 +183,64 @@ async def test_mail_that_is_wanted_again_while_its_attempt_ends_is_not_left_unti
     await settle(runner)
     assert looks == [SOON_S]
     assert await states(house, queue_id) == ["waiting"]
+
+
+async def test_behind_a_dead_destination_new_mail_leaves_at_once_and_old_mail_of_others_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However much waits for it, a look reads a few pages that bring nothing, and the next of these only after a while."""
+    for name, value in (("runner.PAGE", 10), ("runner.LATEST", 4), ("lines.PER_DESTINATION", 5)):
+        monkeypatch.setattr(f"posthouse.queue.{name}", value)
+    house = House()
+    for number in range(301):
+        hop = "192.0.2.7:25" if number == 150 else "192.0.2.66:25"
+        await enqueue(house, far(), hop=hop)
+        house.clock.advance(0.001)
+    courier = ScriptedCourier(says(250))
+    dead = asyncio.Event()
+    answer, pages, due = courier.deliver, 0, house.spool.due
+
+    async def deliver(target: Target, parcel: Parcel) -> Sequence[Answer]:
+        if target.address == "192.0.2.66":
+            await dead.wait()
+        return await answer(target, parcel)
+
+    async def counted(
+        now: float, limit: int, after: tuple[float, int] = (0.0, 0), *, urgent: bool = False
+    ) -> Sequence[QueuedMessage]:
+        nonlocal pages
+        pages += not urgent
+        return await due(now, limit, after, urgent=urgent)
+
+    async def latest(now: float, limit: int) -> Sequence[QueuedMessage]:
+        nonlocal pages
+        before = pages
+        found = await newest(now, limit)
+        pages = before  # the spool in memory asks itself
+        return found
+
+    newest = house.spool.latest
+    courier.deliver, house.spool.due, house.spool.latest = deliver, counted, latest  # type: ignore[method-assign]
+    runner = make(house, courier)
+    assert await runner._schedule() <= FURTHER_S
+    assert pages <= BARREN_PAGES + 1
+    for new in range(3):
+        pages = 0
+        await enqueue(house, far(), hop=f"192.0.2.{new}:25")
+        await runner._schedule()
+        await asyncio.sleep(0)
+        assert pages == 0
+    assert [target.address for target, _ in courier.sent] == ["192.0.2.0", "192.0.2.1", "192.0.2.2"]
+    for _ in range(301 // 10 // BARREN_PAGES + 1):
+        pages = 0
+        house.clock.advance(FURTHER_S)
+        await runner._schedule()
+        assert pages <= BARREN_PAGES + 1
+    await asyncio.sleep(0)
+    assert courier.sent[-1][0].address == "192.0.2.7"
+    dead.set()
+    for _ in range(100):
+        house.clock.advance(FURTHER_S)
+        await settle(runner)
+    assert len(courier.sent) == 304
+    assert await house.spool.count() == {}

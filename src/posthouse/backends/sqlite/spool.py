@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class SqliteSpool:
         packer: Packer | None = None,
     ) -> None:
         self._gate = gate
+        self._path = path
         self._reading = MailReading(path)
         self._blobs = BlobFiles(blob_folder(path))
         self._packer = packer or Packer(path)
@@ -113,7 +115,12 @@ class SqliteSpool:
         return self._messages([_recipient(row) for row in rows])
 
     async def count(self) -> dict[str, int]:
-        return dict(self._reading.all("SELECT state, count(*) FROM queued_recipient GROUP BY state", ()))
+        """In a thread: a long queue takes long to count."""
+        return await asyncio.to_thread(self._counted)
+
+    def _counted(self) -> dict[str, int]:
+        with closing(MailReading(self._path)) as reading:
+            return dict(reading.all("SELECT state, count(*) FROM queued_recipient GROUP BY state", ()))
 
     async def content(self, body_id: int) -> bytes:
         octets = self._reading.content(body_id)
