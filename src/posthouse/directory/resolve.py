@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
+
 from posthouse.directory.rewriting import SenderRewriting
 from posthouse.interfaces.directory import Directory
 from posthouse.model.account import Account
@@ -30,8 +32,7 @@ ROLE_NAMES = ("postmaster", "abuse")
 STEPS_PER_TURN = 64
 
 
-@dataclass(frozen=True, slots=True)
-class LocalMailbox:
+class LocalMailbox(Struct, frozen=True):
     """Into ``mailbox`` of a local account: INBOX, or what plus-addressing named (which need not exist); or of a shared tree,
     for which an account stands that no one has.
 
@@ -43,16 +44,14 @@ class LocalMailbox:
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """An address met on the way that leads nowhere, and why."""
 
     address: Address
     why: Why
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """Where the mail for ``address`` goes.
 
     ``is_local`` tells whether its domain is ours. ``via`` lists the aliases and catch-alls followed, for the trace.
@@ -153,8 +152,7 @@ class RecipientResolver:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(Struct, frozen=True):
     """An address on the way; ``source`` is the step whose alias named it, ``detail`` the hint carried along."""
 
     address: Address

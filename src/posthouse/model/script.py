@@ -6,6 +6,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
+
 from posthouse.base.errors import BadValue
 
 Scope = Literal["system", "domain", "user"]
@@ -17,8 +19,7 @@ MAX_SCRIPT_BYTES = 1 << 20
 MAX_OWNER_BYTES = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptOwner:
+class ScriptOwner(Struct, frozen=True):
     """Whose script: the system's (``owner_id`` 0), a domain's (its ``domain_id``), or a user's (the ``account_id``)."""
 
     scope: Scope

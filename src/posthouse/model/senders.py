@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from posthouse.base.errors import BadValue
 from posthouse.model.address import Address, normal_domain
@@ -29,8 +30,7 @@ _MAX_PARENTS = 10
 _LABEL_EXTRAS = frozenset("-_.*?")
 
 
-@dataclass(frozen=True, slots=True)
-class ListOwner:
+class ListOwner(Struct, frozen=True):
     """Whose list: the system's (``name`` ""), a domain's (its name), or a user's (``Address.key``; no account need exist)."""
 
     scope: OwnerScope
@@ -40,8 +40,7 @@ class ListOwner:
 SYSTEM_LIST = ListOwner("system")
 
 
-@dataclass(frozen=True, slots=True)
-class SenderEntry:
+class SenderEntry(Struct, frozen=True):
     """One entry as it is kept. ``at`` is when it was made, in seconds since 1970."""
 
     owner: ListOwner

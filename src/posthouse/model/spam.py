@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from posthouse.model.mail_authentication import AuthReport
 from posthouse.model.summary import Summary
 
@@ -17,8 +19,7 @@ SITE_ID = 0
 """Owner of what the whole site has learnt; every other owner is an account."""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleHit:
+class RuleHit(Struct, frozen=True):
     """One rule's share. ``rule`` is a fixed word (capital letters, digits, ``_``), ``why`` are plain words, bounded."""
 
     rule: str

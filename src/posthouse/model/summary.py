@@ -5,11 +5,10 @@ Offsets count octets from the message's first octet. Nothing here holds the mess
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderField:
+class HeaderField(Struct, frozen=True):
     """One field: ``name`` in lower case; the raw field, name and folding and final CRLF included, is [start:end]."""
 
     name: str
@@ -18,8 +17,7 @@ class HeaderField:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One MIME entity. Header is [header_start:body_start], body is [body_start:body_end] (without the delimiter's CRLF).
 
     ``params`` and ``disposition_params`` are (lower-case name, decoded value) pairs; ``lines`` counts the line ends in
@@ -45,8 +43,7 @@ class Part:
     children: tuple[Part, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """``envelope`` and ``bodystructure`` are IMAP's, ready to send (octets, no literals' CRLF trouble: literals inside use
     ``{n}CRLF`` form). ``body`` is BODY (BODYSTRUCTURE without extension data).
 

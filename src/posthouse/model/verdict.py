@@ -6,8 +6,9 @@ an administrator: plain words and facts, never secrets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from posthouse.model.address import Address
 
@@ -15,8 +16,7 @@ QuarantineKind = Literal["outbreak", "virus", "filter", "junk"]
 """QTN-1: held until signatures are newer; never released as it is; one a policy, for its administrators; a user's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """Who decided, by which rule, on what facts. ``stage`` and ``rule`` are fixed words, ``detail`` is free."""
 
     stage: str
@@ -24,8 +24,7 @@ class Reason:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An SMTP reply: code, RFC 3463 enhanced code, text (one line, no CR or LF)."""
 
     code: int
@@ -33,15 +32,13 @@ class Reply:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Continue:
+class Continue(Struct, frozen=True):
     """Go on. Recorded when a rule looked and found nothing wrong and that is worth telling."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(Struct, frozen=True):
     """Add a header to the message."""
 
     name: str
@@ -49,40 +46,35 @@ class Tag:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(Struct, frozen=True):
     """Add points on the one spam scale (CON-8: 50 is spam)."""
 
     points: float
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Delay:
+class Delay(Struct, frozen=True):
     """Hold back the reply for ``seconds``, holding neither a thread nor another session (tarpit)."""
 
     seconds: float
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True):
     """A permanent reply, 5xx (or 421 to end the connection at once)."""
 
     reply: Reply
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Defer:
+class Defer(Struct, frozen=True):
     """A temporary reply, 4xx."""
 
     reply: Reply
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """Into a quarantine instead of on its way, for every recipient (QTN-1). ``name`` "": that of the kind. ``release_at`` is
     when it goes on by itself, in seconds since the epoch, 0: never. What filters were given already is held too."""
 
@@ -92,23 +84,20 @@ class Hold:
     release_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Discard:
+class Discard(Struct, frozen=True):
     """Accept and drop."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(Struct, frozen=True):
     """To another address instead."""
 
     address: Address
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """To another address as well, secretly."""
 
     address: Address

@@ -7,7 +7,9 @@ of a process are made once for each set of groups.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from posthouse.content.antispam.automaton import Automaton
 from posthouse.content.antispam.bodyfacts import link_hosts
@@ -23,8 +25,7 @@ _ONE_TEXT = frozenset(("subject", "body", "source"))
 """The others are lines, each a field or a host; ``^`` and ``$`` are of the line there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A rule that hit."""
 
     rule: Rule

@@ -7,7 +7,8 @@ said what it wants by then. Never raises for a stranger's octets.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from posthouse.formats.mime import transfer
 from posthouse.formats.text import parts
@@ -23,8 +24,7 @@ _BARE_LINK = re.compile(r"www\.([^\s\"'<>()/\\?#]{1,96})([/?#][^\s\"'<>]{0,200})
 _MARKUP = ("<html", "<body", "<font", "<table", "<a href", "<br")
 
 
-@dataclass(frozen=True, slots=True)
-class PartText:
+class PartText(Struct, frozen=True):
     """One text part. ``source`` is its decoded text, ``lower`` that in small letters, ``shown`` what a reader sees; the same
     as ``source`` unless it is HTML."""
 
@@ -35,8 +35,7 @@ class PartText:
     html: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """Where a link leads, in small letters. ``user`` is what stands in front of the host, ``port`` behind it, "" if nothing."""
 
     host: str
@@ -45,8 +44,7 @@ class Link:
     port: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(Struct, frozen=True):
     """``parts`` are all MIME parts, the first ``MAX_PARTS`` of them; ``texts`` those that are text, in order. ``shown`` is all
     that a reader sees, parts on lines of their own. ``links`` are the first ``MAX_LINKS``."""
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from posthouse.formats.mime.tree import fields_of
 from posthouse.model.summary import HeaderField, Part, Summary

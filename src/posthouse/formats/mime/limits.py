@@ -6,7 +6,7 @@ strangers refuses those (``if summary.problems``); whoever shows stored ones use
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 TOO_MANY_FIELDS = "too many header fields"
 HEADER_TOO_LARGE = "header too large"
@@ -16,8 +16,7 @@ TOO_MUCH_WORK = "boundaries too many to look at"
 PROBLEMS = (TOO_MANY_FIELDS, HEADER_TOO_LARGE, TOO_MANY_PARTS, TOO_DEEP, TOO_MUCH_WORK)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """``max_headers`` for one header; ``max_header_bytes`` for all headers together; ``max_depth`` counts the root as 1."""
 
     max_headers: int = 2000
