@@ -129,6 +129,59 @@ def test_mail_trace_tells_a_messages_story(node: Node) -> None:
     assert node.json("mail", "trace", "--recipient", "nobody@example.test") == []
 
 
+@pytest.mark.spec_part("GRP-1")
+def test_domains_have_administrators_limits_and_keys_of_their_own(node: Node) -> None:
+    node.run("user", "add", "olga@example.org", "--password", PASSWORD, "--role", "domain-administrator")
+    client = AdminClient(node.ports["admin"])
+    try:
+        assert client.login("olga@example.org", PASSWORD)[-1].startswith("OK")
+        # sees the own domain alone
+        *lines, end = client.ask("DOMAIN", "LIST")
+        assert end == "OK" and len(lines) == 1 and "example.org" in lines[0]
+        *lines, end = client.ask("USER", "LIST")
+        assert end == "OK" and len(lines) == 2 and not any("example.test" in line for line in lines)
+        node.run("alias", "add", "sales@example.org", "omar@example.org")
+        node.run("alias", "add", "press@example.test", "jane@example.test")
+        *lines, end = client.ask("ALIAS", "LIST")
+        assert end == "OK" and any("sales" in line for line in lines) and not any("press" in line for line in lines)
+        node.send("jane@example.test", "Subject: others\r\n\r\nx\r\n", sender="other@elsewhere.test")
+        node.send("omar@example.org", "Subject: own\r\n\r\nx\r\n", sender="own@elsewhere.test")
+        until(lambda: len(client.ask("MAIL", "TRACE", "own@elsewhere.test")) > 1)
+        assert client.ask("MAIL", "TRACE", "other@elsewhere.test") == ["OK"]
+        # works there alone
+        assert client.ask("USER", "ADD", "nina@example.org", PASSWORD, "Nina") == ["OK"]
+        node.imap("nina@example.org").logout()
+        for words in (
+            ("USER", "ADD", "eve@example.test", PASSWORD, "Eve"),
+            ("USER", "DELETE", "jane@example.test"),
+            ("USER", "PASSWORD", "jane@example.test", "taken over"),
+            ("ALIAS", "ADD", "sales@example.test", "olga@example.org"),
+            ("DKIM", "ADD", "example.test"),
+            ("DOMAIN", "ADD", "third.test"),
+            ("SETTING", "LIST"),
+            ("QUEUE", "LIST"),
+        ):
+            assert client.ask(*words)[-1].startswith("NO"), words
+    finally:
+        client.close()
+    # limits of one domain say nothing about the other
+    node.run("domain", "set", "example.org", "--user-quota-messages", "3")
+    for address, limited in (("omar@example.org", True), ("jane@example.test", False)):
+        with node.imap(address) as reader:
+            assert ("(MESSAGE" in str(reader.getquotaroot("INBOX")[1])) is limited
+    node.run("domain", "set", "example.org", "--user-quota-messages", "inherit")
+    # nor does switching it off
+    node.run("domain", "set", "example.org", "--enabled", "off")
+    with node.smtp() as sender:
+        sender.ehlo("client.test")
+        sender.mail("x@elsewhere.test")
+        assert until(lambda: sender.rcpt("omar@example.org")[0] == 550)
+        assert sender.rcpt("jane@example.test")[0] == 250
+    node.run("domain", "set", "example.org", "--enabled", "on")
+    node.run("user", "delete", "nina@example.org")
+    node.run("user", "delete", "olga@example.org")
+
+
 def test_changes_are_audited(node: Node) -> None:
     node.run("alias", "add", "info@example.test", "jane@example.test")
     entry = node.json("audit", "list")[0]
