@@ -24,6 +24,11 @@ RECORDS = {
     ("example.test", "MX"): [f"10 {HOST}"],
     ("example.test", "TXT"): ["v=spf1 ip4:192.0.2.10 -all"],
     ("_dmarc.example.test", "TXT"): ["v=DMARC1; p=reject"],
+    ("2.0.0.127.list.test", "A"): ["127.0.0.2"],
+    ("public.test", "A"): ["203.0.114.7"],
+    ("7.114.0.203.list.test", "A"): ["127.0.0.4"],
+    ("7.114.0.203.list.test", "TXT"): ["sent spam, see list.test"],
+    ("2.0.0.127.clean.test", "A"): ["127.0.0.2"],
     ("other.test", "MX"): ["10 elsewhere.test"],
     ("other.test", "TXT"): ["v=spf1 -all"],
 }
@@ -118,6 +123,19 @@ def test_a_domain_whose_records_shut_this_node_out_is_wrong(net: Net) -> None:
 
 
 @pytest.mark.spec_part("PLN-2")
+def test_block_lists_of_others_are_asked_about_the_node(net: Net) -> None:
+    net.node.run("smtp", "set", "hostname", "public.test")
+    try:
+        findings, code, _ = check(net, "reputation", "list.test", "clean.test", "silent.test")
+    finally:
+        net.node.run("smtp", "set", "hostname", "")
+    assert state_of(findings, "listed by list.test: sent spam, see list.test")[0] == "wrong"
+    assert state_of(findings, "not listed by clean.test")[0] == "ok"
+    assert [each["state"] for each in findings if each["subject"] == "silent.test"] == ["unknown"]
+    assert code == 1
+
+
+@pytest.mark.spec_part("PLN-2")
 def test_ports_certificates_and_disk_are_looked_at(net: Net) -> None:
     smtp = net.node.ports["smtp"]
     findings, code, _ = check(net, "port", f"127.0.0.1:{smtp}")
@@ -144,6 +162,6 @@ def test_a_clock_that_is_wrong_is_seen(net: Net) -> None:
 def test_check_alone_looks_at_everything_and_tells_people_line_by_line(net: Net) -> None:
     net.node.run("domain", "add", "lost.test")  # it has no records at all
     done = net.node.run("check", check=False)
-    for area in ("host", "domain", "certificate", "port", "clock", "disk"):
+    for area in ("host", "domain", "reputation", "certificate", "port", "clock", "disk"):
         assert f"  {area} " in done.stdout
     assert done.returncode == 1 and done.stderr.count("\n") == 1

@@ -5,6 +5,7 @@ What connects to hosts that the caller names is for administrators: it shows wha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from posthouse.admin.arguments import DomainName
@@ -15,6 +16,7 @@ from posthouse.checking.desk import CheckDesk
 from posthouse.checking.disk import check_disk
 from posthouse.checking.domain import DomainCheck, Site
 from posthouse.checking.host import check_host
+from posthouse.checking.reputation import ADDRESS_ZONES, check_reputation
 from posthouse.checking.surroundings import check_certificates, check_clock, check_ports
 from posthouse.model.finding import Finding
 from posthouse.model.route import NextHop
@@ -48,7 +50,7 @@ class Checked:
 
 @operation("check all", role="administrator", reads=True)
 async def all_(context: Context, hosts: tuple[str, ...] = (), *, time_server: str = TIME_SERVER) -> Checked:
-    """Checks everything: the host's name, every domain's records, certificates, ports, clock and disk.
+    """Checks everything: the host's name, every domain's records, reputation, certificates, ports, clock and disk.
 
     Args:
         hosts: hosts (or host:port; 25 without a port) that must be reachable; without any, the smart host if there is one.
@@ -57,6 +59,7 @@ async def all_(context: Context, hosts: tuple[str, ...] = (), *, time_server: st
     found = await _host(context)
     for entry in await context.directory.domains():
         found += await _domain(context, entry.name)
+    found += await _reputation(context, ADDRESS_ZONES)
     found += await _certificates(context)
     found += await _ports(context, hosts)
     found += await check_clock(_desk(context).probe, time_server)
@@ -79,6 +82,16 @@ async def domain(context: Context, name: DomainName) -> Checked:
     """
     context.require_domain(name)
     return Checked(tuple(await _domain(context, name)))
+
+
+@operation("check reputation", role="reader", reads=True)
+async def reputation(context: Context, zones: tuple[str, ...] = ADDRESS_ZONES) -> Checked:
+    """Asks block lists of others whether the node's addresses are listed, and a list of domains about all domains here.
+
+    Args:
+        zones: block lists of addresses to ask.
+    """
+    return Checked(tuple(await _reputation(context, zones)))
 
 
 @operation("check certificate", role="reader", reads=True)
@@ -124,6 +137,13 @@ async def _domain(context: Context, name: str) -> list[Finding]:
     settings = await context.configuration.load()
     site = Site(own, addresses, settings.route.smart_host)
     return await DomainCheck(desk.resolver, context.signing_keys, site, name).run()
+
+
+async def _reputation(context: Context, zones: Sequence[str]) -> list[Finding]:
+    resolver = _desk(context).resolver
+    _, addresses = await check_host(resolver, await _host_name(context))
+    domains = [entry.name for entry in await context.directory.domains()]
+    return await check_reputation(resolver, addresses, domains, zones)
 
 
 async def _certificates(context: Context) -> list[Finding]:

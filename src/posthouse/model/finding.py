@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["ok", "note", "warning", "wrong", "unknown"]
-Area = Literal["host", "domain", "certificate", "port", "clock", "disk"]
+Area = Literal["host", "domain", "certificate", "port", "clock", "disk", "reputation"]
 
 
 @dataclass(frozen=True, slots=True)
