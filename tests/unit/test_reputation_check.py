@@ -7,7 +7,8 @@ import pytest
 from posthouse.backends.memory.resolver import MemoryResolver
 from posthouse.checking.reputation import check_reputation
 
-KNOWS = {("2.0.0.127.list.test", "A"): ["127.0.0.2"]}
+Records = dict[tuple[str, str], list[str]]
+KNOWS: Records = {("2.0.0.127.list.test", "A"): ["127.0.0.2"]}
 
 
 async def said(
