@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import sys
 from functools import partial
@@ -31,7 +32,9 @@ def _serve(config_path: Path) -> int:
     if config.user:
         data_folder.drop_privileges(config.user)
     certificates.make_self_signed(config.data, config.name)
-    # The heavy modules come in here, before the first fork, so that all processes share them.
+    # The heavy modules come in here, before the first fork, so that all processes share them. What they make stays: the
+    # collector would look through it again and again for nothing.
+    gc.disable()
     from posthouse.roles import indexer, processes, steward, supervisor, worker
     from posthouse.roles.bootstrap.disk import refuse_unfit
 

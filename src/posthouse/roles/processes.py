@@ -84,6 +84,7 @@ def prepare() -> None:
     _libc.mallopt(_M_ARENA_MAX, 2)
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _become_child(name: str, parent: int) -> None:
