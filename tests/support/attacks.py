@@ -278,9 +278,8 @@ ATTACKS: dict[str, Callable[[Ports], Awaitable[None]]] = {
 }  # fmt: skip
 
 
-def run(name: str, ports: Ports) -> None:
+def run(attack: Callable[[Ports], Awaitable[None]], ports: Ports) -> None:
     """The whole life of an attacking process."""
-    attack = ATTACKS[name]
 
     async def main() -> None:
         await attack(ports)
