@@ -44,7 +44,7 @@ def kept(node: Node, subject: str) -> list[str]:
     return [line for line in part[1].decode().split("\r\n") if line]
 
 
-@pytest.mark.spec("OUT-3")
+@pytest.mark.spec("OUT-3", "INB-6")
 def test_envelope_and_from_become_the_accounts_or_must_be_among_its_addresses(node: Node) -> None:
     boss = "boss@bank.test"
     assert code(node, boss, f"Boss <{boss}>") == 250
