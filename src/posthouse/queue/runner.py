@@ -142,8 +142,9 @@ class QueueRunner:
             if sum(len(message.recipients) for message in page) < PAGE:
                 self._cursor = (0.0, 0)
                 self._crowded = self._crowded and not from_start
-                if not from_start and not self._crowded:
-                    self._woken.set()  # what was skipped or came due before the place where this look began
+                if not from_start:  # what was skipped or came due before the place where this look began
+                    self._woken.set()
+                    went_further, self._further_at = False, 0.0
                 break
             self._crowded = took <= PAGE // HARDLY
             barren += self._crowded
