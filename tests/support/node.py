@@ -79,14 +79,14 @@ class Node:
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
         self._forget()
 
     def _forget(self) -> None:
         if self.process is not None:
             if self.process.poll() is None:
                 self.process.kill()
-                self.process.wait(10)
+                self.process.wait(60)
             if self.process.stdout is not None:
                 self.process.stdout.close()
         self.process = None

@@ -95,7 +95,7 @@ def test_the_demo_shows_its_mails_traces_says_how_to_connect_and_serves(tmp_path
         )
         assert {each["address"] for each in json.loads(listed.stdout)} == set(passwords)
         demo.process.send_signal(signal.SIGINT)
-        assert demo.process.wait(30) == 0
+        assert demo.process.wait(60) == 0
     finally:
         if demo.process.poll() is None:
             demo.process.send_signal(signal.SIGTERM)
