@@ -136,7 +136,7 @@ async def test_the_message_arrives_octet_for_octet(make_courier: Callable[..., S
     content = b"Subject: dots\r\n\r\n.\r\n..\r\n.x\r\n" + b"long line\r\n" * 100_000 + b".\r\n"
     async with ScriptedHost() as host:
         assert (
-            await outcome(make_courier(command_timeout_s=5.0), target(host), Parcel(ONE.sender, ONE.recipients, content))
+            await outcome(make_courier(command_timeout_s=30.0), target(host), Parcel(ONE.sender, ONE.recipients, content))
             == DONE
         )
     assert host.heard[0].content == content
