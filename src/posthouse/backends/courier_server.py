@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -17,8 +18,10 @@ import msgspec
 from posthouse.backends import courier_frames as frames
 from posthouse.backends.sqlite.frames import FrameReader
 from posthouse.base import log
-from posthouse.interfaces.courier import Courier, Parcel, Target, Unreachable
+from posthouse.interfaces.courier import Answer, Courier, Parcel, Target, Unreachable
 from posthouse.model.tls_policy import TlsResult
+
+FAILED = Answer(450, "450 4.3.0 An internal error; the log says more")
 
 _log = log.get("courier")
 
@@ -94,7 +97,7 @@ class _Connection(asyncio.Protocol):
                 else:
                     task = self._loop.create_task(self._deliver(number, target, parcel))
                     self.tasks.add(task)
-                    task.add_done_callback(self.tasks.discard)
+                    task.add_done_callback(partial(self._ended, number, len(parcel.recipients)))
         except (ValueError, TypeError, msgspec.DecodeError) as error:
             _log.error("courier frame", error=repr(error))
             self.close()
@@ -105,6 +108,13 @@ class _Connection(asyncio.Protocol):
         except Unreachable as error:
             frame = frames.failed(number, error)
         self.send(frame)
+
+    def _ended(self, number: int, recipients: int, task: asyncio.Task[None]) -> None:
+        """What failed in an unforeseen way is answered too, to be tried again: else its message would be under way for ever."""
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("courier-failed", error=repr(error), exc_info=error)
+            self.send(frames.answered(number, [FAILED] * recipients))
 
     def send(self, frame: bytes) -> None:
         """Leaves at the end of the loop's turn, with others."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,17 @@ async def test_the_disk_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
     found = await probe(tmp_path).disk()
     assert found.locks and found.databases and found.sync_s and found.options and 0 < found.free_bytes <= found.total_bytes
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "hold"), [(errno.EINVAL, True), (errno.ENOLCK, False), (errno.EOPNOTSUPP, False)])
+async def test_a_kernel_without_locks_to_try_is_no_disk_without_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, *, hold: bool
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr("posthouse.backends.disk.fcntl.fcntl", refused)
+    assert (await probe(tmp_path).disk()).locks is hold
 
 
 async def test_a_host_is_found_by_its_name_and_its_greeting_is_bounded(tmp_path: Path) -> None:

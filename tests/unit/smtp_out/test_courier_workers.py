@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from posthouse.backends import courier_client, courier_frames
 from posthouse.backends.courier_client import LARGE_BYTES, LOST, WorkersCourier
-from posthouse.backends.courier_server import CourierServer
+from posthouse.backends.courier_server import FAILED, CourierServer
 from posthouse.backends.smtp_out import SmtpCourier
 from posthouse.backends.sqlite.frames import HEADER
 from posthouse.interfaces.courier import Answer, Parcel, Target, Unreachable
@@ -35,7 +35,7 @@ STRICT = TlsPolicy("dane", "faraway.test", records=(Tlsa(3, 1, 1, b"\0" * 32),),
 class Recorder:
     """A courier that notes what it is given and answers when it is let go."""
 
-    def __init__(self, *, goes: bool = True, answer: Answer | Unreachable = TAKEN) -> None:
+    def __init__(self, *, goes: bool = True, answer: Answer | Exception = TAKEN) -> None:
         self.given: list[tuple[Target, Parcel]] = []
         self.broken_off = 0
         self.closed = False
@@ -51,7 +51,7 @@ class Recorder:
         except asyncio.CancelledError:
             self.broken_off += 1
             raise
-        if isinstance(self.answer, Unreachable):
+        if isinstance(self.answer, Exception):
             raise self.answer
         return [self.answer] * len(parcel.recipients)
 
@@ -275,3 +275,11 @@ async def test_garbage_ends_the_connection_at_both_ends(office: Office) -> None:
     connection.send(HEADER.pack(3) + b"abc")
     await office.until(lambda: not office.servers[0].connections)
     assert await office.courier.deliver(TARGET, ONE) == [TAKEN]
+
+
+async def test_what_fails_in_an_unforeseen_way_is_answered_and_tried_again(office: Office) -> None:
+    await office.open(Recorder(answer=RuntimeError("a fault")))
+    async with asyncio.timeout(10):
+        [answer] = await office.courier.deliver(TARGET, ONE)
+    assert answer == FAILED and answer.code == 450
+    assert await office.courier.probe(TARGET, RECIPIENTS[0]) == TAKEN

@@ -236,6 +236,8 @@ class SqliteMailStore(SharingPart, SqliteUsage):
         """The result of APPEND if all contents are kept already, so that naming them is enough; else None."""
         parcels: list[list[Any]] = []
         for message in messages:
+            if parcels:
+                await asyncio.sleep(0)  # many digests in a row would hold up the loop
             if len(message.content) >= IN_FILE_BYTES:
                 return None
             parcel = named(message.content)
