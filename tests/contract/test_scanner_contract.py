@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,30 @@ async def test_what_is_larger_than_clamd_takes_is_said(clamd: Clamd) -> None:
     report = await scanner.scan(mail(b"small", b"x" * (3 << 20), EICAR))
     assert report.unscanned == (("2", "too large"),)
     assert [each.section for each in report.infections] == ["3"]
+
+
+async def test_what_clamd_said_before_it_hung_up_is_read_after_a_write_that_failed() -> None:
+    """A stream that is too large is answered and the connection closed at once, whatever is still on its way there."""
+
+    def hang_up(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                accepted, _ = listening.accept()
+                with accepted:
+                    accepted.recv(50_000, socket.MSG_WAITALL)
+                    accepted.sendall(b"1: INSTREAM size limit exceeded. ERROR\0")
+
+    large = bytes(8 << 20)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        scanner = ClamdScanner(VirusEngine.parse(f"clamd://127.0.0.1:{listening.getsockname()[1]}"), lambda: 20.0)
+        server = asyncio.create_task(asyncio.to_thread(hang_up, listening))
+        try:
+            for _ in range(15):
+                report = await scanner.scan(ScannedMail(large, (part("1", large, plain=True),)))
+                assert report.unscanned == (("1", "too large"),)
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            await server
 
 
 async def test_a_message_too_large_for_clamd_is_looked_at_part_by_part(clamd: Clamd) -> None:

@@ -6,7 +6,7 @@ want it, see ``MailReader.want_notices``), ``bodies`` (the store has new content
 ``settings`` (``{"version"}``), ``queue`` (new mail to deliver), ``greylist`` (triplets were deleted), ``connections`` (see
 counters), ``reload`` (settings and certificates anew, and ``{"nameservers"}`` of node.toml), ``worker-gone``
 (``{"process"}``: a process died), ``lost`` (messages to this process were dropped, so what it has cached may be old),
-``virus-found`` (a ``VirusFound``), ``virus-patterns`` (there are newer ones), ``search-clear`` (the full-text index is to be
+``virus-found`` (a ``VirusFound``), ``virus-patterns`` (there are newer ones), ``search-anew`` (the full-text index is to be
 made anew), ``taught`` (``model.teaching``), ``account-held``
 (``{"account", "account_id"}``: sending is stopped), ``drain`` and ``drain-steward`` (end in order), ``metrics``, and ``node``,
 ``node-ready``, ``node-reload``, ``node-stop`` to the supervisor, which answers ``node-status`` and ``node-reloaded``.

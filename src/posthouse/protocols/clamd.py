@@ -35,7 +35,7 @@ class Reply:
     text: str = ""
 
 
-def piece(octets: bytes) -> bytes:
+def piece(octets: bytes | memoryview) -> bytes:
     """The frame in front of a piece of a stream."""
     return len(octets).to_bytes(4, "big")
 

@@ -46,7 +46,7 @@ async def _live(config: NodeConfig, name: str, end: socket.socket) -> None:
     async with bootstrap.indexer(config) as (indexer, live, room):
         work = Indexing(indexer, live, room.is_short)
         bus.subscribe("bodies", lambda _: work.wake())
-        bus.subscribe("search-clear", lambda _: work.clear())
+        bus.subscribe("search-anew", lambda _: work.wake())
         bus.subscribe("drain", lambda _: work.end())
         await asyncio.to_thread(indexer.open)
         bus.publish("node-ready", {"process": name})
@@ -65,15 +65,9 @@ class Indexing:
         self._live = live
         self._wanted = asyncio.Event()
         self._ending = False
-        self._clearing = False
 
     def wake(self) -> None:
         """There may be something to do."""
-        self._wanted.set()
-
-    def clear(self) -> None:
-        """The index is to be made anew."""
-        self._clearing = True
         self._wanted.set()
 
     def end(self) -> None:
@@ -104,9 +98,6 @@ class Indexing:
     async def _work(self) -> None:
         more = True
         while more and not self._ending and not self._is_short():
-            if self._clearing:
-                self._clearing = False
-                await asyncio.to_thread(self._indexer.clear)
             more = await asyncio.to_thread(self._indexer.step)
 
     async def _pause(self, seconds: float) -> bool:

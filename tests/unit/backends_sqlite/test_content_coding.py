@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 from pathlib import Path
 
@@ -59,6 +60,18 @@ def test_a_changed_octet_is_found_or_changes_nothing(place: int, change: int, en
     broken[place % len(octets)] ^= change
     with contextlib.suppress(Damaged):
         assert decoder().decode(coding, bytes(broken), IN_FILE_BYTES) == content
+
+
+@pytest.mark.parametrize("encoder", [Encoder(), Encoder(FIRST_DICTIONARY, DICTIONARY)])
+def test_every_change_of_a_frames_header_is_found_or_changes_nothing(encoder: Encoder) -> None:
+    """Among them those that say that there is no checksum."""
+    content = mail(1, seed=3)[0]
+    coding, octets = encoder.encode(content)
+    for place, change in itertools.product(range(14), range(1, 256)):
+        broken = bytearray(octets)
+        broken[place] ^= change
+        with contextlib.suppress(Damaged):
+            assert decoder().decode(coding, bytes(broken), IN_FILE_BYTES) == content, (place, change)
 
 
 def test_a_frame_that_claims_to_be_huge_takes_no_memory() -> None:

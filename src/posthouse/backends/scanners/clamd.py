@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from posthouse.backends.scanners.findings import Findings, decoded
+from posthouse.backends.scanners.wire import Wire, wire
 from posthouse.base.errors import Temporary
 from posthouse.model.scan import WHOLE, EngineFacts, ScannedMail, ScannedPart, ScanReport
 from posthouse.model.virus_engine import VirusEngine
@@ -19,7 +20,6 @@ from posthouse.protocols import clamd
 AT_ONCE = 8
 """Sessions of one process; clamd's MaxThreads is 10 by default, and its queue is short."""
 _PIECE_BYTES = 256 << 10
-_READ_BYTES = 4_096
 _Object = bytes | ScannedPart
 """What is sent as one stream: the whole message, or a part."""
 PUBLIC = "Virus scanner not available, try again later"
@@ -50,12 +50,13 @@ class ClamdScanner:
     async def about(self) -> EngineFacts:
         """As ``Scanner.about``."""
         async with self._answering():
-            reader, writer = await self._connect()
-            try:
-                writer.write(clamd.VERSION)
-                text = await reader.readuntil(b"\0")
-            finally:
-                writer.close()
+            async with wire(self._engine) as opened:
+                await opened.send(clamd.VERSION)
+                text = b""
+                while not text.endswith(b"\0"):
+                    text += await opened.receive()
+                    if len(text) > clamd.MAX_REPLY_BYTES:
+                        raise clamd.Garbled("a reply without end")
         return EngineFacts(*clamd.versions(text[:-1].decode("utf-8", "replace")))
 
     async def close(self) -> None:
@@ -70,16 +71,11 @@ class ClamdScanner:
                 yield
         except TimeoutError:
             raise self._trouble(f"no answer within {timeout_s:g} s") from None
-        except (OSError, EOFError, asyncio.LimitOverrunError, clamd.Garbled) as error:
+        except (OSError, EOFError, clamd.Garbled) as error:
             raise self._trouble(str(error) or type(error).__name__) from error
 
     def _trouble(self, why: str) -> Temporary:
         return Temporary(PUBLIC, cause=f"{self.name} at {self._engine.place}: {why}")
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if not self._engine.host:
-            return await asyncio.open_unix_connection(self._engine.path)
-        return await asyncio.open_connection(self._engine.host, self._engine.port)
 
     async def _objects(self, findings: Findings, objects: Sequence[_Object]) -> None:
         """All of them, in as many sessions as it takes: one that is too large ends its session."""
@@ -89,44 +85,39 @@ class ClamdScanner:
 
     async def _session(self, findings: Findings, objects: Sequence[_Object]) -> Sequence[_Object]:
         """Gives the objects that were not answered because the session ended early."""
-        reader, writer = await self._connect()
-        answers = asyncio.create_task(self._answers(reader, len(objects)))
-        try:
-            with suppress(ConnectionError):  # the reader knows why
-                writer.write(clamd.BEGIN_SESSION)
-                for number, each in enumerate(objects, 1):
-                    if answers.done():
-                        break
-                    octets = each if isinstance(each, bytes) else await decoded(each)
-                    await self._send(writer, octets, answers.done, last=number == len(objects))
-            replies = await answers
-        finally:
-            answers.cancel()
-            writer.close()
+        async with wire(self._engine) as opened:
+            answers = asyncio.create_task(self._answers(opened, len(objects)))
+            try:
+                with suppress(ConnectionError):  # the answers tell why
+                    await opened.send(clamd.BEGIN_SESSION)
+                    for number, each in enumerate(objects, 1):
+                        if answers.done():
+                            break
+                        octets = each if isinstance(each, bytes) else await decoded(each)
+                        await self._send(opened, octets, answers.done, last=number == len(objects))
+                replies = await answers
+            finally:
+                answers.cancel()
+                await asyncio.wait({answers})  # it lets go of the socket before that is closed
         return self._take(findings, objects, replies)
 
-    async def _send(self, writer: asyncio.StreamWriter, octets: bytes, ended: Callable[[], bool], *, last: bool) -> None:
-        writer.write(clamd.INSTREAM)
+    async def _send(self, opened: Wire, octets: bytes, ended: Callable[[], bool], *, last: bool) -> None:
+        await opened.send(clamd.INSTREAM)
         view = memoryview(octets)
         for start in range(0, len(octets), _PIECE_BYTES):
             chunk = view[start : start + _PIECE_BYTES]
-            writer.write(len(chunk).to_bytes(4, "big"))
-            writer.write(chunk)
-            await writer.drain()
+            await opened.send(clamd.piece(chunk))
+            await opened.send(chunk)
             if ended():
                 return
-        writer.write(clamd.END_OF_STREAM + (clamd.END_SESSION if last else b""))
-        await writer.drain()
+        await opened.send(clamd.END_OF_STREAM + (clamd.END_SESSION if last else b""))
 
-    async def _answers(self, reader: asyncio.StreamReader, wanted: int) -> dict[int, clamd.Reply]:
+    async def _answers(self, opened: Wire, wanted: int) -> dict[int, clamd.Reply]:
         """Until all are there, or one says that the session is over."""
         replies: dict[int, clamd.Reply] = {}
         cutting = clamd.Replies()
         while len(replies) < wanted:
-            octets = await reader.read(_READ_BYTES)
-            if not octets:
-                raise EOFError("closed the connection")
-            for reply in cutting.feed(octets):
+            for reply in cutting.feed(await opened.receive()):
                 if reply.kind in ("error", "other"):
                     raise clamd.Garbled(reply.text[:200])
                 replies[reply.number] = reply

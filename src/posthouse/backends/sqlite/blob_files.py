@@ -19,7 +19,7 @@ from typing import Protocol
 
 import zstandard
 
-from posthouse.backends.sqlite.coding import CHUNK_BYTES, Damaged, compressed
+from posthouse.backends.sqlite.coding import CHUNK_BYTES, Damaged, compressed, content_bytes
 from posthouse.base.errors import NoSpace, NotFound, Temporary
 
 KEEP_S = 900.0
@@ -152,7 +152,7 @@ def _pieces(file: _Readable, limit_bytes: int) -> Iterator[bytes]:
 
 def _unpacked(file: FileIO, limit_bytes: int) -> Iterator[bytes]:
     """Raises ZstdError; it does not by itself when the file is cut short."""
-    left = zstandard.frame_content_size(file.read(_FRAME_HEADER_BYTES))
+    left = content_bytes(file.read(_FRAME_HEADER_BYTES))
     file.seek(0)
     with zstandard.ZstdDecompressor().stream_reader(file) as stream:
         for piece in _pieces(stream, limit_bytes):

@@ -22,6 +22,7 @@ LARGE_LEVEL = 3
 CHUNK_BYTES = 1 << 20
 HEAD_SLACK_BYTES = 256  # frame and block headers before the end of the first ``HEAD_BYTES``
 _MIN_BYTES = 64
+_UNKNOWN = (1 << 64) - 2  # from here on the library means that a frame does not say its length
 
 
 class Damaged(Temporary):
@@ -68,9 +69,9 @@ class Decoder:
             return octets
         try:
             # The frame says how much memory is taken before it is read, so a damaged one must not say much.
-            if not 0 <= zstandard.frame_content_size(octets) <= limit_bytes:
+            if content_bytes(octets) > limit_bytes:
                 raise Damaged("a frame's length is wrong")
-            return self._decompressor(coding).decompress(octets)
+            return self._decompressor(coding).decompress(octets, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise Damaged(str(error)) from error
 
@@ -92,6 +93,15 @@ class Decoder:
             trained = zstandard.ZstdCompressionDict(dictionary)
             found = self._with[coding] = zstandard.ZstdDecompressor(dict_data=trained)
         return found
+
+
+def content_bytes(frame: bytes) -> int:
+    """How long the content of a frame is; its header is enough. Raises Damaged unless it is of a kind that is written here,
+    ZstdError if it is no header: flags that say "no checksum" would let anything through."""
+    header = zstandard.get_frame_parameters(frame)
+    if header.content_size >= _UNKNOWN or not header.has_checksum or header.dict_id:
+        raise Damaged("a frame's flags are wrong")
+    return header.content_size
 
 
 def compressed(content: bytes) -> bytes | None:

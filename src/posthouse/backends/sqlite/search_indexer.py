@@ -17,7 +17,7 @@ from typing import Any
 from posthouse.backends.document_reader import DocumentReader
 from posthouse.backends.sqlite.blob_files import BlobFiles
 from posthouse.backends.sqlite.reader import MailReading
-from posthouse.backends.sqlite.search_schema import SEPARATOR
+from posthouse.backends.sqlite.search_schema import SEPARATOR, begun_anew, wished_anew
 from posthouse.backends.sqlite.search_writer import Entry, Progress, SearchWriter
 from posthouse.backends.sqlite.work import blob_folder
 from posthouse.base import log
@@ -66,6 +66,7 @@ class Indexer:
     ) -> None:
         self._mail = MailReading(mail)
         self._blobs = BlobFiles(blob_folder(mail))
+        self._path = path
         self._writer = SearchWriter(path)
         self._shown = shown
         self._settings = settings
@@ -95,9 +96,12 @@ class Indexer:
     def clear(self) -> None:
         """Throws the index away; the next steps make it anew."""
         self._writer.clear()
+        begun_anew(self._path)
 
     def step(self) -> bool:
         """Indexes one batch; False when there was nothing left. Raises MailError when the index cannot be written."""
+        if wished_anew(self._path):
+            self.clear()
         newest = self._newest()
         progress = self._writer.progress()
         if progress is None:

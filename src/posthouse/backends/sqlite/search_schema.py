@@ -23,6 +23,7 @@ WRITER_CACHE_KIB = 16_384
 READER_CACHE_KIB = 8_192
 SEPARATOR = "\x1e"
 ATTACHED_CHARS = 1 << 20
+_ANEW = "-anew"
 
 _CONTENTLESS = "content = '', contentless_delete = 1, detail = none"
 _VERSION_1 = f"""
@@ -68,8 +69,23 @@ def open_search_reader(path: Path) -> apsw.Connection:
 
 def remove_files(path: Path) -> None:
     """Takes the database away; readers notice and open the next one."""
-    for ending in ("", "-wal", "-shm"):
+    for ending in ("", "-wal", "-shm", _ANEW):
         path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def wish_anew(path: Path) -> None:
+    """Notes that the index is to be made anew. A file, so that neither a busy nor a dead indexer forgets it."""
+    path.with_name(path.name + _ANEW).touch(mode=0o600)
+
+
+def wished_anew(path: Path) -> bool:
+    """Whether ``wish_anew`` was said and has not come true."""
+    return path.with_name(path.name + _ANEW).exists()
+
+
+def begun_anew(path: Path) -> None:
+    """The index is empty now: the wish has come true."""
+    path.with_name(path.name + _ANEW).unlink(missing_ok=True)
 
 
 def folded(text: str) -> str:

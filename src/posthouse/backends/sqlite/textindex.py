@@ -21,7 +21,7 @@ import apsw
 from posthouse.backends.sqlite import search_terms
 from posthouse.backends.sqlite.database import mail_errors
 from posthouse.backends.sqlite.reader import MailReading
-from posthouse.backends.sqlite.search_schema import open_search_reader, unpack_attached
+from posthouse.backends.sqlite.search_schema import open_search_reader, unpack_attached, wished_anew
 from posthouse.base import log
 from posthouse.base.errors import MailError, Temporary
 from posthouse.interfaces.textindex import IndexStatus, Term
@@ -96,7 +96,7 @@ class SqliteTextIndex:
                 low, high = db.execute("SELECT low, high FROM progress").fetchone() or (newest, newest)
                 return IndexStatus(
                     indexed=_count(db, "head_docsize"),
-                    waiting=max(newest - high, 0) + low,
+                    waiting=newest if wished_anew(self._path) else max(newest - high, 0) + low,
                     unread=_count(db, "unread"),
                     documents=_count(db, "attached"),
                     documents_waiting=_count(db, "due"),

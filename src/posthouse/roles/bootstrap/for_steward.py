@@ -11,6 +11,7 @@ from functools import partial
 from posthouse.admin.context import Context
 from posthouse.backends.counters import BusCounters
 from posthouse.backends.sqlite.configuration import SqliteConfiguration
+from posthouse.backends.sqlite.search_schema import wish_anew
 from posthouse.backends.sqlite.suppressions import SqliteSuppressionsWriter
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
@@ -73,8 +74,8 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     await live.start(bus)
     ids = Ids(SystemClock())
     node = BusNodeControl(bus, ids, config.name, config.data, live.settings)
-    resolver, clear = open_resolver(config, bus), partial(bus.publish, "search-clear", {})
-    context = operations_context(files, writers, bus, live, node, stack, clear, resolver)
+    resolver = open_resolver(config, bus)
+    context = operations_context(files, writers, bus, live, node, stack, partial(_index_anew, files, bus), resolver)
     context = with_reports(context, files, writers, stack)
     context = with_unknown_recipients(context, files, writers.triplets, stack)
     context = with_holds(config, context, writers, live, BusCounters(bus, context.clock, "steward"), stack)
@@ -93,6 +94,11 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     await control.start()
     stack.push_async_callback(control.close)
     return Steward(context, live.settings, [*reports.chores, *training.chores], stack)
+
+
+def _index_anew(files: Files, bus: Bus) -> None:
+    wish_anew(files.search)
+    bus.publish("search-anew", {})
 
 
 async def _start_queue(
