@@ -49,14 +49,13 @@ class ClamdScanner:
 
     async def about(self) -> EngineFacts:
         """As ``Scanner.about``."""
-        async with self._answering():
-            async with wire(self._engine) as opened:
-                await opened.send(clamd.VERSION)
-                text = b""
-                while not text.endswith(b"\0"):
-                    text += await opened.receive()
-                    if len(text) > clamd.MAX_REPLY_BYTES:
-                        raise clamd.Garbled("a reply without end")
+        async with self._answering(), wire(self._engine) as opened:
+            await opened.send(clamd.VERSION)
+            text = b""
+            while not text.endswith(b"\0"):
+                text += await opened.receive()
+                if len(text) > clamd.MAX_REPLY_BYTES:
+                    raise clamd.Garbled("a reply without end")
         return EngineFacts(*clamd.versions(text[:-1].decode("utf-8", "replace")))
 
     async def close(self) -> None:
