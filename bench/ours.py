@@ -13,6 +13,14 @@ CG = str(ROOT / "bench/cg.sh")
 USERS = 100
 GROUP = os.environ.get("BENCH_GROUP", "posthouse")  # of cpuacct; another name for each of two benches at a time
 BESIDE = int(os.environ.get("BENCH_BESIDE", "0"))  # added to the ports, for another bench beside this one
+OFF = {
+    "antispam.engines": '""',
+    "mailauth.verify": "false",
+    "outbreak.enabled": "false",
+    "junk.mode": "off",
+    "smtp.sender_check": "false",
+}
+"""Spam, forgery, outbreaks, junk mail: the path without them is that of the project's first milestone."""
 PORTS = {"smtp": 2625 + BESIDE, "imap": 2243 + BESIDE}
 
 
@@ -34,10 +42,7 @@ class Ours:
         self.run("domain", "add", "bench.test")
         lines = [f"user add u{i:02d}@bench.test --password pw" for i in range(self.users)]
         lines += [f"alias add {i}u@bench.test u{i % USERS:02d}@bench.test" for i in range(1, self.aliases + 1)]
-        done = subprocess.run(
-            [POSTHOUSE, "--config", str(self.config), "shell"], input="\n".join(lines) + "\n", text=True, capture_output=True
-        )
-        assert done.returncode == 0, done.stderr[-1000:]
+        self.shell(lines)
 
     def serve(self) -> None:
         log = (self.folder / "node.log").open("ab")
@@ -53,6 +58,15 @@ class Ours:
         if done.returncode:
             sys.exit(f"{words}: {done.stderr}")
         return done.stdout
+
+    def shell(self, lines: list[str]) -> None:
+        command = [POSTHOUSE, "--config", str(self.config), "shell"]
+        done = subprocess.run(command, input="\n".join(lines) + "\n", text=True, capture_output=True)
+        assert done.returncode == 0, done.stderr[-1000:]
+
+    def checks(self, on: bool) -> None:
+        """What looks at content or asks other systems about strangers, on (as a new node has it) or off (`OFF`)."""
+        self.shell([f"setting reset {name}" if on else f"setting set {name} {value}" for name, value in OFF.items()])
 
     def stop(self) -> None:
         if self.process is not None:

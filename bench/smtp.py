@@ -2,7 +2,8 @@
 
     python bench/smtp.py [--rounds 3] [--count 3000] [--folder /var/tmp/posthouse-bench] [--no-peers]
 
-Prints a line of JSON a measurement and, last, the table of medians and ratios. Ends all that it started.
+"ours" has every check that a new node has on; "path" is the same node with those off that look at content or at strangers
+(`ours.OFF`). Prints a line of JSON a measurement and, last, the table of medians and ratios. Ends all that it started.
 """
 
 from __future__ import annotations
@@ -108,8 +109,11 @@ def main() -> None:
             time.sleep(2)
         for _ in range(args.rounds):
             for case, extra in CASES.items():
-                got = load(f"ours {case}", PORTS["smtp"], args.count, extra, "posthouse", ours.delivered)
-                results.setdefault((case, "ours"), []).append(got)
+                for who, checks in (("ours", True), ("path", False)):
+                    ours.checks(checks)
+                    got = load(f"{who} {case}", PORTS["smtp"], args.count, extra, "posthouse", ours.delivered)
+                    results.setdefault((case, who), []).append(got)
+                ours.checks(True)
                 if not args.no_peers:
                     counted = f"grep -c status=sent {peers}/mail.log || true"
                     got = load(f"peers {case}", 2725, args.count // 2, extra, "postfix,dovecot", counted)
@@ -134,10 +138,17 @@ def report(results: dict[tuple[str, str], list[dict[str, object]]]) -> None:
         cpus = [sum(dict(r["server_us_per_msg"]).values()) / 1e3 for r in runs]  # type: ignore[call-overload]
         print(f"{case:12} {who:6} {rate:8.0f} {statistics.median(cpus):10.2f}")
     for case in CASES:
-        if (case, "peers") in results:
-            pairs = zip(results[case, "ours"], results[case, "peers"], strict=True)
-            ratios = [float(str(a["e2e_per_s"])) / float(str(b["e2e_per_s"])) for a, b in pairs]
-            print(f"{case}: {statistics.median(ratios):.2f}x ({min(ratios):.2f}-{max(ratios):.2f})")
+        told = [ratio(results, case, *pair) for pair in (("ours", "peers"), ("path", "peers"), ("ours", "path"))]
+        print(f"{case}: " + ", ".join(filter(None, told)))
+
+
+def ratio(results: dict[tuple[str, str], list[dict[str, object]]], case: str, one: str, other: str) -> str:
+    """Messages a second of one by those of the other, round by round."""
+    if (case, other) not in results:
+        return ""
+    pairs = zip(results[case, one], results[case, other], strict=True)
+    ratios = [float(str(a["e2e_per_s"])) / float(str(b["e2e_per_s"])) for a, b in pairs]
+    return f"{one}/{other} {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
 
 
 if __name__ == "__main__":
