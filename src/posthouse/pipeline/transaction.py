@@ -180,7 +180,7 @@ class Transaction:
 
     def origin(self) -> Origin:
         """How the message came."""
-        session, auth = self.session, self.auth or AuthReport()
+        session, auth = self.session, self.auth or NOT_CHECKED
         return Origin(
             service=session.service,
             client_address=session.client_address,
@@ -236,6 +236,7 @@ class Transaction:
                 copy.hold(verdict.kind, reason, name=verdict.name, release_at=verdict.release_at)
 
 
+NOT_CHECKED = AuthReport()
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]")
 WORDS: dict[type[Verdict], str] = {
     Continue: "pass",

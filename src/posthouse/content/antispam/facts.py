@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from posthouse.content.antispam.bodyfacts import BODY_FACTS, body_facts
@@ -101,8 +102,9 @@ def _way(mail: ScoredMail) -> Iterator[str]:
             yield "helo_elsewhere"
 
 
+@lru_cache(1_024)
 def _far(address: str) -> bool:
-    """Whether a client's address is one of the Internet's: those of one's own network need no names."""
+    """Whether a client's address is one of the Internet's: those of one's own network need no names. Few bring much mail."""
     try:
         found = ip_address(address)
     except ValueError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from zlib import crc32
 
 from posthouse.base.clock import Clock
@@ -119,6 +120,7 @@ def _clients(seen: Seen) -> str:
     return "one network" if count <= 1 else f"about {count} networks"
 
 
+@lru_cache(1_024)
 def client_bit(address: str) -> int:
     """The bit that stands for a client's network: /24, or /64 of IPv6."""
     try:
