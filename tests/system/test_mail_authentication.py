@@ -6,7 +6,7 @@ Strangers come by way of a balancer's PROXY header, since everything on loopback
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dkim  # type: ignore[import-untyped]
 import pytest
@@ -22,6 +22,7 @@ from support.signing import Keypair, signed, with_signature
 JANE = "jane@example.test"
 GOOD, BAD = "192.0.2.50", "203.0.113.66"
 RSA, ED = Keypair("rsa"), Keypair("ed25519")
+VOUCHED = "mx.list.test; spf=pass smtp.mailfrom=ceo@bank.test; dmarc=pass header.from=bank.test"
 RECORDS = {
     ("bank.test", "TXT"): ["v=spf1 ip4:192.0.2.0/24 -all"],
     ("_dmarc.bank.test", "TXT"): ["v=DMARC1; p=reject"],
@@ -29,7 +30,12 @@ RECORDS = {
     ("e1._domainkey.bank.test", "TXT"): [ED.record],
     ("shop.test", "TXT"): ["v=spf1 include:bank.test ~all"],
     ("s1._domainkey.list.test", "TXT"): [RSA.record],
-    **{(domain, "MX"): ["10 mail.bank.test"] for domain in ("bank.test", "shop.test", "list.test")},
+    ("wary.test", "TXT"): ["v=spf1 -all"],
+    ("_dmarc.wary.test", "TXT"): ["v=DMARC1; p=quarantine"],
+    ("sloppy.test", "TXT"): ["v=spf1 ?all"],
+    ("_dmarc.sloppy.test", "TXT"): ["v=DMARC1; p=reject"],
+    ("default._bimi.bank.test", "TXT"): ["v=BIMI1; l=https://bank.test/logo.svg; a=https://bank.test/logo.pem"],
+    **{(domain, "MX"): ["10 mail.bank.test"] for domain in ("bank.test", "shop.test", "list.test", "wary.test", "sloppy.test")},
     (GOOD, "PTR"): ["mail.bank.test"],
     (BAD, "PTR"): ["bad.test"],
     ("mail.bank.test", "A"): [GOOD],
@@ -43,6 +49,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     with Knot(folder / "knot", RECORDS) as knot, running(folder / "node", workers=1, extra=knot.toml) as started:
         started.run("setting", "set", "mailauth.dmarc", "reject")
         started.run("setting", "set", "mailauth.trusted_sealers", "list.test")
+        started.run("setting", "set", "mailauth.dmarc_domains", "wary.test=enforce", "sloppy.test=mark")
         started.run("setting", "set", "smtp.proxy_networks", "127.0.0.1/32")
         until(lambda: knows_the_balancer(started))
         yield started
@@ -71,11 +78,11 @@ def message(author: str = "ceo@bank.test", subject: str = "SUBJECT") -> bytes:
     return head.encode() + b"\r\nHi.\r\n"
 
 
-def received(node: Node, subject: str) -> bytes:
-    """The one message with this subject in jane's INBOX."""
+def received(node: Node, subject: str, mailbox: str = "INBOX") -> bytes:
+    """The one message with this subject in jane's mailbox."""
     with ImapWire(node.ports["imap"], first=proxy_v1("127.0.0.1")) as reader:
         reader.login(JANE)
-        reader.good("EXAMINE INBOX")
+        reader.good(f'EXAMINE "{mailbox}"')
         uids = reader.good(f'UID SEARCH SUBJECT "{subject}"').lines[-1].split()[2:]
         assert len(uids) == 1, f"{len(uids)} messages with the subject {subject}"
         (found,) = reader.good(f"UID FETCH {uids[0].decode()} (BODY.PEEK[])").of("FETCH")
@@ -87,6 +94,16 @@ def results_of(content: bytes) -> str:
     head = content.partition(b"\r\n\r\n")[0].replace(b"\r\n ", b" ").decode()
     [line] = [line for line in head.split("\r\n") if line.startswith("Authentication-Results:")]
     return line
+
+
+def fields_of(content: bytes, name: str) -> list[str]:
+    """The values of all fields of a name, each on one line."""
+    head = content.partition(b"\r\n\r\n")[0].replace(b"\r\n ", b" ").decode()
+    return [line.partition(": ")[2] for line in head.split("\r\n") if line.startswith(f"{name}:")]
+
+
+def fold_all(fields: Sequence[tuple[str, str]]) -> bytes:
+    return b"".join(fold(name, value) for name, value in fields)
 
 
 @pytest.mark.spec_part("MAU-1")
@@ -134,6 +151,54 @@ def test_a_lie_in_our_name_does_not_survive(node: Node) -> None:
     line = results_of(received(node, "lie-1"))
     assert "lie.test" not in line
     assert "spf=softfail" in line
+
+
+@pytest.mark.spec_part("MAU-1")
+def test_a_strict_domains_picture_is_named_and_no_strangers_is(node: Node) -> None:
+    lie = b"BIMI-Location: v=BIMI1; l=https://evil.test/bank.svg\r\nBIMI-Indicator: PHN2Zy8+\r\n"
+    assert send(node, "picture-1", lie + message()).startswith(b"250 ")
+    content = received(node, "picture-1")
+    assert fields_of(content, "BIMI-Location") == ["v=BIMI1; l=https://bank.test/logo.svg; a=https://bank.test/logo.pem"]
+    assert b"BIMI-Indicator" not in content
+    assert send(node, "picture-2", lie + message("x@shop.test"), sender="x@shop.test").startswith(b"250 ")
+    assert b"BIMI-" not in received(node, "picture-2")
+
+
+@pytest.mark.spec("MAU-1")
+def test_each_standard_has_its_say_and_each_domain_its_policy(node: Node) -> None:
+    """RFC 7208, 6376, 8463, 9989, 8617, 8601 and BIMI on one node, seen in replies, fields, mailboxes and traces."""
+    for key, selector, word in ((RSA, "s1", "rsa-sha256"), (ED, "e1", "ed25519-sha256")):
+        content = with_signature(message(subject=f"whole-{word}"), key.signer("bank.test", selector), 1_700_000_000)
+        assert send(node, f"whole-{word}", content).startswith(b"250 ")
+        line = results_of(received(node, f"whole-{word}"))
+        assert line.startswith("Authentication-Results: mx.example.test; ")
+        said = (
+            "spf=pass",
+            "smtp.mailfrom=ceo@bank.test",
+            "dkim=pass",
+            f"header.a={word}",
+            "dmarc=pass",
+            "header.from=bank.test",
+        )
+        assert not [word for word in (*said, "bimi=pass", "header.selector=default") if word not in line], line
+        assert fields_of(received(node, f"whole-{word}"), "BIMI-Location")[0].startswith(
+            "v=BIMI1; l=https://bank.test/logo.svg"
+        )
+    sealed = fold_all(
+        seal(signed(message(subject="whole-arc")), RSA.signer("list.test"), ArcResult("none"), VOUCHED, 1_700_000_000)
+    )
+    assert send(node, "whole-arc", sealed + message(subject="whole-arc"), client=BAD, sender="o@list.test").startswith(b"250 ")
+    assert "arc=pass" in results_of(received(node, "whole-arc"))
+    assert send(node, "whole-forged", message(), client=BAD).startswith(b"550 5.7.1 Refused by the policy of bank.test (DMARC)")
+    assert send(node, "whole-sloppy", message("x@sloppy.test"), sender="x@sloppy.test").startswith(b"250 ")
+    line = results_of(received(node, "whole-sloppy"))
+    assert "dmarc=fail" in line
+    assert "bimi=" not in line
+    assert send(node, "whole-wary", message("x@wary.test"), sender="x@wary.test").startswith(b"250 ")
+    assert "dmarc=fail" in results_of(received(node, "whole-wary", "Junk Mail")), "its wish for quarantine is followed"
+    story = until(lambda: [s for s in node.json("mail", "trace", "ceo@bank.test") if s["subject"] == "whole-rsa-sha256"], 30)[0]
+    rules = {step["rule"] for event in story["events"] for step in event["steps"] if step["stage"] == "authenticate"}
+    assert {"spf-mailfrom", "dkim", "dmarc", "bimi"} <= rules
 
 
 @pytest.mark.spec_part("OUT-8")

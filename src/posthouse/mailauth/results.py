@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from posthouse.formats.headers import unfold
 from posthouse.mailauth.message import Message
-from posthouse.model.mail_authentication import AuthReport, DkimResult, DmarcResult, SpfResult
+from posthouse.model.mail_authentication import AuthReport, BimiResult, DkimResult, DmarcResult, SpfResult
 from posthouse.model.summary import HeaderField
 
 FIELD = "Authentication-Results"
@@ -50,6 +50,8 @@ def compose(authserv_id: str, report: AuthReport) -> str:
         parts.append(f"arc={_arc_word(report)}{_comment(report.arc.detail)}")
     if report.dmarc is not None:
         parts.append(_dmarc(report.dmarc))
+    if report.bimi is not None and report.bimi.result not in ("none", "skipped"):
+        parts.append(_bimi(report.bimi))
     return "; ".join([token_or_quoted(authserv_id), *(parts or ["none"])])
 
 
@@ -81,6 +83,16 @@ def _dmarc(found: DmarcResult) -> str:
     policy = f"p={found.policy}; " if found.policy_domain else ""
     text = f"dmarc={found.result}{_comment(policy + found.detail)}"
     return text + (f" header.from={_value(found.domain)}" if found.domain else "")
+
+
+def _bimi(found: BimiResult) -> str:
+    text = (
+        f"bimi={found.result}{_comment(found.detail)} header.d={_value(found.domain)} header.selector={_value(found.selector)}"
+    )
+    if found.result != "pass":
+        return text
+    evidence = f" policy.authority-uri={_value(found.authority)}" if found.authority else ""
+    return f"{text} policy.authority=none{evidence}"
 
 
 def _comment(text: str) -> str:

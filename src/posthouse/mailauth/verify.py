@@ -1,4 +1,4 @@
-"""A stranger's message: SPF, DKIM, ARC side by side, then DMARC, within one budget of time (MAU-1). Read this file first.
+"""A stranger's message: SPF, DKIM, ARC side by side, then DMARC and BIMI, in one budget of time (MAU-1). Read this first.
 
 What DNS does not answer in time is ``temperror``; nothing here raises, and nothing here refuses: that is the stage's decision.
 """
@@ -14,7 +14,7 @@ from posthouse.base.clock import Clock
 from posthouse.formats import addresslist
 from posthouse.formats.headers import unfold
 from posthouse.interfaces.resolver import Resolver
-from posthouse.mailauth import arc, dmarc, results
+from posthouse.mailauth import arc, bimi, dmarc, results
 from posthouse.mailauth.dkim import verify as dkim
 from posthouse.mailauth.dkim.canonical import Bodies
 from posthouse.mailauth.dkim.signed_header import Fields
@@ -38,6 +38,7 @@ class Wanted:
     timeout_s: float
     dmarc: bool = True
     trusted_sealers: tuple[str, ...] = ()
+    bimi: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,16 @@ class Verifier:
             return AuthReport(main, helo, dkim_results, chain)
         if author.problem:
             return AuthReport(main, helo, dkim_results, chain, DmarcResult("permerror", detail=author.problem))
-        left_s = max(ends_at - self._clock.steady(), 0.0)
+        found, picture = DmarcResult("temperror", author.domain, detail=LATE), None
         try:
-            async with asyncio.timeout(left_s):
+            async with asyncio.timeout(max(ends_at - self._clock.steady(), 0.0)):
                 found = await dmarc.evaluate(author.domain, main, dkim_results, self._resolver, walks)
+                if wanted.bimi and found.result == "pass":
+                    picture = await bimi.evaluate(message, found, self._resolver, walks)
         except TimeoutError:
-            found = DmarcResult("temperror", author.domain, detail=LATE)
+            pass
         forwarded_by = trusted_forwarder(found, chain, wanted.trusted_sealers)
-        return AuthReport(main, helo, dkim_results, chain, found, forwarded_by)
+        return AuthReport(main, helo, dkim_results, chain, found, forwarded_by, picture)
 
     async def _signatures(
         self, message: Message, timeout_s: float, walks: dmarc.TreeWalks, author: str

@@ -1,4 +1,4 @@
-"""What the authentication of a message gave: SPF, DKIM, ARC, DMARC (MAU-1). Made by ``mailauth``, read by every later stage.
+"""What the authentication of a message gave: SPF, DKIM, ARC, DMARC, BIMI (MAU-1). Made by ``mailauth``, for all later stages.
 
 Words are those of RFC 8601 §2.7. ``detail`` is in plain words for traces. All texts from strangers are bounded.
 """
@@ -75,6 +75,18 @@ class DmarcResult:
 
 
 @dataclass(frozen=True, slots=True)
+class BimiResult:
+    """``location`` is the address of the picture that ``domain`` wants shown, ``authority`` of its evidence; "" if none."""
+
+    result: Literal["none", "pass", "fail", "temperror", "declined", "skipped"]
+    domain: str = ""
+    selector: str = ""
+    location: str = ""
+    authority: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AuthReport:
     """``spf`` is of MAIL FROM (of HELO for the null sender); ``helo`` is of HELO beside it. None: not looked at.
 
@@ -87,6 +99,7 @@ class AuthReport:
     arc: ArcResult = ArcResult("none")
     dmarc: DmarcResult | None = None
     forwarded_by: str = ""
+    bimi: BimiResult | None = None
 
     @property
     def dkim_result(self) -> Result | Literal[""]:

@@ -1,8 +1,8 @@
-"""Stage ``authenticate``: SPF, DKIM, DMARC, ARC of strangers' mail (MAU-1).
+"""Stage ``authenticate``: SPF, DKIM, DMARC, ARC, BIMI of strangers' mail (MAU-1).
 
 SPF is begun with the first accepted recipient, so that DNS answers while the message comes in. Clients that are ours
 (logged in, relay-listed, on this machine) and LMTP are not checked. The report stays on the transaction for the scorer, and
-Authentication-Results tells it to everyone else; fields that claim to be ours are taken out.
+Authentication-Results tells it to everyone else; fields that claim to be ours are taken out, those of BIMI too.
 Failing: open. Without DNS a message is marked ``temperror`` and goes on.
 """
 
@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from posthouse.formats.mime.fronted import without
-from posthouse.mailauth import results
+from posthouse.mailauth import bimi, results
 from posthouse.mailauth.message import Message
 from posthouse.mailauth.verify import Spf, Verifier, Wanted, author_of
 from posthouse.model.envelope import Recipient
+from posthouse.model.mail_authentication import AuthReport
 from posthouse.model.mail_reports import DmarcSeen
 from posthouse.model.session import Session
 from posthouse.model.settings import Settings
@@ -69,7 +70,7 @@ class Authenticate(Stage):
         settings = self._settings().mailauth
         author = author_of(message)
         action = dmarc_action(settings, author.domain)
-        wanted = Wanted(settings.timeout_s, action != "off", settings.trusted_sealers)
+        wanted = Wanted(settings.timeout_s, action != "off", settings.trusted_sealers, settings.bimi)
         report = await self._verifier.verify(message, author, spf, wanted)
         transaction.auth = report
         value = results.compose(self._spf.authserv_id(), report)
@@ -78,10 +79,18 @@ class Authenticate(Stage):
         verdicts = refusal(self.name, report, action, settings.spf_fail)
         if (noted := seen(transaction.session, str(transaction.sender), report, verdicts)) is not None:
             self._tell(noted)
-        return (*told(self.name, report), tag, *verdicts)
+        return (*told(self.name, report), tag, *self._picture(report), *verdicts)
+
+    def _picture(self, report: AuthReport) -> Sequence[Verdict]:
+        """What the author's brand wants shown, for whoever shows the message."""
+        if report.bimi is None or report.bimi.result != "pass":
+            return ()
+        return (Tag(bimi.LOCATION, bimi.location_field(report.bimi), Reason(self.name, "bimi", report.bimi.detail)),)
 
     async def _take_out_forged(self, transaction: Transaction, message: Message) -> None:
-        if not (forged := results.forged(message, (self._spf.authserv_id(), self._node_name))):
+        forged = results.forged(message, (self._spf.authserv_id(), self._node_name))
+        forged += [field for field in message.fields if field.name in bimi.OURS]
+        if not forged:
             return
         form = transaction.form
         form.put_header(*await off_loop(len(form.content), partial(without, form.content, form.summary, forged)))

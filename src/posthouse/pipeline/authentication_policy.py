@@ -44,6 +44,8 @@ def told(stage: str, report: AuthReport) -> Sequence[Verdict]:
         found.append(_line(stage, "arc", report.arc.result, report.arc.detail))
     if report.dmarc is not None:
         found.append(_line(stage, "dmarc", report.dmarc.result, report.dmarc.detail))
+    if report.bimi is not None and report.bimi.result not in ("none", "skipped"):
+        found.append(_line(stage, "bimi", report.bimi.result, report.bimi.detail))
     return found
 
 

@@ -27,6 +27,10 @@ class MailauthSettings:
     spf_fail: str = setting(
         "mark", "What follows when SPF says fail for MAIL FROM and DMARC does not say pass.", choices=("mark", "reject")
     )
+    bimi: bool = setting(
+        True,
+        "Name the picture that a domain publishes by BIMI, in BIMI-Location, for mail that passes its strict DMARC policy.",
+    )
     trusted_sealers: tuple[str, ...] = setting(
         (), "Domains whose ARC seals may speak for forwarded mail that fails DMARC.", form=DOMAIN
     )
