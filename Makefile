@@ -23,6 +23,7 @@ $(VENV)/bin/python:
 $(VENV)/.installed: $(VENV)/bin/python requirements/run.txt pyproject.toml
 	$(BIN)/pip install -q --require-hashes -r requirements/run.txt
 	$(BIN)/pip install -q --no-deps -e .
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 dev: $(VENV)/.dev

@@ -74,13 +74,15 @@ class Node:
             self._forget()
 
     def kill(self) -> None:
-        """SIGKILL to every process of the node at once, as a crash would."""
+        """SIGKILL to every process of the node at once, as a crash would; returns when all have ended."""
         assert self.process is not None
-        for pid in self.pids():
+        pids = self.pids()
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(60)
         self._forget()
+        until(lambda: not any(_lives(pid) for pid in pids), timeout_s=60, step_s=0.005)
 
     def _forget(self) -> None:
         if self.process is not None:
@@ -156,6 +158,13 @@ class Node:
                 self.kill()
 
 
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def until(condition: Any, timeout_s: float = 30.0, step_s: float = 0.05) -> Any:
     """Polls until `condition()` is true and gives its value; fails after `timeout_s`."""
     end = time.monotonic() + timeout_s
@@ -171,8 +180,9 @@ def running(folder: Path, **options: Any) -> Iterator[Node]:
     """A started node with two domains and two users, jane@example.test and omar@example.org."""
     node = Node(folder, **options)
     with node:
-        node.run("domain", "add", "example.test")
-        node.run("domain", "add", "example.org")
-        node.add_user("jane@example.test")
-        node.add_user("omar@example.org")
+        node.run(
+            "shell",
+            stdin="domain add example.test\ndomain add example.org\n"
+            f"user add jane@example.test --password '{PASSWORD}'\nuser add omar@example.org --password '{PASSWORD}'\n",
+        )
         yield node

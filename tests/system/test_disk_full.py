@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from posthouse.roles.reserve import PART_OF_DISK
 from support.async_clients import Imap, Lost, Smtp
 from support.books import Books, Place
+from support.disks import mounted
 from support.flood import APPEND_BOXES, FLAG_BOXES, INBOXES, READER, Audit, Flood, prepare, run
 from support.node import Node, running, until
 from support.soundness import unsound
@@ -53,20 +54,21 @@ class SmallDisk:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    data = tmp_path / "data"
-    data.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=0700", "tmpfs", str(data)], check=True)
-    try:
-        with running(tmp_path) as node:
-            disk = SmallDisk(node)
-            node.run("setting", "set", "store.min_free_bytes", "0")
-            disk.load()
-            disk.books = prepare(node)
-            disk.audit = Audit(node, disk.books)
-            yield disk
-    finally:
-        subprocess.run(["umount", "--lazy", str(data)], check=True)
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A folder for a node whose data will lie on a small disk."""
+    with mounted(tmp_path / "data", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=0700", "tmpfs"):
+        yield tmp_path
+
+
+@pytest.fixture
+def disk(small: Path) -> Iterator[SmallDisk]:
+    with running(small) as node:
+        disk = SmallDisk(node)
+        node.run("setting", "set", "store.min_free_bytes", "0")
+        disk.load()
+        disk.books = prepare(node)
+        disk.audit = Audit(node, disk.books)
+        yield disk
 
 
 async def fill(disk: SmallDisk, name: str, enough: Callable[[], bool] = bool) -> Flood:
@@ -154,6 +156,38 @@ def test_a_node_that_crashes_on_a_full_disk_starts_again_and_has_everything(disk
     assert run(until_taken(disk)) < 5
     disk.in_order()
     assert disk.node.json("store", "check")["sound"]
+
+
+def fill_to_the_last_octet(data: Path) -> None:
+    with (data / "filler").open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    assert os.statvfs(data).f_bavail == 0
+
+
+@pytest.mark.spec_part("STO-1")
+def test_a_node_starts_on_a_disk_without_any_room_however_it_had_ended(small: Path) -> None:
+    data = small / "data"
+    with running(small, workers=1) as node:
+        for round_number, ends in enumerate(("in order", "by a crash", "with the machine"), 1):
+            node.send("jane@example.test", f"Subject: {ends}\r\n\r\nx\r\n")
+            if ends == "in order":
+                assert node.stop() == 0
+            else:
+                node.kill()
+            if ends == "with the machine":  # what is never synced may be gone then
+                for index in data.glob("*.db-shm"):
+                    index.unlink()
+            fill_to_the_last_octet(data)
+            assert len(node.json("user", "list")) == 2
+            fill_to_the_last_octet(data)
+            node.start()
+            assert node.imap("jane@example.test").select("INBOX")[1] == [b"%d" % round_number]
+            assert "disk-full" in node.log()
+            (data / "filler").unlink()
+        assert node.json("store", "check")["sound"]
+        assert node.stop() == 0
+        assert (data / "reserve").stat().st_size == SIZE_MIB * (1 << 20) // PART_OF_DISK
 
 
 @pytest.mark.spec_part("STO-1")

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from posthouse.base import log
-from posthouse.roles import certificates, data_folder, sockets
+from posthouse.roles import certificates, data_folder, reserve, sockets
 from posthouse.roles.config import ConfigError, load
 
 
@@ -26,6 +26,7 @@ def serve(config_path: Path) -> int:
 def _serve(config_path: Path) -> int:
     config = load(config_path)
     data_folder.make(config.data, config.user)
+    reserve.give_back(config.data)
     held = data_folder.lock(config.data)
     raise_descriptor_limit()
     opened = sockets.open_all(config.listen)
@@ -52,7 +53,10 @@ def _serve(config_path: Path) -> int:
         worker=partial(worker.run, opened),
         held=(held,),
     )
-    return supervisor.Supervisor(plan).run()
+    try:
+        return supervisor.Supervisor(plan).run()
+    finally:
+        reserve.keep(config.data)
 
 
 def raise_descriptor_limit() -> None:

@@ -12,7 +12,7 @@ import os
 from posthouse.admin.answering import answer
 from posthouse.base import log
 from posthouse.protocols.control import Answer, Request
-from posthouse.roles import bootstrap, data_folder
+from posthouse.roles import bootstrap, data_folder, reserve
 from posthouse.roles.config import ConfigError, NodeConfig
 
 
@@ -25,6 +25,7 @@ def run_offline(config: NodeConfig, request: Request) -> Answer:
     # Standard error is for the operation's one line; what the services log is of use in a running node only.
     log.configure(level=logging.CRITICAL)
     data_folder.make(config.data, config.user)
+    reserve.give_back(config.data)
     try:
         lock = data_folder.lock(config.data, wait_s=0.0)
     except ConfigError as error:
@@ -33,7 +34,10 @@ def run_offline(config: NodeConfig, request: Request) -> Answer:
         if config.user and os.getuid() == 0:
             # Whatever is written must belong to the user that the node runs as.
             data_folder.drop_privileges(config.user)
-        return asyncio.run(_run(config, request))
+        try:
+            return asyncio.run(_run(config, request))
+        finally:
+            reserve.keep(config.data)
     finally:
         os.close(lock)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from posthouse.base import log
 from posthouse.interfaces.bus import Payload
+from posthouse.roles import reserve
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.hub import Hub
 from posthouse.roles.processes import Child, spawn
@@ -186,6 +187,7 @@ class Supervisor:
         whole = len(self._children) == self._plan.config.bus_processes
         if whole and not self._said_ready and all(one.ready for one in self._children.values()):
             self._said_ready = True
+            reserve.keep(self._config.data)
             words = " ".join(f"{service}={address}" for service, address in self._listeners)
             print(f"ready {words}".rstrip(), flush=True)  # noqa: T201
 

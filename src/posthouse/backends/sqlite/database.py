@@ -139,7 +139,8 @@ def mail_errors() -> _MailErrors:
 def mail_error(error: apsw.Error) -> MailError:
     """What a client may be told of ``error``; the log gets the driver's words."""
     cause = f"{type(error).__name__}: {error}"
-    if isinstance(error, apsw.FullError):
+    # An index of the write-ahead log that finds no room is said to be an I/O error.
+    if isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
         return NoSpace(cause)
     return Temporary("Database trouble, try again later", cause=cause)
 
