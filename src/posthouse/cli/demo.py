@@ -57,7 +57,7 @@ def demo(folder: Path, *, once: bool = False) -> int:
         return 0
     finally:
         node.terminate()
-        node.wait(30)
+        node.wait(60)
 
 
 def _show(node: subprocess.Popen[str], config: Path, folder: Path, *, once: bool) -> int:
