@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from posthouse.backends.memory.directory import MemoryDirectory
+from posthouse.backends.sqlite.database import open_writer
 from posthouse.backends.sqlite.directory import SqliteDirectory
+from posthouse.backends.sqlite.directory_schema import MIGRATIONS
 from posthouse.backends.sqlite.directory_writer import SqliteDirectoryWriter, open_directory_file
 from posthouse.base.errors import AlreadyExists, BadValue, NotFound, Permanent, Temporary
 from posthouse.interfaces.directory import Directory, DirectoryWriter
@@ -228,6 +230,67 @@ async def test_putting_an_alias_again_replaces_it(directory: Pair) -> None:
     assert await directory.read.alias(BOB) is None
     with pytest.raises(NotFound):
         await directory.write.delete_alias(BOB)
+
+
+async def test_owners_of_an_alias_are_accounts_and_stay_until_they_or_the_alias_go(directory: Pair) -> None:
+    await directory.write.add_domain("example.com")
+    for text in ("Zoe@example.com", "jane@example.com"):
+        await directory.account(text)
+    zoe, sales, other = Address("zoe", "example.com"), Address("sales", "example.com"), Address("other", "example.com")
+    for alias in (sales, other):
+        assert (await directory.write.put_alias(alias, [BOB])).owners == ()
+    made = await directory.write.add_owners(sales, [zoe, JANE, zoe])
+    assert [str(owner) for owner in made.owners] == ["jane@example.com", "Zoe@example.com"]
+    assert await directory.write.add_owners(sales, [zoe]) == made == await directory.read.alias(sales)
+    await directory.write.add_owners(other, [zoe])
+    assert (list(await directory.read.owned(zoe)), list(await directory.read.owned(BOB))) == ([other, sales], [])
+    assert await directory.read.aliases(pattern="sales@*") == [made]
+    assert await directory.read.memberships(zoe) == (), "an owner is no member"
+    again = await directory.write.put_alias(Address("Sales", "example.com"), [JANE])
+    assert (str(again.address), again.targets, again.owners) == ("Sales@example.com", (JANE,), made.owners)
+    await directory.write.delete_account(zoe)
+    await directory.account("zoe@example.com")
+    assert list(await directory.read.owned(zoe)) == [], "who gets the address later owns nothing"
+    assert list(await directory.read.owned(JANE)) == [again.address]
+    assert (await directory.write.remove_owners(sales, [JANE])).owners == ()
+    await directory.write.add_owners(sales, [JANE])
+    await directory.write.delete_alias(sales)
+    assert list(await directory.read.owned(JANE)) == []
+    assert (await directory.write.put_alias(sales, [BOB])).owners == (), "nor does an alias of the same name have owners"
+
+
+async def test_only_accounts_own_only_aliases_and_a_change_happens_wholly_or_not_at_all(directory: Pair) -> None:
+    await directory.write.add_domain("example.com")
+    await directory.account("jane@example.com")
+    sales = Address("sales", "example.com")
+    await directory.write.put_alias(sales, [BOB])
+    for alias, owner in ((BOB, JANE), (JANE, JANE), (sales, BOB), (sales, sales), (sales, Address("x", "far.example"))):
+        with pytest.raises(NotFound):
+            await directory.write.add_owners(alias, [JANE, owner])
+        with pytest.raises(NotFound):
+            await directory.write.remove_owners(alias, [owner])
+    assert list(await directory.read.owned(JANE)) == []
+    await directory.write.add_owners(sales, [JANE])
+    with pytest.raises(NotFound):
+        await directory.write.remove_owners(sales, [JANE, BOB])
+    assert list(await directory.read.owned(JANE)) == [sales]
+
+
+async def test_a_file_from_before_owners_is_taken_over_with_its_aliases(tmp_path: Path) -> None:
+    path = tmp_path / "directory.db"
+    before = open_writer(path, MIGRATIONS[:4])
+    before.execute("INSERT INTO domain (name, catch_all, enabled) VALUES ('example.com', '', 1)")
+    before.execute("INSERT INTO alias (domain_id, key, local) VALUES (1, 'sales@example.com', 'sales')")
+    before.execute("INSERT INTO alias_target VALUES (1, 0, 'bob', 'example.com', 'bob@example.com')")
+    before.close()
+    database, reader = open_directory_file(path), SqliteDirectory(path)
+    writer = SqliteDirectoryWriter(database)
+    await writer.add_account(JANE, full_name="", role="user", secret="s", scram="")
+    made = await writer.add_owners(Address("sales", "example.com"), [JANE])
+    assert (made.targets, made.owners) == ((BOB,), (JANE,))
+    assert await reader.alias(made.address) == made
+    reader.close()
+    database.close()
 
 
 async def test_an_alias_needs_its_domain_and_a_target(directory: Pair) -> None:

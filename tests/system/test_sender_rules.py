@@ -59,6 +59,19 @@ def test_envelope_and_from_become_the_accounts_or_must_be_among_its_addresses(no
         assert code(node, sender, author) == 250, (sender, author)
 
 
+def test_who_owns_a_list_sends_as_it_and_nobody_else_does(node: Node) -> None:
+    node.run("submission", "set", "sender", "refuse")
+    until(lambda: code(node, "boss@bank.test", JANE) == 550)
+    assert code(node, LIST, LIST) == 550
+    node.run("alias", "own", LIST, OMAR)
+    assert code(node, LIST, LIST) == 550
+    node.run("alias", "own", LIST, JANE)
+    until(lambda: code(node, LIST, f"Everybody <{LIST}>") == 250)
+    until(lambda: "a list that it owns" in str(node.json("mail", "trace", "--sender", LIST)))
+    node.run("alias", "disown", LIST, JANE)
+    until(lambda: code(node, LIST, LIST) == 550)
+
+
 @pytest.mark.spec("OUT-4")
 def test_a_sender_must_be_deliverable_here_where_that_is_set(node: Node) -> None:
     node.run("submission", "set", "sender", "any")

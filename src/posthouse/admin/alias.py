@@ -21,10 +21,12 @@ class AliasRow:
 
     alias: str
     targets: tuple[str, ...]
+    owners: tuple[str, ...] = ()
 
 
 def _row(alias: Alias) -> AliasRow:
-    return AliasRow(str(alias.address), tuple(str(target) for target in alias.targets))
+    targets, owners = (tuple(str(each) for each in some) for some in (alias.targets, alias.owners))
+    return AliasRow(str(alias.address), targets, owners)
 
 
 @operation("alias add", role="domain-administrator", scope="domain")
@@ -34,7 +36,7 @@ async def add(context: Context, alias: Address, targets: tuple[Address, ...], *,
     Args:
         alias: the new address.
         targets: one or more addresses here or elsewhere.
-        replace: an alias that is there already gets these targets instead of its own.
+        replace: an alias that is there already gets these targets instead of its own; it keeps its owners.
     """
     context.require_domain(alias.domain)
     if not targets:
@@ -52,6 +54,38 @@ def require_tree(context: Context, target: Address) -> None:
     Raises NotAllowed."""
     if delivery_name(target.local):
         context.require_domain(target.domain)
+
+
+@operation("alias own", role="domain-administrator", scope="domain")
+async def own(context: Context, alias: Address, owners: tuple[Address, ...]) -> AliasRow:
+    """Makes accounts owners of an alias: they may send as it, whether or not its mail comes to them.
+
+    Args:
+        alias: the alias, such as a list's address.
+        owners: one or more accounts here; they are added to those that it has.
+    """
+    _require_owners(context, alias, owners)
+    return _row(await context.directory_writer.add_owners(alias, owners))
+
+
+@operation("alias disown", role="domain-administrator", scope="domain")
+async def disown(context: Context, alias: Address, owners: tuple[Address, ...]) -> AliasRow:
+    """Takes the ownership of an alias away from accounts.
+
+    Args:
+        alias: the alias.
+        owners: one or more of its owners.
+    """
+    _require_owners(context, alias, owners)
+    return _row(await context.directory_writer.remove_owners(alias, owners))
+
+
+def _require_owners(context: Context, alias: Address, owners: tuple[Address, ...]) -> None:
+    """Raises NotAllowed, UsageError. Who administers one domain learns nothing of other domains' accounts."""
+    for each in (alias, *owners):
+        context.require_domain(each.domain)
+    if not owners:
+        raise UsageError("whose is it? give at least one account")
 
 
 @operation("alias list", role="reader", scope="domain", reads=True)

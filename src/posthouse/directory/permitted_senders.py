@@ -1,7 +1,8 @@
-"""Which addresses an account may send as (OUT-3): its own, with any detail; its aliases; what was delegated to it.
+"""Which addresses an account may send as (OUT-3): its own, with any detail; its aliases; the lists that it owns; what was
+delegated to it.
 
-An alias that leads to several people is theirs only where that is set, for a list is one, too. Failing: Temporary, so that the
-sender tries again; nothing is allowed by default.
+An alias that leads to several people is theirs only where that is set, for a list is one, too: as a list its owners send.
+Failing: Temporary, so that the sender tries again; nothing is allowed by default.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class PermittedSenders:
         delegated = _delegated(settings.submission.delegates).get(account.key, frozenset())
         if named.key in delegated or address.key in delegated or f"@{address.domain}" in delegated:
             return "delegated"
+        if await self._owns(account, named):
+            return "a list that it owns"
         if await self._leads_to(named, account, shared=settings.submission.shared_aliases):
             return "an alias of its own"
         return ""
@@ -42,18 +45,21 @@ class PermittedSenders:
     async def all_of(self, account: Address) -> list[str]:
         """What an administrator is shown; ``@domain`` for a whole domain."""
         settings = self._settings()
-        found = {account.key, *_delegated(settings.submission.delegates).get(account.key, ())}
+        owned = {alias.key for alias in await self._directory.owned(account)}
+        found = {account.key, *owned, *_delegated(settings.submission.delegates).get(account.key, ())}
         level = [account]
         for _ in range(MAX_DEPTH):
             above = [alias for each in level for alias in await self._directory.memberships(each)]
-            fitting = [
-                alias
-                for alias in above
-                if alias.key not in found and await self._leads_to(alias, account, shared=settings.submission.shared_aliases)
-            ]
+            shared = settings.submission.shared_aliases
+            new = [alias for alias in above if alias.key not in found or alias.key in owned]
+            fitting = [alias for alias in new if await self._leads_to(alias, account, shared=shared)]
             found.update(alias.key for alias in fitting)
             level = fitting
         return sorted(found)
+
+    async def _owns(self, account: Address, address: Address) -> bool:
+        alias = await self._directory.alias(address)
+        return alias is not None and any(owner.key == account.key for owner in alias.owners)
 
     async def _leads_to(self, address: Address, account: Address, *, shared: bool) -> bool:
         """Whether mail for an alias comes to the account: to it alone, or ``shared`` with others."""

@@ -30,6 +30,10 @@ class Directory(Protocol):
         """The aliases that name exactly this address among their targets, sorted by ``Address.key``."""
         ...
 
+    async def owned(self, address: Address) -> Sequence[Address]:
+        """The aliases that the account of this address owns, sorted by ``Address.key``."""
+        ...
+
     async def domains(self) -> Sequence[Domain]:
         """All, sorted by name, disabled ones too."""
         ...
@@ -79,7 +83,7 @@ class DirectoryWriter(Protocol):
         ...
 
     async def delete_account(self, address: Address) -> Account:
-        """Gives the account as it was. Its number is never used again. Raises NotFound."""
+        """Gives the account as it was. Its number is never used again; it owns no alias any more. Raises NotFound."""
         ...
 
     async def leaving(self) -> Sequence[Leaving]:
@@ -91,8 +95,17 @@ class DirectoryWriter(Protocol):
         ...
 
     async def put_alias(self, address: Address, targets: Sequence[Address]) -> Alias:
-        """Makes or replaces an alias; a target named twice counts once. Raises NotFound (the domain), AlreadyExists (an
-        account has this address), BadValue (no targets)."""
+        """Makes or replaces an alias, which keeps its owners; a target named twice counts once. Raises NotFound (the domain),
+        AlreadyExists (an account has this address), BadValue (no targets)."""
+        ...
+
+    async def add_owners(self, alias: Address, owners: Sequence[Address]) -> Alias:
+        """These accounts own the alias, too, all of them or none; ``Alias.owners`` are in the order of ``Address.key``. Raises
+        NotFound (the alias, an account)."""
+        ...
+
+    async def remove_owners(self, alias: Address, owners: Sequence[Address]) -> Alias:
+        """Raises NotFound when one of them does not own it; then all stay."""
         ...
 
     async def delete_alias(self, address: Address) -> None:

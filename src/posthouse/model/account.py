@@ -39,10 +39,11 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """Mail for ``address`` goes to ``targets`` (local or foreign addresses) instead."""
+    """Mail for ``address`` goes to ``targets`` (local or foreign addresses) instead. ``owners``: accounts that may send as it."""
 
     address: Address
     targets: tuple[Address, ...]
+    owners: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,10 @@ class SenderPolicy(Stage):
         """The envelope's sender (OUT-3)."""
         address, account = transaction.sender.address, Address.parse(transaction.session.account)
         assert address is not None, "the null sender is nobody's"
-        if submission.sender == "any" or await self._permitted.why(account, address):
+        if submission.sender == "any" or address.key == account.key:
             return None
+        if right := await self._permitted.why(account, address):
+            return Continue(Reason(self.name, "permitted", f"{account} may send as {address}: {right}"))
         if submission.sender == "rewrite":
             transaction.sender = replace(transaction.sender, address=account)
             return Continue(Reason(self.name, "rewritten", f"{account} may not send as {address}: sent as itself"))

@@ -79,9 +79,11 @@ async def test_an_account_is_held_reported_recalled_and_released() -> None:
 async def test_show_tells_as_whom_an_account_may_send_and_from_where_it_does() -> None:
     context, house = await desk()
     await house.directory.put_alias(Address.parse("j@example.test"), [Address.parse(JANE)])
+    await house.directory.put_alias(Address.parse("all@example.test"), [Address.parse(KIM)])
+    await house.directory.add_owners(Address.parse("all@example.test"), [Address.parse(JANE)])
     await send(house, KIM)
     shown = await run(context, f"account show {JANE}")
-    assert shown["senders"] == ["j@example.test", JANE]
+    assert shown["senders"] == ["all@example.test", "j@example.test", JANE]
     assert [place.partition(",")[0] for place in shown["places"]] == ["net 203.0.0.0/16", "client 203.0.113.5"]
     assert shown["held_since"] == ""
 

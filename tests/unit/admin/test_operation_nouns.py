@@ -8,6 +8,7 @@ import pytest
 
 from posthouse.admin import registry, rendering
 from posthouse.admin.arguments import UsageError
+from posthouse.admin.context import NotAllowed
 from posthouse.admin.mailbox import name_pattern
 from posthouse.backends.memory.textindex import MemoryTextIndex
 from posthouse.base.errors import AlreadyExists, BadValue, MailError, NotFound
@@ -102,9 +103,35 @@ async def test_alias_life() -> None:
     with pytest.raises(AlreadyExists):
         await run(context, "alias add info@example.test omar@example.test")
     await run(context, "alias add info@example.test omar@example.test --replace")
-    assert await run(context, "alias list") == [{"alias": "info@example.test", "targets": ["omar@example.test"]}]
+    assert await run(context, "alias list") == [{"alias": "info@example.test", "targets": ["omar@example.test"], "owners": []}]
     await run(context, "alias delete info@example.test")
     assert await run(context, "alias list") == []
+
+
+async def test_owners_of_an_alias_come_and_go_and_a_domains_administrator_names_those_of_the_domain_only() -> None:
+    context = await populated()
+    alias = "info@example.test"
+    await run(context, f"alias add {alias} omar@example.test")
+    with pytest.raises(UsageError):
+        await run(context, f"alias own {alias}")
+    assert (await run(context, f"alias own {alias} omar@example.test jane@example.test"))["owners"] == [
+        "jane@example.test",
+        "omar@example.test",
+    ]
+    await run(context, f"alias add {alias} ada@example.test --replace")
+    assert (await run(context, "alias list"))[0]["owners"] == ["jane@example.test", "omar@example.test"]
+    other, own = (
+        context.asked_by("x", "domain-administrator", "protocol", domain) for domain in ("example.org", "example.test")
+    )
+    for line in (f"alias own {alias} mei@example.org", f"alias disown {alias} jane@example.test"):
+        with pytest.raises(NotAllowed):
+            await run(other, line)
+    for owner in ("mei@example.org", "nobody@example.org"):
+        with pytest.raises(NotAllowed):
+            await run(own, f"alias own {alias} {owner}")
+    assert (await run(own, f"alias disown {alias} jane@example.test"))["owners"] == ["omar@example.test"]
+    with pytest.raises(NotFound):
+        await run(own, f"alias disown {alias} jane@example.test")
 
 
 async def test_mailbox_life() -> None:

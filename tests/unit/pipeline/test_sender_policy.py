@@ -104,6 +104,24 @@ async def test_aliases_of_ones_own_may_be_used_shared_ones_only_where_that_is_se
 
 
 @pytest.mark.spec_part("OUT-3")
+async def test_a_lists_owners_send_as_the_list_and_its_members_do_not_and_the_trace_says_by_what_right() -> None:
+    made = await house()
+    members, board = Address.parse("all@example.test"), Address.parse("board@example.test")
+    await made.directory.put_alias(members, [Address.parse(OMAR), Address.parse("far@faraway.test")])
+    await made.directory.put_alias(board, [members])
+    await made.directory.add_owners(members, [Address.parse(JANE)])
+    for sender in ("all@example.test", "ALL@example.test", "all+news@example.test"):
+        assert (await send(made, sender, f"Everybody <{sender}>")).code == 250, sender
+    assert (await send(made, str(members), str(members), account=OMAR)).code == 550
+    assert (await send(made, str(board), str(board))).code == 550, "who owns a list does not own what leads to it"
+    [record, *_] = await made.traces.search(TraceQuery(sender=str(members)))
+    [step] = [step for step in record.steps if step.rule == "permitted"]
+    assert "a list that it owns" in step.detail
+    await made.directory.remove_owners(members, [Address.parse(JANE)])
+    assert (await send(made, str(members), str(members))).code == 550
+
+
+@pytest.mark.spec_part("OUT-3")
 async def test_delegated_addresses_and_domains_may_be_used() -> None:
     made = await house(delegates=(f"{JANE}=sales@example.test", f"{JANE}=@shop.test"))
     assert (await send(made, "sales@example.test", "Sales <sales@example.test>")).code == 250

@@ -42,6 +42,10 @@ class MemoryDirectory:
         named = [alias for _, alias in sorted(self._aliases.items()) if any(each.key == address.key for each in alias.targets)]
         return [alias.address for alias in named]
 
+    async def owned(self, address: Address) -> Sequence[Address]:
+        named = [alias for _, alias in sorted(self._aliases.items()) if _among(address, alias.owners)]
+        return [alias.address for alias in named]
+
     async def domains(self) -> Sequence[Domain]:
         return [self._domains[name] for name in sorted(self._domains)]
 
@@ -128,6 +132,8 @@ class MemoryDirectory:
     async def delete_account(self, address: Address) -> Account:
         account = self._known_account(address)
         del self._accounts[address.key]
+        for key, alias in self._aliases.items():
+            self._aliases[key] = _without(alias, [address])
         self._leaving.append(Leaving(account.account_id, address.key))
         return account
 
@@ -142,8 +148,24 @@ class MemoryDirectory:
         self._known_domain(address.domain)
         if address.key in self._accounts:
             raise AlreadyExists(f"account {address} exists already")
-        self._aliases[address.key] = Alias(address, once)
+        before = self._aliases.get(address.key)
+        self._aliases[address.key] = Alias(address, once, before.owners if before else ())
         return self._aliases[address.key]
+
+    async def add_owners(self, alias: Address, owners: Sequence[Address]) -> Alias:
+        old = self._known_alias(alias)
+        all_of_them = {each.key: each for each in (*old.owners, *(self._known_account(owner).address for owner in owners))}
+        self._aliases[alias.key] = replace(old, owners=tuple(all_of_them[key] for key in sorted(all_of_them)))
+        return self._aliases[alias.key]
+
+    async def remove_owners(self, alias: Address, owners: Sequence[Address]) -> Alias:
+        new = self._known_alias(alias)
+        for owner in owners:
+            if not _among(owner, new.owners):
+                raise NotFound(f"{owner} does not own {alias}")
+            new = _without(new, [owner])
+        self._aliases[alias.key] = new
+        return new
 
     async def delete_alias(self, address: Address) -> None:
         if self._aliases.pop(address.key, None) is None:
@@ -159,3 +181,16 @@ class MemoryDirectory:
         if address.key not in self._accounts:
             raise NotFound(f"no account {address}")
         return self._accounts[address.key]
+
+    def _known_alias(self, address: Address) -> Alias:
+        if address.key not in self._aliases:
+            raise NotFound(f"no alias {address}")
+        return self._aliases[address.key]
+
+
+def _among(address: Address, owners: Sequence[Address]) -> bool:
+    return any(owner.key == address.key for owner in owners)
+
+
+def _without(alias: Alias, gone: Sequence[Address]) -> Alias:
+    return replace(alias, owners=tuple(owner for owner in alias.owners if not _among(owner, gone)))

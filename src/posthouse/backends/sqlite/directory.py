@@ -38,6 +38,14 @@ SELECT_MEMBERSHIPS = (
     "SELECT DISTINCT alias.local, name FROM alias_target JOIN alias USING (alias_id) JOIN domain USING (domain_id)"
     " WHERE alias_target.key = ? ORDER BY alias.key"
 )
+SELECT_OWNED = (
+    "SELECT alias.local, name FROM account JOIN alias_owner USING (account_id) JOIN alias USING (alias_id)"
+    " JOIN domain ON domain.domain_id = alias.domain_id WHERE account.key = ? ORDER BY alias.key"
+)
+SELECT_OWNERS = (
+    "SELECT account.local, name FROM alias_owner JOIN account USING (account_id) JOIN domain USING (domain_id)"
+    " WHERE alias_id = ? ORDER BY account.key"
+)
 Row = tuple[int | float | bytes | str | None, ...]
 
 
@@ -53,6 +61,7 @@ class SqliteDirectory:
         self._account_by_id = lru_cache(CACHED)(self._read_account_by_id)
         self._alias = lru_cache(CACHED)(self._read_alias)
         self._memberships = lru_cache(CACHED)(self._read_memberships)
+        self._owned = lru_cache(CACHED)(self._read_owned)
 
     async def domain(self, name: str) -> Domain | None:
         return self._fresh(self._domain, name)
@@ -68,6 +77,9 @@ class SqliteDirectory:
 
     async def memberships(self, address: Address) -> Sequence[Address]:
         return self._fresh(self._memberships, address.key) or ()
+
+    async def owned(self, address: Address) -> Sequence[Address]:
+        return self._fresh(self._owned, address.key) or ()
 
     async def domains(self) -> Sequence[Domain]:
         return await self._listings.run(lambda db: [domain_of(row) for row in db.execute(SELECT_DOMAIN + "ORDER BY name")])
@@ -108,7 +120,7 @@ class SqliteDirectory:
         with mail_errors():
             version = self._file.changes()
             if version != self._version:
-                for cache in (self._domain, self._account, self._account_by_id, self._alias, self._memberships):
+                for cache in (self._domain, self._account, self._account_by_id, self._alias, self._memberships, self._owned):
                     cache.cache_clear()
                 self._version = version
             try:
@@ -133,8 +145,10 @@ class SqliteDirectory:
         return alias_of(self._file.db, row) if row else None
 
     def _read_memberships(self, key: str) -> tuple[Address, ...]:
-        rows = self._file.db.execute(SELECT_MEMBERSHIPS, (key,)).fetchall()
-        return tuple(Address(cast(str, local), cast(str, name)) for local, name in rows)
+        return _addresses(self._file.db, SELECT_MEMBERSHIPS, key)
+
+    def _read_owned(self, key: str) -> tuple[Address, ...]:
+        return _addresses(self._file.db, SELECT_OWNED, key)
 
 
 def domain_of(row: Row) -> Domain:
@@ -159,11 +173,15 @@ def account_of(row: Row) -> Account:
 
 
 def alias_of(db: apsw.Connection, row: Row) -> Alias:
-    """The alias of a row of SELECT_ALIAS; its targets are read from ``db``."""
+    """The alias of a row of SELECT_ALIAS; its targets and owners are read from ``db``."""
     alias_id, local, domain = row
-    targets = db.execute("SELECT local, domain FROM alias_target WHERE alias_id = ? ORDER BY position", (alias_id,))
-    found = tuple(Address(cast(str, target_local), cast(str, target_domain)) for target_local, target_domain in targets)
-    return Alias(Address(cast(str, local), cast(str, domain)), found)
+    targets = _addresses(db, "SELECT local, domain FROM alias_target WHERE alias_id = ? ORDER BY position", cast(int, alias_id))
+    owners = _addresses(db, SELECT_OWNERS, cast(int, alias_id))
+    return Alias(Address(cast(str, local), cast(str, domain)), targets, owners)
+
+
+def _addresses(db: apsw.Connection, sql: str, value: int | str) -> tuple[Address, ...]:
+    return tuple(Address(cast(str, local), cast(str, domain)) for local, domain in db.execute(sql, (value,)))
 
 
 def _conditions(pattern: str, domain: str) -> tuple[list[str], list[str | int]]:

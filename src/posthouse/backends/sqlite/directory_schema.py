@@ -225,4 +225,13 @@ END;
 """
 """What the mail store must still be told: a domain's shared tree goes by its negative number (``model.namespaces``)."""
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS, _LEAVING)
+_OWNERS = """
+CREATE TABLE alias_owner (
+    alias_id INTEGER NOT NULL REFERENCES alias ON DELETE CASCADE,
+    account_id INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    PRIMARY KEY (alias_id, account_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alias_owner_by_account ON alias_owner (account_id);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS, _LEAVING, _OWNERS)

@@ -28,6 +28,9 @@ from posthouse.base.errors import AlreadyExists, MailError, NotFound, Permanent
 from posthouse.model.account import Account, Alias, Domain, Leaving, Role
 from posthouse.model.address import Address
 
+_PUT_ALIAS = "INSERT INTO alias (domain_id, key, local) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET local = excluded.local"
+_DISOWN = "DELETE FROM alias_owner WHERE alias_id = ? AND account_id = (SELECT account_id FROM account WHERE key = ?)"
+
 
 def open_directory_file(path: Path) -> DatabaseThread:
     """The writing thread of ``directory.db``, shared by SqliteDirectoryWriter and SqliteConfiguration.
@@ -147,13 +150,32 @@ class SqliteDirectoryWriter:
         def work(db: apsw.Connection) -> Alias:
             domain_id = _domain(db, address.domain).domain_id
             _refuse_account(db, address)
-            db.execute("DELETE FROM alias WHERE key = ?", (address.key,))
-            db.execute("INSERT INTO alias (domain_id, key, local) VALUES (?, ?, ?)", (domain_id, address.key, address.local))
-            alias_id = db.last_insert_rowid()
+            db.execute(_PUT_ALIAS, (domain_id, address.key, address.local))
+            alias_id = _alias_id(db, address)
+            db.execute("DELETE FROM alias_target WHERE alias_id = ?", (alias_id,))
             rows = [(alias_id, position, target.local, target.domain, target.key) for position, target in enumerate(once)]
             db.executemany("INSERT INTO alias_target (alias_id, position, local, domain, key) VALUES (?, ?, ?, ?, ?)", rows)
-            row = db.execute(SELECT_ALIAS + "WHERE alias_id = ?", (alias_id,)).fetchone()
-            return alias_of(db, cast(Row, row))
+            return _alias(db, alias_id)
+
+        return await self._database.write(work)
+
+    async def add_owners(self, alias: Address, owners: Sequence[Address]) -> Alias:
+        def work(db: apsw.Connection) -> Alias:
+            alias_id = _alias_id(db, alias)
+            rows = [(alias_id, _account(db, owner).account_id) for owner in owners]
+            db.executemany("INSERT INTO alias_owner (alias_id, account_id) VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
+            return _alias(db, alias_id)
+
+        return await self._database.write(work)
+
+    async def remove_owners(self, alias: Address, owners: Sequence[Address]) -> Alias:
+        def work(db: apsw.Connection) -> Alias:
+            alias_id = _alias_id(db, alias)
+            for owner in owners:
+                db.execute(_DISOWN, (alias_id, owner.key))
+                if db.changes() == 0:
+                    raise NotFound(f"{owner} does not own {alias}")
+            return _alias(db, alias_id)
 
         return await self._database.write(work)
 
@@ -179,6 +201,17 @@ def _account(db: apsw.Connection, address: Address) -> Account:
     if row is None:
         raise NotFound(f"no account {address}")
     return account_of(row)
+
+
+def _alias_id(db: apsw.Connection, address: Address) -> int:
+    row = db.execute("SELECT alias_id FROM alias WHERE key = ?", (address.key,)).fetchone()
+    if row is None:
+        raise NotFound(f"no alias {address}")
+    return cast(int, row[0])
+
+
+def _alias(db: apsw.Connection, alias_id: int) -> Alias:
+    return alias_of(db, cast(Row, db.execute(SELECT_ALIAS + "WHERE alias_id = ?", (alias_id,)).fetchone()))
 
 
 def _refuse_account(db: apsw.Connection, address: Address) -> None:
