@@ -245,7 +245,7 @@ async def test_owners_of_an_alias_are_accounts_and_stay_until_they_or_the_alias_
     await directory.write.add_owners(other, [zoe])
     assert (list(await directory.read.owned(zoe)), list(await directory.read.owned(BOB))) == ([other, sales], [])
     assert await directory.read.aliases(pattern="sales@*") == [made]
-    assert await directory.read.memberships(zoe) == (), "an owner is no member"
+    assert list(await directory.read.memberships(zoe)) == [], "an owner is no member"
     again = await directory.write.put_alias(Address("Sales", "example.com"), [JANE])
     assert (str(again.address), again.targets, again.owners) == ("Sales@example.com", (JANE,), made.owners)
     await directory.write.delete_account(zoe)

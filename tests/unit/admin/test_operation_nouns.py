@@ -120,9 +120,7 @@ async def test_owners_of_an_alias_come_and_go_and_a_domains_administrator_names_
     ]
     await run(context, f"alias add {alias} ada@example.test --replace")
     assert (await run(context, "alias list"))[0]["owners"] == ["jane@example.test", "omar@example.test"]
-    other, own = (
-        context.asked_by("x", "domain-administrator", "protocol", domain) for domain in ("example.org", "example.test")
-    )
+    other, own = (context.asked_by(who, "domain-administrator", "protocol") for who in ("mei@example.org", "omar@example.test"))
     for line in (f"alias own {alias} mei@example.org", f"alias disown {alias} jane@example.test"):
         with pytest.raises(NotAllowed):
             await run(other, line)
