@@ -39,7 +39,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """Mail for ``address`` goes to ``targets`` (local or foreign addresses) instead. ``owners`` are accounts that send as it."""
+    """Mail for ``address`` goes to ``targets`` (local or foreign addresses) instead. ``owners``: accounts that send as it."""
 
     address: Address
     targets: tuple[Address, ...]

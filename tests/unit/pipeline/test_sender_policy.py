@@ -115,7 +115,8 @@ async def test_a_lists_owners_send_as_the_list_and_its_members_do_not_and_the_tr
     assert (await send(made, str(members), str(members), account=OMAR)).code == 550
     assert (await send(made, str(board), str(board))).code == 550, "who owns a list does not own what leads to it"
     steps = [step for record in await made.traces.search(TraceQuery(sender=str(members))) for step in record.steps]
-    assert {step.detail for step in steps if step.rule == "permitted"} == {f"{JANE} may send as {members}: a list that it owns"}
+    told = {step.detail.lower() for step in steps if step.rule == "permitted"}
+    assert told == {f"{JANE} may send as {members}: a list that it owns"}
     await made.directory.remove_owners(members, [Address.parse(JANE)])
     assert (await send(made, str(members), str(members))).code == 550
 
