@@ -86,6 +86,7 @@ ASKING = [
     Condition("sender_group", values=("staff@example.test",)),
     Condition("recipient_group", values=("staff@example.test",)),
     Condition("sender_address_book", values=("",)),
+    Condition("recipient_address_book", values=("directory",)),
 ]
 
 

@@ -76,6 +76,35 @@ async def test_a_users_script_is_answered(question: ask.Question, answer: object
     assert await HouseLookups(await sources(), USER, DOMAIN).answer(question) == answer
 
 
+async def test_members_of_member_lists_are_in_the_group_and_loops_end() -> None:
+    given = await sources()
+    for group, member in (("all", "staff"), ("staff", "all"), ("outer", "all")):
+        await given.directory.put_alias(  # type: ignore[attr-defined]
+            Address.parse(f"{group}@example.test"),
+            [Address.parse(f"{member}@example.test"), Address.parse(f"{group}-me@x.test")],
+        )
+    lookups = HouseLookups(given, SYSTEM, SYSTEM)
+    for group in ("outer", "all", "staff", "Outer"):
+        assert await lookups.answer(ask.InGroup("all-me@x.test", f"{group}@example.test")) is True
+    assert await lookups.answer(ask.InGroup("outer-me@x.test", "all@example.test")) is False
+
+
+async def test_the_directory_is_everybodys_address_book_of_their_own_domain() -> None:
+    given = await sources()
+    here = await given.directory.domain("example.test")
+    assert here is not None
+    await given.directory.add_domain("other.test")  # type: ignore[attr-defined]
+    await given.directory.put_alias(Address.parse("lena@other.test"), [Address.parse("x@y.test")])  # type: ignore[attr-defined]
+    own, system = ScriptOwner("domain", here.domain_id), HouseLookups(given, SYSTEM, SYSTEM)
+    for lookups in (HouseLookups(given, USER, own), HouseLookups(given, own, SYSTEM)):
+        assert await lookups.answer(ask.InAddressBook("staff@example.test", "directory")) is True
+        assert await lookups.answer(ask.InAddressBook("staff@example.test", "")) is True
+        assert await lookups.answer(ask.InAddressBook("staff@example.test", "friends")) is False
+        for address in ("nobody@example.test", "lena@other.test", "staff@elsewhere.test", "", "no address"):
+            assert await lookups.answer(ask.InAddressBook(address, "Directory")) is False
+    assert await system.answer(ask.InAddressBook("lena@other.test", "directory")) is True
+
+
 async def test_word_lists_are_stored_ones_or_starters() -> None:
     lookups = HouseLookups(await sources(), USER, DOMAIN)
     for name, weight in (("House", 7), ("corporate", 30)):

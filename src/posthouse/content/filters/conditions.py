@@ -48,8 +48,9 @@ _LIST_TESTS: dict[str, str] = {
     "sender_group": "ingroup :sender",
     "recipient_group": "ingroup :recipient",
     "sender_address_book": "inaddressbook :sender",
+    "recipient_address_book": "inaddressbook :recipient",
 }
-_VIRUS = {"untested": "0", "clean": "1", "repaired": "3", "suspicious": "4", "infected": "5"}
+_VIRUS = {"untested": "0", "clean": "1", "replaced": "2", "repaired": "3", "suspicious": "4", "infected": "5"}
 _MATCHES: dict[str, str] = {"is": ":is", "contains": ":contains", "matches": ":matches", "regex": ":regex"}
 _MATCHES |= {"starts": ":matches", "ends": ":matches", "greater": ':value "gt"', "less": ':value "lt"'}
 _TEXT_FIELDS = frozenset(get_args(TextField))

@@ -20,6 +20,7 @@ TextField = Literal[
 OtherField = Literal[
     "size", "attachment_size", "attachment_count", "score", "word_list", "virus", "dnsbl", "direction", "authenticated",
     "client_network", "sender_domain", "recipient_domain", "sender_group", "recipient_group", "sender_address_book",
+    "recipient_address_book",
 ]  # fmt: skip
 Field = TextField | OtherField
 

@@ -59,7 +59,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class InGroup:
-    """Whether the address belongs to a group or distribution list of the directory. Answer: bool."""
+    """Whether the address belongs to a group or distribution list of the directory, by way of others too. Answer: bool."""
 
     address: str
     group: str
@@ -67,7 +67,7 @@ class InGroup:
 
 @dataclass(frozen=True, slots=True)
 class InAddressBook:
-    """Whether the address is in the owner's address book of this name ("" any). Answer: bool."""
+    """Whether the address is in the owner's address book of this name: "directory" is the site's, "" is any. Answer: bool."""
 
     address: str
     book: str

@@ -23,13 +23,18 @@ from posthouse.model.mailbox_name import normal_name
 from posthouse.model.networks import plain_ip
 from posthouse.model.script import ScriptOwner
 
+DIRECTORY = "directory"
+"""The address book that everybody has: who is in the directory, seen from one's own domain; everybody for the system."""
+MAX_GROUPS = 200
+"""How many groups are followed from an address upwards."""
+
 InBook = Callable[[int, str, str], Awaitable[bool]]
 """Whether (account, address, book) is so; "" is any book."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What answers come from. ``resolver`` None: nothing is listed; ``in_book`` None: there are no address books."""
+    """What answers come from. ``resolver`` None: nothing is listed; ``in_book`` None: there are no books but the directory."""
 
     scripts: Scripts
     store: MailReader
@@ -97,16 +102,45 @@ class HouseLookups:
             return ()
 
     async def _in_group(self, question: facts.InGroup) -> bool:
-        try:
-            group = Address.parse(question.group)
-        except ValueError:
+        group = _address(question.group)
+        return group is not None and group.key in await self._groups_of(question.address)
+
+    async def _groups_of(self, text: str) -> set[str]:
+        """The groups and lists that the address is in, by way of others too; loops are cut."""
+        seen: set[str] = set()
+        address = _address(text)
+        waiting = [address] if address is not None else []
+        while waiting and len(seen) < MAX_GROUPS:
+            for group in await self._sources.directory.memberships(waiting.pop(0)):
+                if group.key not in seen:
+                    seen.add(group.key)
+                    waiting.append(group)
+        return seen
+
+    async def _in_directory(self, text: str) -> bool:
+        """Whether there is such an account or list; scripts of a domain and its users know those of their domain."""
+        address = _address(text)
+        directory = self._sources.directory
+        domain = await directory.domain(address.domain) if address is not None else None
+        if address is None or domain is None:
             return False
-        alias = await self._sources.directory.alias(group)
-        return alias is not None and any(target.key == question.address for target in alias.targets)
+        domain_id = {"system": domain.domain_id, "domain": self._owner.owner_id, "user": self._includes.owner_id}
+        if domain_id[self._owner.scope] != domain.domain_id:
+            return False
+        return await directory.account(address) is not None or await directory.alias(address) is not None
 
     async def _in_book(self, question: facts.InAddressBook) -> bool:
+        if question.book.lower() in ("", DIRECTORY) and await self._in_directory(question.address):
+            return True
         asked = self._sources.in_book
         return await asked(self._account_id, question.address, question.book) if asked and self._account_id else False
+
+
+def _address(text: str) -> Address | None:
+    try:
+        return Address.parse(text)
+    except ValueError:
+        return None
 
 
 def _reversed(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:

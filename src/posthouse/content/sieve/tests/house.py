@@ -8,7 +8,8 @@ attachment :matches ["*.exe", "*.scr"]      :filename (default), :declared, :det
 score :atleast 50 / score :below 10
 authresult :dmarc "fail"                    :spf, :dkim
 indomain :sender "example.com"              :recipient; with what is below it
-ingroup :sender "staff" / inaddressbook :sender ""
+ingroup :sender "staff@example.com"          :recipient; members of its member lists too
+inaddressbook :sender "directory"           :recipient; the directory's accounts and lists, seen from one's own domain
 dnsbl "zen.example.org"                     :code ["127.0.0.2"]
 """
 
