@@ -41,7 +41,7 @@ DKIM_FAIL = (("DKIM-Signature", "v=1; a=ed25519-sha256; d=signed.test; s=s1; h=f
 
 @dataclass(frozen=True)
 class Row:
-    """``when`` is a phrase or a group; ``yes`` makes a message for which it holds, ``no`` one for which not, if there can be."""
+    """``when`` is a phrase or a group; ``yes`` makes a message for which it holds, ``no`` one for which not, if any."""
 
     name: str
     when: str | Group
