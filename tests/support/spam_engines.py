@@ -106,18 +106,44 @@ class Spamd(Engine):
 
 
 class Rspamd(Engine):
-    """Its other workers are off; the name server that it asks does not answer."""
+    """Its other workers are off; the name server that it asks does not answer. ``fuzzy``: it has a fuzzy storage of its own,
+    and a controller by which that learns."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fuzzy: bool = False) -> None:
         super().__init__(folder)
         for name in ("db", "run", "log", "local/local.d"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         local = folder / "local" / "local.d"
         (local / "worker-normal.inc").write_text(f'bind_socket = "127.0.0.1:{self.port}";\ncount = 1;\n')
-        (local / "worker-controller.inc").write_text("enabled = false;\n")
+        self.controller = free_port() if fuzzy else 0
+        if fuzzy:
+            self._keep_fuzzy_hashes(local, free_port())
+        else:
+            (local / "worker-controller.inc").write_text("enabled = false;\n")
         (local / "worker-proxy.inc").write_text("enabled = false;\n")
         dns = f'dns {{ nameserver = ["127.0.0.1:{free_port()}"]; timeout = 0.1s; retransmits = 1; }}\n'
         (local / "options.inc").write_text(dns)
+
+    def _keep_fuzzy_hashes(self, local: Path, storage: int) -> None:
+        (local / "worker-controller.inc").write_text(
+            f'bind_socket = "127.0.0.1:{self.controller}";\nsecure_ip = ["127.0.0.1"];\ncount = 1;\n'
+        )
+        (local / "worker-fuzzy.inc").write_text(
+            f'bind_socket = "127.0.0.1:{storage}";\ncount = 1;\nbackend = "sqlite";\nsync = 1s;\n'
+            f'hash_file = "{self.folder}/db/fuzzy.db";\nallow_update = ["127.0.0.1"];\n'
+        )
+        (local / "fuzzy_check.conf").write_text(
+            f'min_bytes = 100;\nrule "site" {{ algorithm = "mumhash"; servers = "127.0.0.1:{storage}"; symbol = "SITE_FUZZY";\n'
+            'mime_types = ["*"]; max_score = 20.0; read_only = no; skip_unknown = yes; short_text_direct_hash = true;\n'
+            "fuzzy_map = { SITE_FUZZY_DENIED { max_score = 20.0; flag = 11; } } }\n"
+        )
+        (local / "fuzzy_group.conf").write_text('symbols = { "SITE_FUZZY_DENIED" { weight = 12.0; } }\n')
+
+    def report(self, content: bytes) -> None:
+        """Tells the fuzzy storage that this is spam."""
+        words = ["rspamc", "-h", f"127.0.0.1:{self.controller}", "-f", "11", "-w", "20", "fuzzy_add"]
+        done = subprocess.run(words, input=content, capture_output=True, timeout=60, check=False)
+        assert b"success = true" in done.stdout, done.stdout + done.stderr
 
     @property
     def url(self) -> str:

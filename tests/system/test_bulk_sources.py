@@ -1,4 +1,4 @@
-"""Pyzor for real, with a server of its own, and DCC's interface as its manual describes it (CON-9)."""
+"""Pyzor and Rspamd's fuzzy storage for real, with servers of their own, and DCC's interface as its manual has it (CON-9)."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from posthouse.model.spam import RuleHit, ScoredMail
 from support.clamav import free_port
 from support.databases import valkey
 from support.node import Node, running, until
+from support.spam_engines import Rspamd
 
 pytestmark = [pytest.mark.timeout(120)]
 
@@ -167,13 +168,22 @@ class DccifdThread:
                 peer.sendall(("A\nA\n" + METRICS.format("many", "many", "many")).encode())
 
 
-@pytest.mark.spec_part("CON-9")
-def test_nodes_feed_and_query_one_table_beside_pyzor_and_dcc(pyzor: ScannerPlace, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def rspamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rspamd]:
+    with Rspamd(tmp_path_factory.mktemp("rspamd"), fuzzy=True) as engine:
+        assert isinstance(engine, Rspamd)
+        yield engine
+
+
+@pytest.mark.spec("CON-9")
+def test_nodes_feed_and_query_one_table_beside_pyzor_dcc_and_rspamds_fuzzy_storage(
+    pyzor: ScannerPlace, rspamd: Rspamd, tmp_path: Path
+) -> None:
     words, greek = random.Random(5), ["alpha", "beta", "gamma", "delta", "omega", "kappa", "sigma", "theta"]
     body = " ".join(words.choice(greek) + words.choice("xyz") for _ in range(120))
     daemon = DccifdThread(tmp_path / "dccifd")
     with valkey() as (_, url), running(tmp_path / "a", workers=1) as one, running(tmp_path / "b", workers=1) as other:
-        engines = f"antispam set engines bulk {pyzor} dcc://{tmp_path}/dccifd"
+        engines = f"antispam set engines bulk {pyzor} dcc://{tmp_path}/dccifd {rspamd.url}"
         for node in (one, other):
             node.run("shell", stdin=f"antispam set bulk_database {url}\nantispam set bulk_recipients 5\n{engines}\n")
         for number in range(8):
@@ -184,9 +194,12 @@ def test_nodes_feed_and_query_one_table_beside_pyzor_and_dcc(pyzor: ScannerPlace
         until(lambda: "BULK_REPORTED" in told(one, letter(body, 600)), 20)
         for _ in range(5):
             run(Path(pyzor.path).parent, "report", letter(body, 700).encode())
+        until(lambda: learnt(rspamd, letter(body, 650)), 30, 0.5)
+        until(lambda: "SITE_FUZZY_DENIED" in told(other, letter(body, 651)), 30, 0.5)
         one.send("jane@example.test", letter(body, 700))
         status = until(lambda: last_status(one, "number 700"))
-        assert {"BULK_TEXT", "BULK_REPORTED", "PYZOR", "DCC"} <= {word.partition("=")[0] for word in status.split()}, status
+        shown = {word.partition("=")[0] for word in status.split()}
+        assert {"BULK_TEXT", "BULK_REPORTED", "PYZOR", "DCC", "SITE_FUZZY_DENIED"} <= shown, status
         client.logout()
     daemon.socket.close()
 
@@ -194,6 +207,15 @@ def test_nodes_feed_and_query_one_table_beside_pyzor_and_dcc(pyzor: ScannerPlace
 def letter(body: str, number: int) -> str:
     head = "From: a@elsewhere.test\r\nTo: jane@example.test\r\nDate: Tue, 24 Nov 2026 08:00:00 +0000\r\n"
     return f"{head}Subject: number {number}\r\nMessage-ID: <{number}@elsewhere.test>\r\n\r\n{body}\r\n"
+
+
+def learnt(rspamd: Rspamd, text: str) -> bool:
+    """Whether its controller has taken a report; it comes up a little after the rest."""
+    try:
+        rspamd.report(text.encode())
+    except AssertionError:
+        return False
+    return True
 
 
 def told(node: Node, text: str) -> set[str]:
