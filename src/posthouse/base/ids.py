@@ -13,6 +13,7 @@ from posthouse.base.clock import Clock
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 26
+_PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
 
 
 class Ids:
@@ -42,4 +43,4 @@ def decode(text: str) -> int:
 
 def encode(number: int) -> str:
     """``number`` (below 2**130) as 26 characters of base 32."""
-    return "".join(ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])

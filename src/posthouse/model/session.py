@@ -94,7 +94,7 @@ class Session:
     def is_stranger(self) -> bool:
         """Whether this is another server's client on port 25: not one of ours, who has logged in, may relay, or is on this
         machine."""
-        return self.service == "smtp" and not self.account and not self.relay and not self.is_loopback
+        return self.service == "smtp" and not self.account and not self.relay and not is_loopback(self.client_address)
 
     @property
     def protocol(self) -> str:

@@ -66,7 +66,10 @@ class Driver:
     async def connect(self, session: Session) -> Final | None:
         """None, or why the connection is refused."""
         for stage in self._connect:
-            verdict = await _ask(stage, stage.connect(session))
+            try:
+                verdict = await stage.connect(session)
+            except MailError as error:
+                verdict = _verdict_of(stage, error)
             if isinstance(verdict, (Refuse, Defer)):
                 return verdict
         return None
@@ -74,16 +77,25 @@ class Driver:
     async def helo(self, session: Session) -> Final | None:
         """None, or why the greeting is refused."""
         for stage in self._helo:
-            verdict = await _ask(stage, stage.helo(session))
+            try:
+                verdict = await stage.helo(session)
+            except MailError as error:
+                verdict = _verdict_of(stage, error)
             if isinstance(verdict, (Refuse, Defer)):
                 self._record_greeting(session, verdict)
                 return verdict
         return None
 
+    def delay_s(self, session: Session) -> float:
+        """How long each reply to this peer is held back, as the stages want it: 0.0 for whoever is no stranger."""
+        if not session.is_stranger:
+            return 0.0
+        return max((stage.delay(session) for stage in self._delay), default=0.0)
+
     async def pace(self, session: Session, *, crowded: bool = False) -> None:
-        """Before each reply: waits as long as the stages want this peer to wait. Not when it is ``crowded``: then whoever is
-        slowed would keep a place from somebody else."""
-        wait_s = max((stage.delay(session) for stage in self._delay), default=0.0)
+        """Before each reply: waits that long. Not when it is ``crowded``: then whoever is slowed would keep a place from
+        somebody else."""
+        wait_s = self.delay_s(session)
         if wait_s and not crowded:
             await self._sleep(wait_s)
 
@@ -100,29 +112,40 @@ class Driver:
         if self._spans.watching():
             transaction.timings = []
         for stage in self._mail_from:
-            final = self._noted(transaction, await _ask(stage, stage.mail_from(transaction)))
+            try:
+                verdict = await stage.mail_from(transaction)
+            except MailError as error:
+                verdict = _verdict_of(stage, error)
+            final = None if verdict is None else self._noted(transaction, verdict)
             if final is not None:
                 transaction.took("mail_from", transaction.started_at, self._clock.now())
                 await self._tarpit(transaction)
                 return transaction, final
-        transaction.took("mail_from", transaction.started_at, self._clock.now())
-        await self._tarpit(transaction)
+        if transaction.timings is not None:
+            transaction.took("mail_from", transaction.started_at, self._clock.now())
+        if transaction.delay_s:
+            await self._tarpit(transaction)
         return transaction, None
 
     async def recipient(self, transaction: Transaction, recipient: Recipient) -> Final | None:
         """None if the recipient joins the transaction, or why not."""
         began_at = self._clock.now()
         for stage in self._rcpt_to:
-            verdict = await _ask(stage, stage.rcpt_to(transaction, recipient))
-            final = self._noted(transaction, verdict, str(recipient.address))
+            try:
+                verdict = await stage.rcpt_to(transaction, recipient)
+            except MailError as error:
+                verdict = _verdict_of(stage, error)
+            final = None if verdict is None else self._noted(transaction, verdict, str(recipient.address))
             if final is not None:
                 transaction.refused.append(recipient)
                 transaction.took("rcpt_to", began_at, self._clock.now())
                 await self._tarpit(transaction)
                 return final
         transaction.recipients.append(recipient)
-        transaction.took("rcpt_to", began_at, self._clock.now())
-        await self._tarpit(transaction)
+        if transaction.timings is not None:
+            transaction.took("rcpt_to", began_at, self._clock.now())
+        if transaction.delay_s:
+            await self._tarpit(transaction)
         return None
 
     async def message(self, transaction: Transaction, content: bytes) -> Reply:
@@ -141,9 +164,18 @@ class Driver:
     async def _walk(self, transaction: Transaction) -> Reply:
         """Asks the stages about the message; the record is written."""
         for stage in self._message:
-            if _passed_over(stage, transaction):
+            if transaction.deliver_now and stage.is_check:
                 continue
-            final = await self._ask_about_message(stage, transaction)
+            if not stage.carries_out and transaction.is_settled:
+                continue
+            began_at = self._clock.now() if transaction.timings is not None else 0.0
+            try:
+                verdicts = await stage.message(transaction)
+            except MailError as error:
+                verdicts = (_verdict_of(stage, error),)
+            if not verdicts and transaction.timings is None:
+                continue
+            final = self._heard(transaction, stage, verdicts, began_at)
             if final is not None:
                 await self._tarpit(transaction)
                 return self._finish(transaction, final)
@@ -160,9 +192,16 @@ class Driver:
         """Walks a message that was held on along the stages of these names; gives what ended it, or None when it is carried
         out. What they say is noted; the record is the caller's."""
         for stage in self._message:
-            if stage.name not in names or _passed_over(stage, transaction):
+            if stage.name not in names or (transaction.deliver_now and stage.is_check):
                 continue
-            final = await self._ask_about_message(stage, transaction)
+            if not stage.carries_out and transaction.is_settled:
+                continue
+            began_at = self._clock.now()
+            try:
+                verdicts = await stage.message(transaction)
+            except MailError as error:
+                verdicts = (_verdict_of(stage, error),)
+            final = self._heard(transaction, stage, verdicts, began_at)
             if final is not None:
                 return final
         return None
@@ -182,15 +221,8 @@ class Driver:
         transaction.note(self._clock.now(), verdict)
         self._finish(transaction, verdict)
 
-    async def _ask_about_message(self, stage: Stage, transaction: Transaction) -> Verdict | None:
-        timed = transaction.timings is not None
-        began_at = self._clock.now() if timed else 0.0
-        try:
-            verdicts = await stage.message(transaction)
-        except MailError as error:
-            verdicts = (_verdict_of(stage, error),)
-        if not verdicts and not timed:
-            return None
+    def _heard(self, transaction: Transaction, stage: Stage, verdicts: Sequence[Verdict], began_at: float) -> Verdict | None:
+        """Notes what a stage said of a message; gives the verdict that ends the asking, if one does."""
         now = self._clock.now()
         transaction.took(stage.name, began_at, now)
         for verdict in verdicts:
@@ -207,9 +239,7 @@ class Driver:
         self._record(transaction, "discarded", reply)
         return reply
 
-    def _noted(self, transaction: Transaction, verdict: Verdict | None, recipient: str = "") -> Final | None:
-        if verdict is None:
-            return None
+    def _noted(self, transaction: Transaction, verdict: Verdict, recipient: str = "") -> Final | None:
         transaction.note(self._clock.now(), verdict, recipient)
         return verdict if isinstance(verdict, (Refuse, Defer)) else None
 
@@ -269,20 +299,6 @@ class Driver:
 def _having(stages: Sequence[Stage], hook: str) -> tuple[Stage, ...]:
     """The stages that override a hook; the others are never called."""
     return tuple(stage for stage in stages if getattr(type(stage), hook) is not getattr(Stage, hook))
-
-
-def _passed_over(stage: Stage, transaction: Transaction) -> bool:
-    """Whether a stage has no say any more: all is held or dropped, or a system filter wants no further check."""
-    if transaction.deliver_now and stage.is_check:
-        return True
-    return not stage.carries_out and transaction.is_settled
-
-
-async def _ask(stage: Stage, answer: Awaitable[Verdict | None]) -> Verdict | None:
-    try:
-        return await answer
-    except MailError as error:
-        return _verdict_of(stage, error)
 
 
 def _verdict_of(stage: Stage, error: MailError) -> Verdict:

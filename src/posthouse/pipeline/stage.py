@@ -33,7 +33,7 @@ class Stage:
         return None
 
     def delay(self, session: Session) -> float:
-        """Seconds by which every further reply to this peer is held back. Cheap: asked before each reply."""
+        """Seconds by which every further reply to this stranger is held back. Cheap: asked before each reply to one."""
         return 0.0
 
     async def mail_from(self, transaction: Transaction) -> Verdict | None:

@@ -105,19 +105,22 @@ class Transaction:
     @property
     def form(self) -> Form:
         """The main form: that of what leaves the house, else the one that came, else the first there is."""
-        if not self.copies:
-            return self.first
+        copies = self.copies
+        if len(copies) <= 1:
+            return copies[0].form if copies else self.first
         unchanged = False
-        for copy in self.copies:
+        for copy in copies:
             if isinstance(copy.destination, ToQueue):
                 return copy.form
             unchanged = unchanged or copy.form is self.first
-        return self.first if unchanged else self.copies[0].form
+        return self.first if unchanged else copies[0].form
 
     @property
     def forms(self) -> Sequence[Form]:
         """Each once; the main form last."""
         main = self.form
+        if len(self.copies) <= 1:
+            return [main]
         return [*dict.fromkeys(copy.form for copy in self.copies if copy.form is not main), main]
 
     @property
@@ -174,7 +177,7 @@ class Transaction:
         if self.held:
             return True
         for copy in self.copies:
-            if not isinstance(copy.destination, (ToQuarantine, ToNowhere)):
+            if not isinstance(copy.destination, _STAYS):
                 return False
         return bool(self.copies)
 
@@ -237,6 +240,7 @@ class Transaction:
 
 
 NOT_CHECKED = AuthReport()
+_STAYS = (ToQuarantine, ToNowhere)
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]")
 WORDS: dict[type[Verdict], str] = {
     Continue: "pass",

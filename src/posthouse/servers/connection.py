@@ -105,9 +105,10 @@ class Connection(asyncio.Protocol):
             OSError: the connection is lost or its TLS is broken.
         """
         while True:
-            chunk = self._take() if self._deflate is None else self._inflated(self._deflate)
-            if chunk:
-                return chunk
+            if self._inbox.size_bytes or self._deflate is not None:
+                chunk = self._take() if self._deflate is None else self._inflated(self._deflate)
+                if chunk:
+                    return chunk
             if not self._inbox.size_bytes:
                 if self._end:
                     return b""
@@ -121,6 +122,13 @@ class Connection(asyncio.Protocol):
         if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush_soon)
+
+    def answer(self, data: bytes) -> None:
+        """As ``write``, but at once when nothing waits to go out before it: for the last answer that a client waits for."""
+        if self._outbox.pieces or self._layer is not None or self._deflate is not None or self._closing or self.lost:
+            self.write(data)
+        elif data:
+            self._transport.write(data)
 
     async def drain(self) -> None:
         """Returns at once unless the peer has left more than 256 KiB unread; then waits for it.
@@ -308,7 +316,9 @@ class Connection(asyncio.Protocol):
         if not self._reading_paused and self._inbox.size_bytes > HIGH_WATER_BYTES:
             self._reading_paused = True
             self._transport.pause_reading()
-        self._wake_reader(None)
+        waiter = self._read_waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _take(self) -> bytes:
         """The first 64 KiB of what came."""
@@ -336,7 +346,8 @@ class Connection(asyncio.Protocol):
             raise self._error
         if self._closing:
             raise ConnectionAbortedError("connection closed here")
-        self._flush()
+        if self._outbox.pieces:
+            self._flush()
         waiter = self._read_waiter = self._loop.create_future()
         self._read_deadline_s = self._sweeper.now() + timeout_s
         if self._read_deadline_s < self.next_deadline_s:
@@ -370,7 +381,7 @@ class Connection(asyncio.Protocol):
     def _flush(self, *, whole: bool = False) -> bool:
         """What was written so far, as one; if it must be encrypted or compressed as much as a turn of the loop bears, unless
         ``whole``. Whether there is more: then it follows by itself."""
-        if not self._outbox or self.lost:
+        if not self._outbox.pieces or self.lost:
             return False
         bounded = not whole and (self._layer is not None or self._deflate is not None)
         data = self._outbox.take(TURN_BYTES) if bounded else self._outbox.take_all()
@@ -382,10 +393,10 @@ class Connection(asyncio.Protocol):
             self._error = error
             self.abort()
             return False
-        if self._outbox and not self._flush_due:
+        if self._outbox.pieces and not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush_soon)
-        return bool(self._outbox)
+        return bool(self._outbox.pieces)
 
     def _send(self, octets: bytes) -> None:
         if octets and not self.lost:

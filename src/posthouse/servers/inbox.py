@@ -33,6 +33,9 @@ class Inbox:
     def take(self, limit_bytes: int) -> bytes:
         """The oldest octets, ``limit_bytes`` at most."""
         chunk = self._first
+        if self._rest is None and len(chunk) <= limit_bytes:
+            self._first, self.size_bytes = b"", 0
+            return chunk
         if len(chunk) > limit_bytes:
             chunk, self._first = chunk[:limit_bytes], chunk[limit_bytes:]
         elif self._rest:

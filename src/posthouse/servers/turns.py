@@ -10,7 +10,7 @@ PER_TURN = 16
 
 
 class Turns:
-    """One for each session. ``taken`` is called after each answer; nearly always it returns at once."""
+    """One for each session. ``taken`` is awaited after each answer, or ``rest`` whenever ``over`` says so."""
 
     __slots__ = ("_answers", "_connection")
 
@@ -19,10 +19,18 @@ class Turns:
         self._answers = 0
 
     async def taken(self) -> None:
-        """Every sixteenth time it waits until the client has read most of its answers, and others have had their turn.
+        """Every sixteenth time it rests. Raises as ``rest``."""
+        if self.over():
+            await self.rest()
+
+    def over(self) -> bool:
+        """One more answer: whether it is time to rest."""
+        self._answers += 1
+        return self._answers % PER_TURN == 0
+
+    async def rest(self) -> None:
+        """Waits until the client has read most of its answers, and others have had their turn.
 
         Raises TimeoutError and OSError as ``Connection.drain``."""
-        self._answers += 1
-        if self._answers % PER_TURN == 0:
-            await self._connection.drain()
-            await asyncio.sleep(0)
+        await self._connection.drain()
+        await asyncio.sleep(0)

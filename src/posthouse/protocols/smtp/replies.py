@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from posthouse.base.errors import Temporary
 from posthouse.model.verdict import Reply
@@ -35,6 +36,7 @@ class BadReply(Temporary):
         super().__init__("The other server's answer was not understood", code=451, enhanced="4.5.0", cause=cause)
 
 
+@lru_cache(256)
 def render(reply: Reply) -> bytes:
     """The reply in octets, with its CRLF. Line breaks in the text, and texts too long for a line, make more lines."""
     text = reply.text

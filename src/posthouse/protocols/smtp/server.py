@@ -79,7 +79,12 @@ class ServerCore:
     @property
     def held_bytes(self) -> int:
         """Octets in memory for this connection."""
-        return self._lines.held_bytes + self._transfer.held_bytes
+        return len(self._lines.buffer) - self._lines.position + self._transfer.held_bytes
+
+    @property
+    def has_more(self) -> bool:
+        """Whether octets came that were not used yet: more commands, as a rule."""
+        return self._lines.position < len(self._lines.buffer)
 
     def offer(self, **changes: Unpack[Changes]) -> None:
         """Changes what the next EHLO offers, and what is accepted from now on."""
@@ -124,15 +129,16 @@ class ServerCore:
         """
         if self._pending is not None:
             raise LocalProtocolError(f"{type(self._pending).__name__} is not answered yet")
-        if self.state is State.CLOSED or self.state is State.TLS:
+        state = self.state
+        if state is State.CLOSED or state is State.TLS:
             return None
         if self._resolved is not None:
             self._pending, self._resolved = self._resolved, None
-        elif self.receiving:
+        elif state is State.DATA or state is State.CHUNK:
             self._pending = self._receive_message()
         elif self.errors >= self.config.max_errors:
             self._pending = ev.ProtocolError(Reply(421, "4.7.0", "Too many errors"), counts=False, closes=True)
-        else:
+        elif self._lines.position < len(self._lines.buffer):
             self._pending = self._next_command()
         return self._pending
 
@@ -233,16 +239,17 @@ class ServerCore:
     def accept(self, text: str = "") -> bytes:
         """The usual answer to the event: yes (with ``text`` instead of the usual words), or the core's own refusal."""
         event = self._pending
+        usual = USUAL.get(type(event))
+        if usual is not None:
+            return self.reply(Reply(usual.code, usual.enhanced, text) if text else usual)
         if isinstance(event, ev.Helo):
             return self.reply(Reply(250, "", text or self.config.hostname))
         if event is None:
             raise LocalProtocolError("there is no event to answer")
         if isinstance(event, (ev.ProtocolError, ev.MessageRefused)):
             return self.reply(event.reply)
-        if isinstance(event, ev.Quit):
-            return self.reply(Reply(221, "2.0.0", text or f"{self.config.hostname} closing connection"))
-        usual = USUAL[type(event)]
-        return self.reply(Reply(usual.code, usual.enhanced, text) if text else usual)
+        assert isinstance(event, ev.Quit), "all other events have a usual answer"
+        return self.reply(Reply(221, "2.0.0", text or f"{self.config.hostname} closing connection"))
 
     def reply(self, reply: Reply) -> bytes:
         """Answers the event with ``reply``: below 400 accepts it, from 400 on refuses it, 421 closes the connection.

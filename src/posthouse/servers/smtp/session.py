@@ -120,12 +120,11 @@ class SmtpSession:
             _log.info("refused", client=self.peer.client_address, rule=refused.reason.rule, detail=refused.reason.detail)
             self._connection.write(self._core.close(refused.reply))
             return False
-        self._offer()
-        self._connection.write(self._core.greeting())
+        self._connection.answer(self._core.greeting())
         return True
 
     async def _serve(self) -> None:
-        core = self._core
+        core, connection, driver = self._core, self._connection, self._services.driver
         while not core.closed:
             event = core.next_event()
             if event is None:
@@ -139,17 +138,21 @@ class SmtpSession:
             except Exception:
                 _log.exception("fault", client=self.peer.client_address, command=type(event).__name__)
                 octets = core.reply(FAULT)
-            if not isinstance(event, ev.Quit):
-                await self._services.driver.pace(self.peer, crowded=self._server.crowded)
-            self._connection.write(octets)
+            if driver.delay_s(self.peer) and not isinstance(event, ev.Quit):
+                await driver.pace(self.peer, crowded=self._server.crowded)
+            if core.has_more:
+                connection.write(octets)
+            else:
+                connection.answer(octets)
             if isinstance(event, ev.StartTls) and core.state is core.state.TLS:
                 await self._start_tls()
             if (self._ending or self._server.draining) and self._transaction is None and not core.closed:
-                self._connection.write(core.close(ENDED if self._ending else SHUTTING_DOWN))
-            if self._connection.closing:
+                connection.write(core.close(ENDED if self._ending else SHUTTING_DOWN))
+            if connection.closing:
                 return
-            await self._turns.taken()
-        await self._connection.drain()
+            if self._turns.over():
+                await self._turns.rest()
+        await connection.drain()
 
     async def _read(self) -> None:
         smtp = self._services.settings().smtp
@@ -286,9 +289,9 @@ class SmtpSession:
         if self.peer.service == "lmtp" or (self.peer.service == "smtp" and settings.smtp.auth == "off"):
             login = False
         strict = not clear and settings.queue.tls != "off"
+        offers = wishes.offered(self.peer, settings, now=self._services.clock.now(), hostname=self._core.config.hostname)
         self._core.offer(starttls=tls, auth=mechanisms(self.peer, settings) if login else (), requiretls=strict)
-        now, hostname = self._services.clock.now(), self._core.config.hostname
-        self._core.offer(**wishes.offered(self.peer, settings, now=now, hostname=hostname))
+        self._core.offer(**offers)
 
     async def _start_tls(self) -> None:
         context = self._services.tls_context()
