@@ -14,7 +14,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
@@ -93,11 +93,8 @@ class DnsResolver:
         return [octets.decode("utf-8", "replace") for octets in cast("list[bytes]", await self._ask(name, "TXT"))]
 
     async def ptr(self, address: str) -> Sequence[str]:
-        try:
-            name = ip_address(address).reverse_pointer
-        except ValueError:
-            return []
-        return cast("list[str]", await self._ask(name, "PTR"))
+        name = _reverse_name(address)
+        return cast("list[str]", await self._ask(name, "PTR")) if name else []
 
     async def tlsa(self, name: str) -> Sequence[Tlsa]:
         return [Tlsa(*fields) for fields in cast("list[tuple[int, int, int, bytes]]", await self._ask(name, "TLSA"))]
@@ -239,3 +236,12 @@ def system_servers() -> list[str]:
 def _size(answer: Answer | None) -> int:
     """About what its values take."""
     return sum(len(value) for value in answer.values if isinstance(value, (str, bytes))) if answer is not None else 0
+
+
+@lru_cache(4_096)
+def _reverse_name(address: str) -> str:
+    """Where an address's PTR records are; "" if it is none."""
+    try:
+        return ip_address(address).reverse_pointer
+    except ValueError:
+        return ""

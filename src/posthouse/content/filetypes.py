@@ -39,6 +39,9 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"#!", "text/x-script"),
     (b"L\x00\x00\x00\x01\x14\x02\x00", "application/x-ms-shortcut"),
 )
+_BY_FIRST_OCTET: dict[bytes, list[tuple[bytes, str]]] = {}
+for _beginning, _kind in _BEGINNINGS:
+    _BY_FIRST_OCTET.setdefault(_beginning[:1], []).append((_beginning, _kind))
 _OFFICE: tuple[tuple[str, str], ...] = (
     ("word/", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
     ("xl/", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
@@ -49,7 +52,7 @@ _OFFICE: tuple[tuple[str, str], ...] = (
 
 def detected(octets: bytes) -> str:
     """The type that the octets begin like; "" if they say nothing."""
-    for beginning, kind in _BEGINNINGS:
+    for beginning, kind in _BY_FIRST_OCTET.get(octets[:1], ()):
         if octets.startswith(beginning):
             return kind
     if octets[257:262] == b"ustar":

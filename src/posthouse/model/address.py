@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\x80-\U0010ffff]"
 _DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
@@ -52,10 +53,16 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """Raises ValueError with a reason if ``text`` is not ``local@domain``, or passes RFC 5321 §4.5.3.1's lengths."""
-        local, at, domain = text.rpartition("@")
-        if not at or not local or not domain:
-            raise ValueError("an address has the form local@domain")
-        return cls(normal_local(local), normal_domain(domain))
+        return _parsed(text)
+
+
+@lru_cache(4_096)
+def _parsed(text: str) -> Address:
+    """``Address.parse``: the same few come again and again, and a message names its own several times."""
+    local, at, domain = text.rpartition("@")
+    if not at or not local or not domain:
+        raise ValueError("an address has the form local@domain")
+    return Address(normal_local(local), normal_domain(domain))
 
 
 def normal_local(text: str) -> str:

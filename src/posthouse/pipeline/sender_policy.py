@@ -44,7 +44,8 @@ class SenderPolicy(Stage):
 
     async def mail_from(self, transaction: Transaction) -> Verdict | None:
         session, submission = transaction.session, self._settings().submission
-        transaction.sender = replace(transaction.sender, auth=session.account)
+        if transaction.sender.auth != session.account:
+            transaction.sender = replace(transaction.sender, auth=session.account)
         if session.service == "lmtp" or not (session.account or session.relay):
             return None
         told = self._masquerade(transaction, submission)

@@ -57,7 +57,7 @@ def _report(hits: Sequence[RuleHit], total: float, threshold: float) -> str:
 
 def claims(summary: Summary) -> list[HeaderField]:
     """The fields that say something about spam, in order, whoever wrote them."""
-    return [field for field in summary.root.headers if _FORGEABLE.fullmatch(field.name)]
+    return [field for field in summary.root.headers if field.name[:2] == "x-" and _FORGEABLE.fullmatch(field.name)]
 
 
 def claimed_points(content: bytes, summary: Summary) -> float | None:

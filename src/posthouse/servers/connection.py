@@ -17,7 +17,7 @@ from posthouse.model.session import Service, TlsFacts
 from posthouse.servers.deflate import Deflate
 from posthouse.servers.inbox import Inbox
 from posthouse.servers.outbox import Outbox
-from posthouse.servers.sweeper import NEVER, Sweeper
+from posthouse.servers.sweeper import NEVER, Sweeper, settle
 from posthouse.servers.tls import TlsLayer
 
 CHUNK_BYTES = 65_536
@@ -316,9 +316,7 @@ class Connection(asyncio.Protocol):
         if not self._reading_paused and self._inbox.size_bytes > HIGH_WATER_BYTES:
             self._reading_paused = True
             self._transport.pause_reading()
-        waiter = self._read_waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        self._wake_reader(None)
 
     def _take(self) -> bytes:
         """The first 64 KiB of what came."""
@@ -346,8 +344,7 @@ class Connection(asyncio.Protocol):
             raise self._error
         if self._closing:
             raise ConnectionAbortedError("connection closed here")
-        if self._outbox.pieces:
-            self._flush()
+        self._flush()
         waiter = self._read_waiter = self._loop.create_future()
         self._read_deadline_s = self._sweeper.now() + timeout_s
         if self._read_deadline_s < self.next_deadline_s:
@@ -361,14 +358,14 @@ class Connection(asyncio.Protocol):
 
     def _wake_reader(self, error: Exception | None) -> None:
         if self._read_waiter is not None:
-            _settle(self._read_waiter, error)
+            settle(self._read_waiter, error)
 
     def _wake_writer(self, error: Exception | None) -> None:
         waiter, self._write_waiter = self._write_waiter, None
         if waiter is None:
             return
         self._set_write_deadline(NEVER)
-        _settle(waiter, error)
+        settle(waiter, error)
 
     def _set_write_deadline(self, deadline_s: float) -> None:
         self._write_deadline_s = deadline_s
@@ -401,11 +398,3 @@ class Connection(asyncio.Protocol):
     def _send(self, octets: bytes) -> None:
         if octets and not self.lost:
             self._transport.write(octets)
-
-
-def _settle(waiter: asyncio.Future[None], error: Exception | None) -> None:
-    if not waiter.done():
-        if error is None:
-            waiter.set_result(None)
-        else:
-            waiter.set_exception(error)

@@ -65,3 +65,12 @@ class Sweeper:
         self.sweep()
         if self._members:
             self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._tick)
+
+
+def settle(waiter: asyncio.Future[None], error: Exception | None) -> None:
+    """Wakes who waits for it, with an error or without; nothing if it was woken before."""
+    if not waiter.done():
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)

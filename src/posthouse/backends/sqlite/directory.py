@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 
 import apsw
 
-from posthouse.backends.sqlite.database import DatabaseThread, like_pattern, mail_errors, open_reader
+from posthouse.backends.sqlite.database import DatabaseThread, like_pattern, mail_error, open_reader
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
 from posthouse.backends.sqlite.reading import Reading
 from posthouse.base.glob import is_glob
@@ -117,16 +117,17 @@ class SqliteDirectory:
 
     def _fresh(self, read: Callable[[Key], Answer | None], key: Key) -> Answer | None:
         """``read(key)`` through its cache, which is emptied first if anything was committed since the last look-up."""
-        with mail_errors():
+        try:
             version = self._file.changes()
             if version != self._version:
                 for cache in (self._domain, self._account, self._account_by_id, self._alias, self._memberships, self._owned):
                     cache.cache_clear()
                 self._version = version
-            try:
-                return read(key)
-            except UnicodeEncodeError:
-                return None  # lone surrogates: no name here has any
+            return read(key)
+        except UnicodeEncodeError:
+            return None  # lone surrogates: no name here has any
+        except apsw.Error as error:
+            raise mail_error(error) from error
 
     def _read_domain(self, name: str) -> Domain | None:
         row = self._file.db.execute(SELECT_DOMAIN + "WHERE name = ? AND enabled", (name,)).fetchone()

@@ -13,7 +13,7 @@ from typing import cast
 
 import apsw
 
-from posthouse.backends.sqlite.database import DatabaseThread, mail_errors
+from posthouse.backends.sqlite.database import DatabaseThread, mail_error, mail_errors
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
 from posthouse.backends.sqlite.reading import Reading
 from posthouse.base.errors import NotFound, Permanent
@@ -38,12 +38,14 @@ class SqliteLimits:
         self._sources = lru_cache(CACHED)(self._read_sources)
 
     async def sources(self, account_id: int) -> Sources | None:
-        with mail_errors():
+        try:
             version = self._file.changes()
             if version != self._version:
                 self._sources.cache_clear()
                 self._version = version
             return self._sources(account_id)
+        except apsw.Error as error:
+            raise mail_error(error) from error
 
     async def user_terms(self, address: Address) -> UserTerms:
         with mail_errors():

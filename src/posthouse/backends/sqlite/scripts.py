@@ -11,7 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar, cast
 
-from posthouse.backends.sqlite.database import mail_errors
+import apsw
+
+from posthouse.backends.sqlite.database import mail_error, mail_errors
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
 from posthouse.backends.sqlite.reading import Reading
 from posthouse.model.script import MemoryKind, ScriptOwner, StoredScript, StoredWordList
@@ -62,13 +64,15 @@ class SqliteScripts:
 
     def _fresh(self, read: Callable[[Key], Answer], key: Key) -> Answer:
         """``read(key)`` through its cache, which is emptied first if anything was committed since the last look-up."""
-        with mail_errors():
+        try:
             version = self._file.changes()
             if version != self._version:
                 self._active.cache_clear()
                 self._word_list.cache_clear()
                 self._version = version
             return read(key)
+        except apsw.Error as error:
+            raise mail_error(error) from error
 
     def _read_active(self, owner: ScriptOwner) -> tuple[StoredScript, ...]:
         rows = self._file.db.execute(SELECT_SCRIPT + "AND active ORDER BY position", (owner.scope, owner.owner_id))

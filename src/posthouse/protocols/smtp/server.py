@@ -37,6 +37,7 @@ from posthouse.protocols.smtp.transfer import Transfer
 __all__ = ["ServerCore", "State"]
 
 _TLS_RECORD = 0x16
+_DATA, _CHUNK, _TLS, _CLOSED = State.DATA, State.CHUNK, State.TLS, State.CLOSED
 
 
 class ServerCore:
@@ -58,8 +59,7 @@ class ServerCore:
         self._resolved: ev.Event | None = None
         self._chunk = (0, False)
         self._between_chunks = State.BDAT
-        self._rcpt_refused = False
-        self._chunks_failed = False
+        self._rcpt_refused = self._chunks_failed = False
 
     @property
     def authenticated(self) -> bool:
@@ -69,12 +69,12 @@ class ServerCore:
     @property
     def closed(self) -> bool:
         """Whether nothing more is read from this client: flush what was written, then close."""
-        return self.state is State.CLOSED
+        return self.state is _CLOSED
 
     @property
     def receiving(self) -> bool:
         """Whether a message is coming in, so that the time-out for data holds."""
-        return self.state is State.DATA or self.state is State.CHUNK
+        return self.state is _DATA or self.state is _CHUNK
 
     @property
     def held_bytes(self) -> int:
@@ -93,8 +93,7 @@ class ServerCore:
 
     def greeting(self, text: str = "") -> bytes:
         """The 220 line: host name, protocol, ``text`` (RFC 5321 §4.2)."""
-        protocol = "LMTP" if self._lmtp else "ESMTP"
-        return render(Reply(220, "", f"{self.config.hostname} {protocol} {text}".rstrip()))
+        return render(Reply(220, "", f"{self.config.hostname} {'LMTP' if self._lmtp else 'ESMTP'} {text}".rstrip()))
 
     def close(self, reply: Reply) -> bytes:
         """Ends the connection with ``reply`` at any moment: instead of a greeting, at a time-out, when draining (421)."""
@@ -130,11 +129,11 @@ class ServerCore:
         if self._pending is not None:
             raise LocalProtocolError(f"{type(self._pending).__name__} is not answered yet")
         state = self.state
-        if state is State.CLOSED or state is State.TLS:
+        if state is _CLOSED or state is _TLS:
             return None
         if self._resolved is not None:
             self._pending, self._resolved = self._resolved, None
-        elif state is State.DATA or state is State.CHUNK:
+        elif state is _DATA or state is _CHUNK:
             self._pending = self._receive_message()
         elif self.errors >= self.config.max_errors:
             self._pending = ev.ProtocolError(Reply(421, "4.7.0", "Too many errors"), counts=False, closes=True)
@@ -301,7 +300,7 @@ class ServerCore:
             self.esmtp = event.esmtp
         if reply.code >= 400 or not event.esmtp:
             return render(reply)
-        offered = extensions(self.config, self._facts.offers, authenticated=self.authenticated)
+        offered = extensions(self.config, self._facts.offers, authenticated=self._facts.authenticated)
         return render_lines(250, [reply.text, *offered])
 
     def _settle_mail(self, event: ev.MailFrom, reply: Reply) -> bytes:
