@@ -12,7 +12,7 @@ MESSAGE = "From: lena@elsewhere.test\r\nTo: jane@example.test\r\nSubject: Hello\
 
 def greylisting(node: Node, **settings: str) -> None:
     """Switches it on, with a window that begins after a second, unless said otherwise."""
-    given = {"earliest_s": "1s", "latest_s": "30s", "mode": "on", **settings}
+    given = {"earliest_s": "1s", "latest_s": "30s", "timeout_s": "20s", "mode": "on", **settings}
     lines = [f"greylist.{key} = {value}\n" for key, value in given.items()]
     lines += ["smtp.proxy_networks = 127.0.0.0/8\n", "smtp.sender_check = off\n", "smtp.tarpit_s = 0\n"]
     lines += ["mailauth.verify = off\n", "lookup.greeting_timeout_s = 0\n"]
@@ -58,13 +58,18 @@ class Attempt:
     sender: str = "lena@elsewhere.test"
     recipient: str = "jane@example.test"
     address: str = "192.0.2.9"
+    login: str = ""
+    """What AUTH PLAIN says, in clear text, if the client logs in."""
+    message: str = MESSAGE
 
     def at(self, port: int, *, whole: bool = True) -> str:
         """The reply that decided it: to RCPT if that was no, else to the message."""
         with Client(port, self.address) as client:
+            if self.login:
+                assert client.say(f"AUTH PLAIN {self.login}").startswith("235")
             client.say(f"MAIL FROM:<{self.sender}>")
             reply = client.say(f"RCPT TO:<{self.recipient}>")
             if not reply.startswith("250") or not whole:
                 return reply
             client.say("DATA")
-            return client.say(MESSAGE + ".")
+            return client.say(self.message + ".")
