@@ -49,6 +49,21 @@ def proxy_v2(client: str, port: int = 40_000) -> bytes:
     return b"\r\n\r\n\x00\r\nQUIT\n" + struct.pack("!BBH", 0x21, family, len(body)) + body
 
 
+class Proxied(smtplib.SMTP):
+    """A client as a balancer at 127.0.0.2 shows it: at the address that it names. Those at 127.0.0.1 come straight."""
+
+    BALANCER = "127.0.0.2"
+
+    def __init__(self, port: int, address: str) -> None:
+        self.shown = address
+        super().__init__(LOCALHOST, port, "client.elsewhere.test", timeout=30)
+
+    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
+        made = socket.create_connection((host, port), timeout, (self.BALANCER, 0))
+        made.sendall(proxy_v1(self.shown))
+        return made
+
+
 class Wire:
     """A raw connection: lines out, lines in. ``first`` goes out before all else, also before TLS."""
 

@@ -7,31 +7,44 @@ import socket
 from collections.abc import Iterator
 from types import TracebackType
 
-from support.node import Node
+from support.node import PASSWORD, Node
 
 ADMINISTRATOR, SECRET = "desk@example.test", "the desk's own 7"
 
 
 class Desk:
-    """Use as a context manager; the node has the listener ``admin``. ``first`` is what a balancer would send."""
+    """Use as a context manager; the node has the listener ``admin``. ``first`` is what a balancer would send. ``user`` is who
+    sits at it, with the users' password; without one, an administrator who is made for it."""
 
-    def __init__(self, node: Node, *, first: bytes = b"") -> None:
-        node.run("user", "add", ADMINISTRATOR, "--role", "administrator", "--password", SECRET)
+    def __init__(self, node: Node, *, first: bytes = b"", user: str = "") -> None:
+        if not user:
+            node.run("user", "add", ADMINISTRATOR, "--role", "administrator", "--password", SECRET)
         self._socket = socket.create_connection(("127.0.0.1", node.ports["admin"]), timeout=60)
         self._socket.sendall(first)
         self._lines = self._socket.makefile("rb")
         self._lines.readline()
-        self.ask("login", ADMINISTRATOR, SECRET)
+        self.ask("login", *((user, PASSWORD) if user else (ADMINISTRATOR, SECRET)))
 
     def ask(self, *words: str) -> list[str]:
         """One operation; its data lines as text. Fails if it was refused."""
+        found, end = self._exchange(words)
+        assert end.startswith("x OK"), (words, end)
+        return found
+
+    def refused(self, *words: str) -> str:
+        """Why one operation is refused. Fails if it was not."""
+        _, end = self._exchange(words)
+        assert not end.startswith("x OK"), (words, end)
+        return end.removeprefix("x ")
+
+    def _exchange(self, words: tuple[str, ...]) -> tuple[list[str], str]:
+        """The data lines and the last line."""
         quoted = " ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words)
         self._socket.sendall(f"x {quoted}\r\n".encode())
         found: list[str] = []
         while (line := self._line()).startswith("* "):
             found.append(line.removeprefix("* x "))
-        assert line.startswith("x OK"), (words, line)
-        return found
+        return found, line
 
     def _line(self) -> str:
         """A line, with the literal that it may end in."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import smtplib
-import socket
 from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -14,23 +13,11 @@ import pytest
 from support.archives import zipped
 from support.asking import Asking
 from support.clamav import Clamd
+from support.clients import Proxied
 from support.node import Node, running, until
 
 JANE, ADA = "jane@example.test", "ada@example.test"
 COPIES = 9  # the first 3 pass, and a few more: what another worker counted is known a moment later
-
-
-class Proxied(smtplib.SMTP):
-    """A client as a balancer shows it: at the address that it names (PROXY protocol)."""
-
-    def __init__(self, port: int, address: str) -> None:
-        self.shown = address
-        super().__init__("127.0.0.1", port, "client.elsewhere.test", timeout=30)
-
-    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
-        made = socket.create_connection((host, port), timeout, ("127.0.0.2", 0))
-        made.sendall(f"PROXY TCP4 {self.shown} 127.0.0.1 4711 25\r\n".encode())
-        return made
 
 
 @pytest.fixture(scope="module")
