@@ -71,6 +71,7 @@ def test_the_starters_are_there_mild_and_can_be_replaced() -> None:
     assert all(len(parse(text)) >= 10 for text in STARTERS.values())
 
 
+@pytest.mark.spec_part("CON-4")
 def test_ten_thousand_entries_are_found_in_one_pass() -> None:
     chance = random.Random(1)
     words = ["".join(chance.choices("abcdefghijklmnop", k=8)) for _ in range(9_000)]
