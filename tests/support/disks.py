@@ -75,8 +75,29 @@ def volatile(folder: Path) -> Iterator[Path]:
         yield where
 
 
+class NasMount:
+    """One machine's mount of a file server."""
+
+    def __init__(self, where: Path, client: Path, options: tuple[str, ...]) -> None:
+        self.where = where
+        log = where.with_suffix(".log")
+        self._command = ("glusterfs", "-N", "-f", str(client), "-l", str(log), *options, str(where))
+        self._process: subprocess.Popen[bytes]
+
+    def mount(self) -> None:
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        _until_mounted(self.where)
+
+    def crash(self) -> None:
+        """As when the machine dies: what it had not handed to the server yet is lost, and whoever waits for an answer waits no
+        more. (GlusterFS's client may also stop to answer for good when processes that wait for it are killed.)"""
+        self._process.kill()
+        self._process.wait(60)
+        subprocess.run(["umount", "--lazy", str(self.where)], check=True)
+
+
 @contextlib.contextmanager
-def nas(folder: Path, *mounts: str, locks: bool = True, options: tuple[str, ...] = ()) -> Iterator[list[Path]]:
+def nas(folder: Path, *mounts: str, locks: bool = True, options: tuple[str, ...] = ()) -> Iterator[list[NasMount]]:
     """A file server and its mounts, each as another machine would have it; without ``locks`` the server has none."""
     for name in ("brick", *mounts):
         (folder / name).mkdir(parents=True)
@@ -90,13 +111,11 @@ def nas(folder: Path, *mounts: str, locks: bool = True, options: tuple[str, ...]
     with contextlib.ExitStack() as stack:
         stack.enter_context(_daemon("glusterfsd", "-N", "-f", str(server), "-l", str(folder / "server.log")))
         _reachable(port)
-        for name in mounts:
-            where = folder / name
-            words = ("-N", "-f", str(client), "-l", str(folder / f"{name}.log"), *options, str(where))
-            stack.enter_context(_daemon("glusterfs", *words))
-            stack.callback(subprocess.run, ["umount", "--lazy", str(where)], check=True)
-            _until_mounted(where)
-        yield [folder / name for name in mounts]
+        machines = [NasMount(folder / name, client, options) for name in mounts]
+        for machine in machines:
+            machine.mount()
+            stack.callback(machine.crash)
+        yield machines
 
 
 @contextlib.contextmanager
@@ -105,8 +124,8 @@ def _daemon(*words: str) -> Iterator[None]:
     try:
         yield
     finally:
-        process.terminate()
-        process.wait(30)
+        process.kill()
+        process.wait(60)
 
 
 def _reachable(port: int) -> None:

@@ -16,7 +16,7 @@ import smtplib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -73,13 +73,16 @@ class Node:
         finally:
             self._forget()
 
-    def kill(self) -> None:
-        """SIGKILL to every process of the node at once, as a crash would; returns when all have ended."""
+    def kill(self, at_once: Callable[[], None] | None = None) -> None:
+        """SIGKILL to every process of the node at once, as a crash would; returns when all have ended. ``at_once`` is what else
+        happens at that moment."""
         assert self.process is not None
         pids = self.pids()
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        if at_once is not None:
+            at_once()
         self.process.wait(60)
         self._forget()
         until(lambda: not any(_lives(pid) for pid in pids), timeout_s=60, step_s=0.005)
