@@ -33,6 +33,8 @@ from postfix_out import Postfix
 ROOT = Path(__file__).resolve().parent.parent
 POSTHOUSE = str(Path(sys.executable).parent / "posthouse")
 DESTINATIONS = 20
+ALONE_S = 10
+"""How long the node is watched with the backlog alone."""
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -136,9 +138,7 @@ class Bench:
                         f"127.0.0.1:{self.smtp}"], check=True)  # fmt: skip
         self.until_empty("SELECT count(*) FROM queued_recipient WHERE attempts = 0")
         with self.sink():
-            rates = []
-            for _ in range(3):
-                rates.append(self.live())
+            rates = [self.live() for _ in range(3)]
         self.stop()
         before = folder_bytes(self.folder)
         writer = apsw.Connection(str(self.folder / "data/mail.db"))
@@ -161,22 +161,30 @@ class Bench:
         self.process = serve(self.config)
         started = time.monotonic() - start
         self.database = apsw.Connection(str(self.folder / "data/mail.db"), apsw.SQLITE_OPEN_READONLY)
+        cpu = self.cpu_s()
+        time.sleep(ALONE_S)  # the backlog by itself
+        idle = (self.cpu_s() - cpu) / ALONE_S
         with self.sink():
             beside = [self.live() for _ in range(3)]
+        tried = self.one("SELECT count(*) FROM queued_recipient WHERE attempts > 1")
         out = {"bench": "outbound backlog", "count": count, "bytes_a_message": round(room / count), "gib": round(room / 2**30, 2),
-               "start_s": round(started, 2), "alone_per_s": round(max(rates)), "beside_per_s": round(max(beside)),
-               "kept": round(max(beside) / max(rates), 2)}  # fmt: skip
+               "start_s": round(started, 2), "backlog_cpu_share": round(idle, 3), "put_off": tried,
+               "alone_per_s": round(max(rate for rate, _ in rates)), "beside_per_s": round(max(rate for rate, _ in beside)),
+               "alone_cpu_ms": round(statistics.median(cpu for _, cpu in rates), 2),
+               "beside_cpu_ms": round(statistics.median(cpu for _, cpu in beside), 2),
+               "kept": round(max(rate for rate, _ in beside) / max(rate for rate, _ in rates), 2)}  # fmt: skip
         print(json.dumps(out), flush=True)
 
-    def live(self) -> float:
-        """Messages a second that come in and leave at once. New ones have the largest ids."""
+    def live(self) -> tuple[float, float]:
+        """Messages a second that come in and leave at once, and milliseconds of processor time a message. New ones have the
+        largest ids."""
         newer = f"SELECT count(*) FROM queued_recipient WHERE recipient_id > {self.one('SELECT max(recipient_id) FROM queued_recipient')}"
-        start = time.monotonic()
+        start, cpu = time.monotonic(), self.cpu_s()
         for source in self.submit():
             assert source.wait() == 0
         while self.one(newer):
             time.sleep(0.02)
-        return self.count / (time.monotonic() - start)
+        return self.count / (time.monotonic() - start), (self.cpu_s() - cpu) / self.count * 1e3
 
     def stop(self) -> None:
         self.process.terminate()

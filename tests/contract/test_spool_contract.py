@@ -11,7 +11,7 @@ import pytest
 from posthouse.base.errors import BadValue, NotFound
 from posthouse.interfaces.spool import Spool
 from posthouse.model.envelope import Sender
-from posthouse.model.queued import Outcome, QueuedMessage
+from posthouse.model.queued import Delay, Outcome, QueuedMessage
 from support.mail_backends import KINDS, LIFETIME_S, MailBackends, acceptance, letter, mail_backends, to_mailbox, to_queue
 
 
@@ -229,3 +229,30 @@ async def test_retry_makes_due_what_waits_but_not_what_is_held_or_may_not_leave_
     assert await backends.spool.next_due(500.0) == 8e8
     held = await backends.spool.get("T4")
     assert held and held.recipients[0].state == "held"
+
+
+async def test_many_are_put_off_as_one_unit_but_none_that_does_not_wait_since_then(backends: MailBackends) -> None:
+    wanted, members = [], {}
+    for trace_id in ("T1", "T2", "T3", "T4"):
+        message = await queued(backends, trace_id, "a", "b")
+        members[trace_id] = ids(message)
+        await backends.spool.record(trace_id, [Outcome(each, "waiting", "450", "mx", 100.0) for each in ids(message)])
+        wanted += [Delay(each, 100.0, 700.0, "450 4.4.1 nobody") for each in ids(message)]
+    a, _ = members["T1"]
+    await backends.spool.record("T1", [Outcome(a, "done", "250", "mx")])
+    await backends.spool.set_state("T2", "held")
+    await backends.spool.set_state("T3", "waiting", next_attempt_at=200.0)
+    backends.told.clear()
+    assert await backends.spool.put_off([*wanted, Delay(10**9, 100.0, 700.0, "")]) == 3
+    assert not any(told.queue for told in backends.told), "nothing became due"
+    seen = {}
+    for trace_id in members:
+        found = await backends.spool.get(trace_id)
+        assert found
+        seen[trace_id] = [(r.state, r.attempts, r.next_attempt_at, r.last_reply, r.relay) for r in found.recipients]
+    put_off = ("waiting", 2, 700.0, "450 4.4.1 nobody", "")
+    assert seen["T1"][1] == put_off and seen["T1"][0][:2] == ("done", 2)
+    assert seen["T2"] == [("held", 1, 100.0, "450", "mx")] * 2
+    assert seen["T3"] == [("waiting", 1, 200.0, "450", "mx")] * 2
+    assert seen["T4"] == [put_off] * 2
+    assert await backends.spool.put_off([]) == 0

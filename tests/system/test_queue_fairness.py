@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
 import pytest
 
-from support.node import PASSWORD, running, until
+from support.full_queue import fill_queue
+from support.knot import free_port
+from support.node import PASSWORD, Node, running, until
 from support.scripted_host import ScriptedHost, in_background
 from support.sending import queue, submit, submit_many
 
@@ -37,6 +40,34 @@ def test_one_users_flood_to_a_slow_host_does_not_hold_up_another_users_message(t
         assert subjects.index("alone") - before < 30
         assert subjects.index("urgent") - before < 30
         assert len(queue(node)) > FLOOD // 3, "the flood was over too soon to show anything"
+
+
+@pytest.mark.spec_part("OUT-6")
+def test_a_dead_host_is_tried_by_few_of_those_that_wait_and_gets_them_all_when_it_is_back(tmp_path: Path) -> None:
+    port, living = free_port(), ScriptedHost()
+    back = ScriptedHost(port=port)
+    with in_background(living), running(tmp_path / "node", workers=1, services=("submission",)) as node:
+        node.run("route", "add", "living.test", f"127.0.0.1:{living.port}/off")
+        node.run("setting", "set", "queue.first_retry_s", "3600")
+        node.stop()
+        asyncio.run(fill_queue(node, f"127.0.0.1:{port}/off", FLOOD))
+        node.start()
+        submit(node, "beside", "y@living.test")
+        until(lambda: _subjects(living) == ["beside"], 60)
+        rows = until(lambda: _all_tried(node), 60)
+        assert sum("not tried" not in str(row["last_reply"]) for row in rows) < 20
+        trace_id = next(str(row["queue_id"]) for row in rows if "not tried" in str(row["last_reply"]))
+        until(lambda: "not tried" in node.run("mail", "trace", trace_id).stdout, 60)
+        with in_background(back):  # a port that was free a moment ago
+            node.run("queue", "retry")
+            until(lambda: len(back.heard) == FLOOD, 60)
+            until(lambda: queue(node) == [], 60)
+        assert len({heard.content for heard in back.heard}) == FLOOD
+
+
+def _all_tried(node: Node) -> list[dict[str, object]] | None:
+    rows = queue(node)
+    return rows if len(rows) == FLOOD and all(row["attempts"] for row in rows) else None
 
 
 def _subjects(host: ScriptedHost) -> list[str]:

@@ -209,7 +209,7 @@ async def retry(context: Context, queue_ids: tuple[str, ...] = ()) -> Touched:
         touched = await _set_all(context, queue_ids, "waiting", next_attempt_at=now)
     else:
         touched = await _retry_all(context, now)
-    context.bus.publish("queue", {})
+    context.bus.publish("queue", {"retry": True})
     return touched
 
 
@@ -236,7 +236,7 @@ async def release(context: Context, queue_ids: tuple[str, ...]) -> Touched:
         at = max(now, message.sender.hold_until) if message is not None else now
         one = await _set_all(context, [queue_id], "waiting", next_attempt_at=at)
         touched = Touched(touched.messages + one.messages, touched.recipients + one.recipients)
-    context.bus.publish("queue", {})
+    context.bus.publish("queue", {"retry": True})
     return touched
 
 
@@ -292,7 +292,7 @@ async def redirect(context: Context, queue_id: str, address: Address) -> Touched
             steps=steps,
         )
     )
-    context.bus.publish("queue", {})
+    context.bus.publish("queue", {"retry": True})
     return Touched(1, len(open_))
 
 

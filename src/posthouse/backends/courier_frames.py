@@ -23,7 +23,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 _requests = msgspec.msgpack.Decoder(tuple[int, Target, bytes, list[bytes], bytes])
 _results = msgspec.msgpack.Decoder(TlsResult)
-Failure = Literal["refused"] | tuple[str, bool, str]
+Failure = Literal["refused"] | tuple[str, bool, str, bool]
 
 
 def request(number: int, target: Target, parcel: Parcel) -> bytes:
@@ -45,7 +45,7 @@ def answered(number: int, answers: Sequence[Answer]) -> bytes:
 
 def failed(number: int, error: Unreachable | None) -> bytes:
     """Not handed over; None: not even tried."""
-    return _framed((number, None, REFUSED if error is None else (error.cause, error.never, error.lacking)))
+    return _framed((number, None, REFUSED if error is None else (error.cause, error.never, error.lacking, error.silent)))
 
 
 def told(result: TlsResult) -> bytes:
@@ -72,8 +72,8 @@ def read_answer(frame: memoryview) -> tuple[int, list[Answer] | TlsResult | None
 def _failure(packed: Any) -> Unreachable | Literal["refused"]:
     if packed == REFUSED:
         return "refused"
-    cause, never, lacking = packed
-    return Unreachable(cause, never=never, lacking=cast(Literal["", "5.7.10", "5.7.30"], lacking))
+    cause, never, lacking, silent = packed
+    return Unreachable(cause, never=never, lacking=cast(Literal["", "5.7.10", "5.7.30"], lacking), silent=silent)
 
 
 def _framed(value: object) -> bytes:

@@ -214,7 +214,7 @@ async def connect(target: Target, hostname: str, times: Times) -> Link:
     except TimeoutError:
         raise
     except OSError as error:
-        raise Unreachable(f"connection to port {target.port} failed: {error}") from error
+        raise Unreachable(f"connection to port {target.port} failed: {error}", silent=True) from error
     link = Link(ClientCore(hostname, lmtp=target.protocol == "lmtp"), wire, times)
     try:
         expect_ready(await link.event())

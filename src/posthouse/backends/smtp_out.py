@@ -164,14 +164,14 @@ class SmtpCourier:
     async def _connect(self, target: Target) -> Link:
         now, key = asyncio.get_running_loop().time(), (target.address, target.port)
         if self._silent.get(key, now) > now:
-            raise Unreachable(f"connection to port {target.port} timed out a moment ago")
+            raise Unreachable(f"connection to port {target.port} timed out a moment ago", silent=True)
         self._silent.pop(key, None)
         try:
             return await connect(target, self._hostname(), self._times())
         except TimeoutError as error:
             if len(self._silent) < MAX_SILENT:
                 self._silent[key] = now + SILENT_S
-            raise Unreachable(f"connection to port {target.port} timed out") from error
+            raise Unreachable(f"connection to port {target.port} timed out", silent=True) from error
 
     def _times(self) -> Times:
         queue = self._settings()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from posthouse.model.plan import Acceptance
-from posthouse.model.queued import Outcome, QueuedMessage, State
+from posthouse.model.queued import Delay, Outcome, QueuedMessage, State
 
 
 class Spool(Protocol):
@@ -53,6 +53,11 @@ class Spool(Protocol):
         """Writes what an attempt did. When no recipient is waiting or held any more the message leaves the queue. What
         follows from it (a DSN, a copy for a mailbox here) is accepted in the same unit, so that none is lost or sent
         twice."""
+        ...
+
+    async def put_off(self, delays: Sequence[Delay]) -> int:
+        """Writes as one unit, of however many messages, what attempts would have come to that need not be made; each counts as
+        an attempt. Recipients that do not wait any more, or not since then, stay as they are. Gives how many were put off."""
         ...
 
     async def set_state(self, queue_id: str, state: State, *, next_attempt_at: float = 0.0) -> int:

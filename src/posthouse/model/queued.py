@@ -61,6 +61,16 @@ class QueuedMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Delay:
+    """A recipient that was due at ``was_due_at`` is put off without a try."""
+
+    recipient_id: int
+    was_due_at: float
+    again_at: float
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What one attempt did to one recipient. ``waiting`` with a new ``next_attempt_at``, or ``done``, or ``failed``."""
 

@@ -83,15 +83,18 @@ class _Said:
 @dataclass(frozen=True, slots=True)
 class Result:
     """``reached``: a host answered, or there was nothing to do. ``again_at``: when the next attempt is due, or None.
-    ``pushed_back``: the host wants no more for now."""
+    ``pushed_back``: the host wants no more for now. ``silent``: since ``began_at`` no host could be connected to."""
 
     reached: bool = True
     again_at: float | None = None
     pushed_back: bool = False
+    began_at: float = 0.0
+    silent: Answer | None = None
 
 
-async def attempt(tools: Tools, job: Job) -> Result:
-    """Raises MailError when the spool cannot be read: Permanent if the message's content is gone. Then nothing has happened."""
+async def attempt(tools: Tools, job: Job, known: Answer | None = None) -> Result:
+    """``known``: what trying would bring, so that nobody is asked. Raises MailError when the spool cannot be read: Permanent if
+    the message's content is gone. Then nothing has happened."""
     job = await _still_standing(tools, job)
     if not job.message.recipients:
         return Result()
@@ -102,6 +105,8 @@ async def attempt(tools: Tools, job: Job) -> Result:
     if is_local(job.next_hop):
         answer, copy = await copy_for(job.message, job.next_hop, content, now=began_at, has_account=tools.has_account)
         answers, relay = [answer] * len(job.message.recipients), ""
+    elif known is not None:
+        answers, relay = [known] * len(job.message.recipients), ""
     else:
         answers, relay = await _deliver(tools, job, content)
     answered_at = tools.clock.now()
@@ -109,7 +114,8 @@ async def attempt(tools: Tools, job: Job) -> Result:
     if tools.spans.watching():
         timings = (Timing("hand over", began_at, answered_at), Timing("write down", answered_at, tools.clock.now()))
         tools.spans.tell(told, timings)
-    return Result(bool(relay or copy), again_at, bool(relay) and is_pushback(answers))
+    silent = answers[0] if all(answer.silent for answer in answers) else None
+    return Result(bool(relay or copy), again_at, bool(relay) and is_pushback(answers), began_at, silent)
 
 
 async def _still_standing(tools: Tools, job: Job) -> Job:
@@ -192,7 +198,7 @@ async def _write_down(tools: Tools, message: QueuedMessage, said: _Said, content
     await _note_deaths(tools, events, now)
     await _learn_unknown(tools, events, now)
     await _note_bounces(tools, message, events)
-    told = _told(message, events, now, notice.trace_id if notice else "")
+    told = story(message, events, now, notice.trace_id if notice else "")
     tools.traces.record(told)
     if notice is not None:
         tools.traces.record(record_of(notice, f"tells about {message.trace_id}"))
@@ -245,7 +251,8 @@ async def _note_bounces(tools: Tools, message: QueuedMessage, events: Sequence[E
         _log.warning("bounces not counted", account=message.sender.auth, cause=error.cause or error.public)
 
 
-def _told(message: QueuedMessage, events: Sequence[Event], now: float, notice: str) -> TraceRecord:
+def story(message: QueuedMessage, events: Sequence[Event], now: float, notice: str = "") -> TraceRecord:
+    """What came of it, for the message's trace; ``notice`` is the id of the one that tells its sender."""
     words = [_WORDS[event.outcome.state] for event in events]
     steps = [
         TraceStep(now, "queue", event.outcome.relay or _place(event), word, str(event.recipient.recipient), event.outcome.reply)

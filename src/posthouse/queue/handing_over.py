@@ -27,7 +27,8 @@ async def hand_over(
         return [Answer(550, last)] * len(parcel.recipients), ""
     if failures and all(error.never for error in failures):
         return [Answer(521, f"521 5.3.2 No host takes mail: {failure}")] * len(parcel.recipients), ""
-    return [Answer(450, f"450 4.4.1 No host could be reached: {failure}")] * len(parcel.recipients), ""
+    silent = all(error.silent for error in failures)
+    return [Answer(450, f"450 4.4.1 No host could be reached: {failure}", silent=silent)] * len(parcel.recipients), ""
 
 
 def name_of(target: Target) -> str:

@@ -117,6 +117,32 @@ class Lines:
             self._leave(job.key, line)
         return hungry
 
+    def rest(self, key: str, seconds: float) -> None:
+        """Starts nothing there for a while."""
+        until = self._steady() + seconds
+        if self._rests.get(key, 0.0) < until:
+            self._rest(key, until)
+
+    def relieve(self, key: str) -> None:
+        """Its rest is over."""
+        if self._rests.pop(key, None) is not None and (line := self._lines.get(key)) is not None:
+            self._enter(key, line)
+
+    def take_out(self, key: str, which: Callable[[Job], bool]) -> None:
+        """Jobs that have not started leave the line; ``which`` is asked once of each."""
+        line = self._lines.get(key)
+        if line is None:
+            return
+        jobs = [line.jobs.pop() for _ in range(len(line.jobs))]
+        for job in jobs:
+            if not which(job):
+                line.jobs.push(job)
+        if not line.jobs and line.in_turn:
+            self._turn.remove(key)
+            line.in_turn = False
+        if not line.jobs and not line.running:
+            self._leave(key, line)
+
     def _leave(self, key: str, line: _Line) -> None:
         """Nobody stands in the line any more. How much it took is remembered: more of the same may come with the next look."""
         del self._lines[key]

@@ -15,7 +15,9 @@ from posthouse.base import log
 from posthouse.base.errors import MailError, Temporary
 from posthouse.model.queued import QueuedMessage, QueuedRecipient
 from posthouse.queue.attempt import Result, Tools, attempt
+from posthouse.queue.dead_destinations import PAUSE_S, DeadDestinations
 from posthouse.queue.lines import Job, Lines
+from posthouse.queue.putting_off import CHUNK, Hopeless, put_off
 from posthouse.queue.window import Window
 
 PAGE = 500
@@ -52,6 +54,9 @@ class QueueRunner:
         self._lines = Lines(tools.settings, tools.clock.steady)
         self._woken = asyncio.Event()
         self._under_way = Window()
+        self._dead = DeadDestinations()
+        self._hopeless: list[Hopeless] = []
+        self._putting_off: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Result]] = set()
         self._cursor = (0.0, 0)
         self._full = False
@@ -63,8 +68,10 @@ class QueueRunner:
         self._resume: asyncio.TimerHandle | None = None
         self._draining = False
 
-    def wake(self) -> None:
-        """Look again at once."""
+    def wake(self, *, retry: bool = False) -> None:
+        """Look again at once. ``retry``: somebody wants to see mail tried now."""
+        for key in self._dead.keys() if retry else ():
+            self._lines.relieve(key)
         self._woken.set()
 
     async def run(self) -> None:
@@ -94,7 +101,9 @@ class QueueRunner:
             self._resume.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_s)
-        tasks = list(self._tasks)
+        tasks: list[asyncio.Task[Result] | asyncio.Task[None]] = [*self._tasks]
+        if self._putting_off is not None:
+            tasks.append(self._putting_off)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -129,7 +138,7 @@ class QueueRunner:
         """All that is due, page by page from where the last look ended. ``_crowded``: pages bring little, since the lines
         of those that wait are full; then new mail is looked for often, and the rest seldom."""
         from_start, barren, began = self._cursor == (0.0, 0), 0, self._tools.clock.steady()
-        may_go_further, went_further, self._further_took_s = began >= self._further_at, False, 0.0
+        may_go_further, went_further, self._further_took_s = began >= self._further_at and not self._hopeless, False, 0.0
         for _ in range(PAGES):
             if self._under_way.is_full or self._crowded:
                 self._full = self._under_way.is_full
@@ -169,6 +178,9 @@ class QueueRunner:
         took = 0
         for message in page:
             for job in self._jobs(message) if self._under_way.takes(message) else ():
+                if self._is_hopeless(job):
+                    self._under_way.add(job.message)
+                    continue
                 out = self._lines.put(job)
                 if out is not job:
                     took += 1
@@ -198,6 +210,8 @@ class QueueRunner:
             task = asyncio.create_task(self._attempt(job))
             self._tasks.add(task)
             task.add_done_callback(lambda task, job=job: self._ended(job, task))  # type: ignore[misc]
+        if self._hopeless and self._putting_off is None and not self._draining:
+            self._putting_off = asyncio.create_task(self._put_off())
         resumes_at = self._lines.resumes_at
         if resumes_at is None or self._draining:
             return
@@ -211,6 +225,25 @@ class QueueRunner:
     def _go_on(self) -> None:
         self._resume = None
         self._start()
+
+    async def _put_off(self) -> None:
+        """Chunk by chunk; what cannot be written down now is read again later."""
+        try:
+            while self._hopeless and not self._draining:
+                chunk, self._hopeless = self._hopeless[:CHUNK], self._hopeless[CHUNK:]
+                try:
+                    again_at = await put_off(self._tools, chunk)
+                    if again_at is not None and again_at < self._next_look:
+                        self._woken.set()
+                except MailError as error:
+                    _log.warning("mail for a dead destination not put off", cause=error.cause or error.public)
+                    await self._tools.sleep(1)
+                finally:
+                    for each in chunk:
+                        self._under_way.remove(_ids(each.job))
+                await asyncio.sleep(0)
+        finally:
+            self._putting_off = None
 
     async def _attempt(self, job: Job) -> Result:
         try:
@@ -231,12 +264,29 @@ class QueueRunner:
             self._under_way.remove(recipient_ids)
             result = result if task.cancelled() else task.result()
         hungry = self._lines.ended(job, reached=result.reached, pushed_back=result.pushed_back)
+        self._learn(job.key, result)
         early = result.again_at is not None and result.again_at < self._next_look
         if hungry:
             self._further_at = 0.0
         if hungry or early or (self._full and self._under_way.is_half_empty):
             self._woken.set()
         self._start()
+
+    def _learn(self, key: str, result: Result) -> None:
+        """What one attempt says of the others that wait for the same destination."""
+        if result.silent is None:
+            if result.reached and result.began_at:
+                self._dead.answered(key)
+        elif self._dead.failed(key, result.began_at, result.silent):
+            self._lines.rest(key, PAUSE_S)
+            self._lines.take_out(key, self._is_hopeless)
+
+    def _is_hopeless(self, job: Job) -> bool:
+        """Whether trying it would bring nothing; then it is among those to be put off."""
+        answer = self._dead.answer_for(job)
+        if answer is not None:
+            self._hopeless.append(Hopeless(job, answer))
+        return answer is not None
 
 
 def _ids(job: Job) -> list[int]:

@@ -94,3 +94,23 @@ def test_a_rate_spaces_out_the_deliveries_to_each_destination() -> None:
     now[0] = 1004.0
     assert started(waiting) == ["a"]
     assert waiting.resumes_at == 1006.0
+
+
+def test_a_line_that_is_emptied_is_gone_and_one_that_rests_goes_on_when_it_is_relieved() -> None:
+    waiting = lines()
+    for domain in "aaaab":
+        waiting.put(job(domain))
+    waiting.take_out("a", lambda job: True)
+    waiting.take_out("c", lambda job: True)
+    waiting.rest("b", 60.0)
+    waiting.rest("b", 1.0)
+    assert started(waiting) == []
+    assert waiting.resumes_at == 60.0
+    waiting.relieve("b")
+    waiting.relieve("a")
+    assert started(waiting) == ["b"]
+    asked: list[Job] = []
+    for _ in range(4):
+        waiting.put(job("a"))
+    waiting.take_out("a", lambda job: (asked.append(job), len(asked) % 2 == 0)[1])  # type: ignore[func-returns-value]
+    assert len(asked) == 4 and started(waiting) == ["a", "a"]

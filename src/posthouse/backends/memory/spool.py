@@ -14,7 +14,7 @@ from posthouse.base.clock import Clock, SystemClock
 from posthouse.base.errors import BadValue, NotFound
 from posthouse.base.ids import Ids
 from posthouse.model.plan import Acceptance, ToQueue
-from posthouse.model.queued import Outcome, QueuedMessage, QueuedRecipient, State
+from posthouse.model.queued import Delay, Outcome, QueuedMessage, QueuedRecipient, State
 
 OPEN: tuple[State, ...] = ("waiting", "held")
 
@@ -156,6 +156,16 @@ class MemorySpool:
             self.accept(each)
         if not any(recipient.state in OPEN for recipient in entry.recipients.values()):
             await self.delete(queue_id)
+
+    async def put_off(self, delays: Sequence[Delay]) -> int:
+        waiting, count = {recipient.recipient_id: recipient for recipient in self._waiting()}, 0
+        for each in delays:
+            old = waiting.get(each.recipient_id)
+            if old is not None and old.next_attempt_at == each.was_due_at:
+                new = replace(old, attempts=old.attempts + 1, next_attempt_at=each.again_at, last_reply=each.reply, relay="")
+                self._entries[old.queue_id].recipients[old.recipient_id] = new
+                count += 1
+        return count
 
     async def set_state(self, queue_id: str, state: State, *, next_attempt_at: float = 0.0) -> int:
         if state not in OPEN:

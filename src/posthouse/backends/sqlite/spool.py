@@ -20,7 +20,7 @@ from posthouse.base.clock import SystemClock
 from posthouse.base.errors import BadValue
 from posthouse.base.ids import Ids
 from posthouse.model.plan import Acceptance
-from posthouse.model.queued import Outcome, QueuedMessage, QueuedRecipient, State
+from posthouse.model.queued import Delay, Outcome, QueuedMessage, QueuedRecipient, State
 
 _MESSAGE = "SELECT queue_id, trace_id, sender, body_id, size_bytes, queued_at, expires_at FROM queued WHERE "
 _RECIPIENT = (
@@ -150,6 +150,11 @@ class SqliteSpool:
 
         contents = [(one.content, one.summary) for one in follow]
         await self._packer.call(self._gate, "queue_record", contents, arguments)
+
+    async def put_off(self, delays: Sequence[Delay]) -> int:
+        packed = [(each.recipient_id, each.was_due_at, each.again_at, each.reply) for each in delays]
+        count: int = await self._gate.call("queue_put_off", packed)
+        return count
 
     async def set_state(self, queue_id: str, state: State, *, next_attempt_at: float = 0.0) -> int:
         if state not in ("waiting", "held"):

@@ -51,6 +51,7 @@ UNITS: dict[str, Unit] = {
     "quota_warned": units_quota.quota_warned,
     "limit_tree": trees.limit_tree,
     "queue_record": units_queue.record,
+    "queue_put_off": units_queue.put_off,
     "queue_state": units_queue.set_state,
     "queue_account_state": units_queue.set_account_state,
     "queue_retry": units_queue.retry,

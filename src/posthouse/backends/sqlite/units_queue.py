@@ -31,6 +31,19 @@ def record(work: Work, arguments: list[Any]) -> None:
         delete(work, [queue_id])
 
 
+def put_off(work: Work, arguments: list[Any]) -> int:
+    """``[[recipient_id, was_due_at, again_at, reply], ...]``; gives how many were put off."""
+    count = 0
+    for row in arguments:
+        work.execute(
+            "UPDATE queued_recipient SET attempts = attempts + 1, last_reply = ?4, relay = '', next_attempt_at = ?3"
+            " WHERE recipient_id = ?1 AND +state = 'waiting' AND +next_attempt_at = ?2",
+            row,
+        )
+        count += work.connection.changes()
+    return count
+
+
 def set_state(work: Work, arguments: list[Any]) -> int:
     """``[queue_id, state, next_attempt_at]``; gives how many recipients it changed."""
     queue_id, state, next_attempt_at = arguments

@@ -137,7 +137,7 @@ async def _start_queue(
         smart_host=lambda: live.settings().route.smart_host,
     )
     runner = QueueRunner(tools)
-    context.bus.subscribe("queue", lambda _: runner.wake())
+    context.bus.subscribe("queue", lambda told: runner.wake(retry=bool(told.get("retry"))))
     task = asyncio.create_task(runner.run())
 
     async def end() -> None:
