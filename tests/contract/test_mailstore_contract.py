@@ -293,6 +293,17 @@ async def test_an_empty_append_changes_nothing(store: MailStore) -> None:
     assert await inbox(store) == box
 
 
+async def test_an_append_to_a_name_finds_out_that_the_mailbox_has_another_one_now(store: MailStore) -> None:
+    await inbox(store)
+    box = await store.create(ACCOUNT, "Work")
+    assert (await store.append(box.mailbox_id, [NewMessage(b"one")], name="Work")).uids == [1]
+    await store.rename(ACCOUNT, "Work", "Done")
+    for content in (b"one", b"two"):
+        with pytest.raises(NotFound):
+            await store.append(box.mailbox_id, [NewMessage(content)], name="Work")
+    assert list((await store.append(box.mailbox_id, [NewMessage(b"two")])).uids) == [2]
+
+
 async def test_content_that_never_was_is_not_found(store: MailStore) -> None:
     await inbox(store)
     with pytest.raises(NotFound):

@@ -53,7 +53,7 @@ async def test_what_comes_to_match_and_what_does_no_more_is_told_by_uid(world: W
         C2: c1 STORE 1 +FLAGS (\\Flagged)
         S2: * 2 FETCH (UID 2 FLAGS (\\Flagged))
         S2: * 4 FETCH (UID 4 FLAGS (\\Flagged))
-        S2: * 1 FETCH (UID 1 FLAGS (\\Flagged))
+        S2: * 1 FETCH (FLAGS (\\Flagged))
         S2: c1 OK ...
         C2: c2 STORE 4 -FLAGS.SILENT (\\Flagged)
         S2: c2 OK ...

@@ -148,7 +148,7 @@ async def test_store_answers_and_silence(world: World) -> None:
         C: a1 STORE 1 +FLAGS (\\Seen $Work)
         S: * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Work $Forwarded $MDNSent $Junk $NotJunk $Phishing)
         S: * OK [PERMANENTFLAGS (\\Answered ... \\Draft $Work $Forwarded ... $Junk $NotJunk $Phishing \\*)] ...
-        S: * 1 FETCH (UID 1 FLAGS (\\Seen $Work))
+        S: * 1 FETCH (FLAGS (\\Seen $Work))
         S: a1 OK ...
         C: a2 STORE 1:2 -FLAGS.SILENT (\\Seen)
         S: a2 OK ...
@@ -297,6 +297,28 @@ async def test_append_with_flags_date_and_many(world: World) -> None:
     )
 
 
+async def test_append_follows_a_name_and_not_the_mailbox_that_had_it(world: World) -> None:
+    one = await filled(world)
+    two = await world.login()
+
+    async def exists(name: str) -> str:
+        return (await two.do(f"STATUS {name} (MESSAGES)"))[0].split("(")[1]
+
+    await one.do("CREATE Work")
+    assert (await one.do(b"APPEND Work {1+}\r\na"))[-1].startswith("OK")
+    await two.do("RENAME Work Old")
+    assert (await one.do(b"APPEND Work {1+}\r\nb"))[-1].startswith("NO [TRYCREATE]")
+    await two.do("CREATE Work")
+    for body in (b"a", b"b"):
+        assert (await one.do(b"APPEND Work {1+}\r\n%b" % body))[-1].startswith("OK [APPENDUID")
+    assert (await exists("Old"), await exists("Work")) == ("MESSAGES 1)", "MESSAGES 2)")
+    await two.do("DELETE Work")
+    await two.do("CREATE Work")
+    await one.do("SELECT Work")
+    assert "* 1 EXISTS" in await one.do(b"APPEND Work {1+}\r\nc")
+    assert await exists("Work") == "MESSAGES 1)"
+
+
 async def test_expunge_elsewhere_is_not_told_during_commands_by_number(world: World) -> None:
     one = await filled(world, message("a"), message("b"), message("c"))
     two = await world.login()
@@ -321,7 +343,7 @@ async def test_expunge_elsewhere_is_not_told_during_commands_by_number(world: Wo
         S: * 3 FETCH (ENVELOPE (...))
         S: a3 NO [EXPUNGEISSUED] ...
         C: a4 STORE 1,3 +FLAGS (\\Seen)
-        S: * 3 FETCH (UID 3 FLAGS (\\Seen))
+        S: * 3 FETCH (FLAGS (\\Seen))
         S: a4 NO [EXPUNGEISSUED] ...
         C: a5 SEARCH SEEN
         S: * SEARCH 3
@@ -342,7 +364,7 @@ async def test_flags_changed_elsewhere_are_seen_by_the_next_command(world: World
     await world.play(
         """
         C2: a1 STORE 2 +FLAGS (\\Answered)
-        S2: * 2 FETCH (UID 2 FLAGS (\\Answered))
+        S2: * 2 FETCH (FLAGS (\\Answered))
         S2: a1 OK ...
         C: a1 SEARCH ANSWERED
         S: * 2 FETCH (UID 2 FLAGS (\\Answered))
@@ -365,10 +387,10 @@ async def test_a_keyword_made_elsewhere_is_told_before_the_flags_that_have_it(wo
         C2: a1 STORE 2 +FLAGS (fresh)
         S2: * FLAGS (...
         S2: * OK [PERMANENTFLAGS ...
-        S2: * 2 FETCH (UID 2 FLAGS (fresh))
+        S2: * 2 FETCH (FLAGS (fresh))
         S2: a1 OK ...
         C2: a2 STORE 1 +FLAGS (\\Seen)
-        S2: * 1 FETCH (UID 1 FLAGS (\\Seen))
+        S2: * 1 FETCH (FLAGS (\\Seen))
         S2: a2 OK ...
         C: a1 NOOP
         S: * FLAGS (...

@@ -132,7 +132,7 @@ async def test_each_flag_asks_for_its_own_right(jane: Client, omar: Client) -> N
     assert (await omar.do("STORE 1 +FLAGS (\\Flagged)"))[-1].startswith("NO [NOPERM]")
     assert (await omar.do("STORE 1 +FLAGS ($Work)"))[-1].startswith("NO [NOPERM]")
     assert (await omar.do("STORE 1 +FLAGS (\\Seen \\Flagged \\Deleted)")) == [
-        "* 1 FETCH (UID 1 FLAGS (\\Seen))",
+        "* 1 FETCH (FLAGS (\\Seen))",
         "OK STORE completed",
     ]
     await share(jane, "+w")

@@ -127,8 +127,8 @@ class MailWriter(SharingWriter, Protocol):
         """Adds or removes a name in the list of subscriptions; the mailbox need not exist."""
         ...
 
-    async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> Appended:
-        """Adds messages, all or none. Raises NotFound, BadValue (keywords)."""
+    async def append(self, mailbox_id: int, messages: Sequence[NewMessage], *, name: str = "") -> Appended:
+        """Adds messages, all or none. ``name``: only if it is still called so. Raises NotFound, BadValue (keywords)."""
         ...
 
     async def store_flags(

@@ -35,7 +35,7 @@ class MessageRows(Sequence[MessageRow]):
     @classmethod
     def of(cls, rows: Iterable[tuple[int, int, int]]) -> MessageRows:
         """From (UID, flags, mod-sequence); what has the form already is given back as it is."""
-        if isinstance(rows, cls):
+        if type(rows) is cls:  # not by isinstance, which asks the abstract class in Python
             return rows
         columns = tuple(zip(*rows, strict=True)) or ((), (), ())
         return cls(array("I", columns[0]), flags_column(columns[1]), mod_seqs_column(columns[2]))

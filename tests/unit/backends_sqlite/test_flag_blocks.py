@@ -162,3 +162,16 @@ def test_a_database_from_before_blocks_is_taken_over_with_its_flags(tmp_path: Pa
     assert [row[0] for row in flag_blocks.changed_rows(work.all, 1, 390)] == [391, 394, 397]
     assert work.all("SELECT * FROM message WHERE mailbox_id = 2 AND uid = 5", ()) == [(2, 5, 1, 10, 0.0, 0.0)]
     connection.close()
+
+
+@pytest.mark.parametrize("span", [(1, 1000), (100, 300), (127, 128), (5, 9), (128, 255), (990, 5000), (2000, 3000)])
+def test_one_range_over_many_blocks_is_stored_in_one_go_and_says_the_same(span: tuple[int, int]) -> None:
+    with working() as work:
+        model = Model(work)
+        model.add([0] * 1000, 0)
+        uids = list(range(span[0], span[1] + 1))
+        for action, bits in (("add", SEEN), ("add", SEEN), ("remove", SEEN), ("set", DELETED | 4), ("add", SEEN)):
+            model.store(uids, action, bits, None)
+            assert states(work) == model.states
+        model.store(list(range(1, 1001)), "add", SEEN, None)
+        assert states(work) == model.states, "some had it already"

@@ -81,7 +81,7 @@ async def test_units_come_back_with_their_results_whatever_the_order(tmp_path: P
 async def test_errors_come_across_as_what_they_are(tmp_path: Path) -> None:
     async with gate(tmp_path) as (_, client):
         with pytest.raises(NotFound):
-            await client.call("append", [99, [], None])
+            await client.call("append", [99, [], None, ""])
         await client.call("create", [1, "x", "", 100, None])
         with pytest.raises(AlreadyExists) as exists:
             await client.call("create", [1, "x", "", 100, None])

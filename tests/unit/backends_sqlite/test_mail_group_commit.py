@@ -69,7 +69,7 @@ def test_a_bad_unit_fails_alone_in_its_group(tmp_path: Path) -> None:
     before = commits()
     good = create(held.writer, "good")
     bad = [
-        held.writer.submit("append", [424242, [], None]),
+        held.writer.submit("append", [424242, [], None, ""]),
         held.writer.submit("no such kind", []),
         held.writer.submit("create", [1]),
         held.writer.submit("create", [1, {"not": "text"}, "", 100, None]),

@@ -96,7 +96,7 @@ async def test_a_unit_alone_that_fails_half_way_leaves_nothing(kept: Kept) -> No
     kept_one, unknown = NewMessage(letter("one")), [b"\0" * 32, 10]
     known = await _digest(kept, kept_one)
     with pytest.raises(Temporary) as failed:
-        await kept.gate.call("append", [kept.mailbox_id, [(known, (), None), (unknown, ("$New",), None)], None])
+        await kept.gate.call("append", [kept.mailbox_id, [(known, (), None), (unknown, ("$New",), None)], None, ""])
     assert failed.value.cause == BODY_GONE
     info = await kept.store.mailbox_by_id(kept.mailbox_id)
     assert info and (info.exists, info.keywords, info.mod_seq) == (1, (), before + 1)

@@ -199,10 +199,12 @@ class MemoryMailStore(SharingPart, MemoryUsage, MemoryPieces):
 
     # --- writing messages
 
-    async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> Appended:
+    async def append(self, mailbox_id: int, messages: Sequence[NewMessage], *, name: str = "") -> Appended:
         summaries = [summarise(message.content, Limits()) for message in messages]
         allowed = await self._owner_may(mailbox_id)
         box = self._box(mailbox_id)
+        if name not in ("", box.name):
+            raise NotFound("There is no such mailbox")
         self._grow_by_messages(box, [one.size_bytes for one in summaries], allowed)
         keywords, flags = box.keywords, []
         for message in messages:

@@ -138,6 +138,11 @@ def places_of(uids: array[int], ranges: Sequence[Sequence[int]]) -> Sequence[int
     return found
 
 
+def uids_column(octets: bytes) -> array[int]:
+    """The UIDs of one block's column."""
+    return _column("I", octets)
+
+
 def packed(rows: MessageRows) -> Columns:
     """One block's columns."""
     return _octets(rows.uids), _octets(rows.flags), _octets(rows.mod_seqs)

@@ -6,7 +6,7 @@ Whoever adds or removes rows of ``message`` calls this in the same unit. Counter
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +21,7 @@ from posthouse.backends.sqlite.flag_blocks import (
     packed,
     places_of,
     spans_of,
+    uids_column,
     unpacked,
     unpacked_block,
 )
@@ -124,7 +125,13 @@ def store(
     done: list[Columns] = []
     writes: list[tuple[int, bytes, bytes, int]] = []
     table = _table(action, bits) if bits < NARROW and unchanged_since is None and not mod_seq >> 32 else b""
-    for block_id, *columns in [row for span in spans_of(mailbox_id, ranges) for row in work.all(_BLOCKS, span)]:
+    found = [row for span in spans_of(mailbox_id, ranges) for row in work.all(_BLOCKS, span)]
+    if table and len(ranges) == 1 and all(len(row[2]) * 4 == len(row[1]) == len(row[3]) for row in found):
+        changed = _stored_alike(found, ranges[0], table, mod_seq, out)
+        if changed is not None:
+            work.executemany(_CHANGE, changed)
+            return out
+    for block_id, *columns in found:
         if table and _is_whole(columns, ranges):
             after = _stored_whole(columns, table, mod_seq, out)
             if after[1] != columns[1]:
@@ -146,6 +153,39 @@ def store(
     work.executemany(_CHANGE, writes)
     out.rows = unpacked(done)
     return out
+
+
+def _stored_alike(
+    found: Sequence[tuple[int, bytes, bytes, bytes]], span: Sequence[int], table: bytes, mod_seq: int, out: Stored
+) -> list[tuple[int, bytes, bytes, int]] | None:
+    """STORE to one range of narrow blocks that changes all of its messages or none, the usual case: all blocks in one go.
+    What is to be written (``_CHANGE``), and ``out`` filled; None if it is another case."""
+    cuts = [(0, len(flags)) for _, _, flags, _ in found]
+    if found:  # only the first and the last can lie partly outside
+        cuts[0] = bisect_left(uids_column(found[0][1]), span[0]), cuts[0][1]
+        cuts[-1] = cuts[-1][0], bisect_right(uids_column(found[-1][1]), span[1])
+    old = b"".join([row[2][start:end] for row, (start, end) in zip(found, cuts, strict=True)])
+    new = old.translate(table)
+    kept = new == old
+    if not kept and _same(old, new):
+        return None
+    uids = b"".join([row[1][4 * start : 4 * end] for row, (start, end) in zip(found, cuts, strict=True)])
+    if kept:
+        mod_seqs = b"".join([row[3][4 * start : 4 * end] for row, (start, end) in zip(found, cuts, strict=True)])
+        out.rows = unpacked([(uids, old, mod_seqs)])
+        return []
+    out.changes = len(old)
+    _count_narrow(old, new, out)
+    stamp = mod_seq.to_bytes(4, "little")
+    out.rows = unpacked([(uids, new, stamp * len(new))])
+    writes = []
+    at = 0
+    for (block_id, _, flags, mod_seqs), (start, end) in zip(found, cuts, strict=True):
+        fresh, at = new[at : at + end - start], at + end - start
+        if fresh:
+            stamps = mod_seqs[: 4 * start] + stamp * len(fresh) + mod_seqs[4 * end :]
+            writes.append((mod_seq, flags[:start] + fresh + flags[end:], stamps, block_id))
+    return writes
 
 
 def _is_whole(columns: Sequence[bytes], ranges: Sequence[Sequence[int]]) -> bool:

@@ -71,6 +71,7 @@ class SqliteMailStore(SharingPart, SqliteUsage):
         self._allowances = allowances
         self._settings = settings
         self._owners: dict[int, int] = {}
+        self._known_in = 0
         self._reading = MailReading(path)
         self._large = MailReading(path)
         self._large_thread = ThreadPoolExecutor(1, thread_name_prefix="mail-reader")
@@ -213,17 +214,17 @@ class SqliteMailStore(SharingPart, SqliteUsage):
 
     # --- writing messages
 
-    async def append(self, mailbox_id: int, messages: Sequence[NewMessage]) -> Appended:
+    async def append(self, mailbox_id: int, messages: Sequence[NewMessage], *, name: str = "") -> Appended:
         self.packer.room.check()
         allowed = packed(await self._owner_may(mailbox_id))
 
         def arguments(parcels: list[list[Any]]) -> list[Any]:
             pairs = zip(parcels, messages, strict=True)
-            plain = [mailbox_id, [(parcel, message.flags, message.received_at) for parcel, message in pairs], allowed]
+            plain = [mailbox_id, [(parcel, message.flags, message.received_at) for parcel, message in pairs], allowed, name]
             return [plain, [message.seen_by for message in messages]] if kind == "append_as" else plain
 
         kind = "append_as" if any(message.seen_by for message in messages) else "append"
-        result = await self._append_kept(kind, messages, arguments)
+        result = await self._append_kept(kind, mailbox_id, messages, arguments)
         if result is None:
             contents = [(message.content, await _summary(message.content)) for message in messages]
             result = await self.packer.call(self._gate, kind, contents, arguments)
@@ -231,9 +232,11 @@ class SqliteMailStore(SharingPart, SqliteUsage):
         return Appended(uid_validity, uids, MessageRows.unpacked(rows), *mod_seqs)
 
     async def _append_kept(
-        self, kind: str, messages: Sequence[NewMessage], arguments: Callable[[list[list[Any]]], list[Any]]
+        self, kind: str, mailbox_id: int, messages: Sequence[NewMessage], arguments: Callable[[list[list[Any]]], list[Any]]
     ) -> Any:
-        """The result of APPEND if all contents are kept already, so that naming them is enough; else None."""
+        """The result of APPEND if all contents are kept already, so that naming them is enough; else None. Where the last ones
+        were, the next are tried without a look: who puts a copy back sends many."""
+        known = self._known_in == mailbox_id
         parcels: list[list[Any]] = []
         for message in messages:
             if parcels:
@@ -241,15 +244,18 @@ class SqliteMailStore(SharingPart, SqliteUsage):
             if len(message.content) >= IN_FILE_BYTES:
                 return None
             parcel = named(message.content)
-            if not self._reading.keeps(parcel[0]):
+            if not known and not self._reading.keeps(parcel[0]):
                 return None
             parcels.append(parcel)
         try:
-            return await self._gate.call(kind, arguments(parcels))
+            result = await self._gate.call(kind, arguments(parcels))
         except Temporary as error:
             if error.cause != BODY_GONE:
                 raise
+            self._known_in = 0
             return None
+        self._known_in = mailbox_id
+        return result
 
     async def store_flags(
         self,

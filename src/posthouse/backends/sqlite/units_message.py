@@ -17,6 +17,7 @@ from posthouse.backends.sqlite.trees import trees_of
 from posthouse.backends.sqlite.uid_sets import EVERYTHING, Chosen, Ranges, to_ranges
 from posthouse.backends.sqlite.units_bodies import keep_body
 from posthouse.backends.sqlite.work import Row, Work
+from posthouse.base.errors import NotFound
 from posthouse.model.flags import flag_bits, known_bits, translated
 from posthouse.model.message_rows import MessageRows
 from posthouse.model.quota import Growth
@@ -32,10 +33,12 @@ _DELETE = "DELETE FROM message WHERE mailbox_id = ? AND {}"
 
 
 def append(work: Work, arguments: list[Any]) -> list[Any]:
-    """``[mailbox_id, [[parcel, flag names, received_at or None], ...], allowed]``; gives
+    """``[mailbox_id, [[parcel, flag names, received_at or None], ...], allowed, name it must have or ""]``; gives
     ``[uid_validity, uids, packed rows, mod_seq, mod_seq before]``."""
-    mailbox_id, messages, allowed = arguments
+    mailbox_id, messages, allowed, called = arguments
     account_id, uid_validity, uid_next, before, words, _, name = work.mailbox(mailbox_id)
+    if called and called != name:
+        raise NotFound("There is no such mailbox")
     refuse_shadow(name)
     growth = Growth(sum(message[0][1] for message in messages), len(messages))
     grow(work, account_id, allowed, growth)

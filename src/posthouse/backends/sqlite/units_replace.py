@@ -16,7 +16,7 @@ def replace(work: Work, arguments: list[Any]) -> list[int]:
     old = messages(work, mailbox_id, [[uid, uid]])
     if not old:
         raise NotFound("There is no such message")
-    uid_validity, uids, *_ = append(work, [target_id, [message], allowed])
+    uid_validity, uids, *_ = append(work, [target_id, [message], allowed, ""])
     account_id, _, _, mod_seq, *_ = work.mailbox(mailbox_id)
     remove(work, mailbox_id, old, mod_seq + 1)
     work.loosen([old[0][3]])

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from posthouse.base.errors import NotFound
 from posthouse.formats.mime.binary import without_binary
-from posthouse.model.mailbox import NewMessage
+from posthouse.model.mailbox import Appended, NewMessage
+from posthouse.model.namespaces import is_personal
 from posthouse.protocols.imap import responses
 from posthouse.protocols.imap.commands import Append, AppendMessage, Replace
 from posthouse.protocols.imap.sequence import STAR
@@ -18,6 +20,7 @@ from posthouse.servers.imap.large_answers import LARGE_BYTES
 from posthouse.servers.imap.message_limit import refuse_more
 from posthouse.servers.imap.numbers import NUMBERS_ARE_OFF
 from posthouse.servers.imap.others import fitted, require
+from posthouse.servers.imap.places import Place
 from posthouse.servers.imap.refusal import Refused
 from posthouse.servers.imap.routes import Done
 from posthouse.servers.imap.targets import target
@@ -30,9 +33,11 @@ if TYPE_CHECKING:
 async def append(session: ImapSession, command: Append) -> Done:
     """APPEND: all messages or none, durable before the answer."""
     refuse_more(session, len(command.messages))
-    place = await target(session, command.mailbox)
+    place = session.appended_to
+    if place is None or place.name != command.mailbox:
+        place = await target(session, command.mailbox)
     messages = [fitted(place, await _new_message(session, one)) for one in command.messages]
-    done = await session.services.store.append(place.mailbox_id, messages)
+    place, done = await _append(session, place, messages)
     teaching.appended(session, place, messages, done.uids)
     selected = session.selected
     if selected is not None and selected.mailbox_id == place.mailbox_id:
@@ -42,6 +47,22 @@ async def append(session: ImapSession, command: Append) -> Done:
             session.write(responses.exists_line(selected.exists))
             session.is_up_to_date()
     return "APPEND completed", responses.append_uid(done.uid_validity, done.uids)
+
+
+async def _append(session: ImapSession, place: Place, messages: list[NewMessage]) -> tuple[Place, Appended]:
+    """A client's own mailbox that it appended to last is not looked for again: the store finds out whether it is still called
+    so, and only if not, it is looked for."""
+    store = session.services.store
+    if place is session.appended_to and place.info is not None:
+        try:
+            return place, await store.append(place.mailbox_id, messages, name=place.info.name)
+        except NotFound:
+            session.appended_to = None
+            place = await target(session, place.name)
+    done = await store.append(place.mailbox_id, messages)
+    if is_personal(place.name):
+        session.appended_to = place
+    return place, done
 
 
 async def replace(session: ImapSession, command: Replace) -> str:

@@ -64,13 +64,14 @@ def _keyword_lines(keywords: tuple[str, ...], code: bytes) -> bytes:
     return responses.flags_line(on_offer(keywords)) + responses.untagged("OK", "Flags permitted", code)
 
 
-async def tell_flags(session: ImapSession, view: MailboxView, rows: MessageRows) -> None:
-    """FETCH responses for messages of the client's view: with MODSEQ if CONDSTORE is on. Raises Disconnected."""
+async def tell_flags(session: ImapSession, view: MailboxView, rows: MessageRows, *, uids: bool = True) -> None:
+    """FETCH responses for messages of the client's view: with ``uids``, and with MODSEQ if CONDSTORE is on. Raises
+    Disconnected."""
     texts = flag_texts(session.mailbox().keywords)
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
         columns: list[Column] = [(b"FLAGS %b", [texts.of(batch.flags)])]
-        if not session.uid_only:
+        if uids and not session.uid_only:
             columns.insert(0, (b"UID %d", [batch.uids]))
         if session.condstore:
             columns.append((b"MODSEQ (%d)", [batch.mod_seqs]))

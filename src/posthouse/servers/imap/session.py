@@ -23,6 +23,7 @@ from posthouse.servers.connection import Connection
 from posthouse.servers.imap import capabilities, changes, contexts
 from posthouse.servers.imap.notify import Watch
 from posthouse.servers.imap.others import check_access, still_readable
+from posthouse.servers.imap.places import Place
 from posthouse.servers.imap.refusal import Disconnected, Goodbye, Refused
 from posthouse.servers.imap.routes import Route, Routes, State
 from posthouse.servers.imap.shared import Shared
@@ -54,6 +55,7 @@ class ImapSession:
         "_tag",
         "_teller",
         "_up_to_date",
+        "appended_to",
         "compressed",
         "condstore",
         "connection",
@@ -80,6 +82,7 @@ class ImapSession:
         self.core = ImapCore(Limits(line_bytes=settings.max_line_bytes, append_bytes=settings.max_append_bytes))
         self.peer = peer_of(connection, services.clock.now())
         self.selected: SelectedMailbox | None = None
+        self.appended_to: Place | None = None
         self.saved: tuple[int, ...] = ()
         self.contexts: dict[bytes, contexts.Context] = {}
         self.notify: Watch | None = None
@@ -123,6 +126,7 @@ class ImapSession:
         """Back to the state before login, nothing enabled."""
         self.deselect()
         self.set_notify(None)
+        self.appended_to = None
         self.peer.account, self.peer.account_id = "", 0
         self.peer.connected_at = self.services.clock.now()
         self.condstore = self.qresync = self.rev2 = self.utf8 = self.uid_only = False

@@ -60,7 +60,8 @@ async def _answer(session: ImapSession, command: Store, rows: MessageRows, befor
         return
     view = await session.mailbox().view()
     if not command.silent:
-        await tell_flags(session, view, rows)
+        # What a plain STORE asked for is answered by number alone (RFC 9051 §6.4.9): half the text.
+        await tell_flags(session, view, rows, uids=command.uid or session.condstore or session.rev2)
         return
     rows = rows.at([at for at, mod_seq in enumerate(rows.mod_seqs) if mod_seq > before])
     columns: list[Column] = [(b"MODSEQ (%d)", [rows.mod_seqs])]
