@@ -10,13 +10,18 @@ import re
 from datetime import date
 
 from posthouse.formats.charsets import text_of
-from posthouse.formats.headers import decode_words
+from posthouse.formats.headers import MAX_DECODED, decode_words
 
 # One token: a parenthesis, a quoted string, a literal's start, or an atom (NIL). Each alternative is linear.
 _TOKEN = re.compile(rb'[ ]*(?:([()])|"([^"\\]*(?:\\.[^"\\]*)*)"|\{(\d+)\}\r\n|([^ ()"{]+))', re.DOTALL)
 _PAREN, _QUOTED, _LITERAL, _ATOM = 1, 2, 3, 4
 _QUOTED_OR_NIL = rb'(?:"((?:[^"\\]|\\.)*)"|NIL)'
 _AUTHOR = re.compile(rb" \(\(" + _QUOTED_OR_NIL + rb" NIL " + _QUOTED_OR_NIL + b" " + _QUOTED_OR_NIL + rb"\)", re.DOTALL)
+# The same of a whole envelope without escapes, literals and encoded words, as most are: every quote begins or ends a string.
+_STRING = r'(?:"[^"]*"|NIL)'
+_LIST = rf"(?:NIL|\((?:\({_STRING} NIL {_STRING} {_STRING}\))+\))"
+_PLAIN = re.compile(rf"\({_STRING} ({_STRING}) ({_LIST}) {_LIST} {_LIST} ({_LIST}) ({_LIST}) ({_LIST}) {_STRING} {_STRING}\)")
+_PLAIN_ADDRESS = re.compile(rf"\(({_STRING}) NIL ({_STRING}) ({_STRING})\)")
 _DAY = re.compile(r"\s*(?:[A-Za-z]{3,9}\s*,\s*)?(\d{1,2})\s+([A-Za-z]{3})[A-Za-z]*\s+(\d{2,4})\b")
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: n for n, name in enumerate(_MONTH_NAMES, 1)}
@@ -79,6 +84,9 @@ def field_text(envelope: bytes, name: str) -> str:
 
 def texts(envelope: bytes) -> list[str]:
     """All that ``field_text`` can give, for the full-text index. Raises ValueError."""
+    quick = _plain_texts(envelope)
+    if quick is not None:
+        return quick
     fields = parse(envelope)
     found = [decoded(fields[1])] if isinstance(fields[1], bytes) else []
     for place in _ADDRESS_FIELDS.values():
@@ -86,6 +94,28 @@ def texts(envelope: bytes) -> list[str]:
         if isinstance(addresses, list):
             found.append(", ".join(_address(node) for node in addresses if isinstance(node, list)))
     return found
+
+
+def _plain_texts(envelope: bytes) -> list[str] | None:
+    """The same by one expression; None unless the envelope is a plain one."""
+    if len(envelope) > 8 * MAX_DECODED or not envelope.isascii() or b"\\" in envelope or b"=?" in envelope:
+        return None
+    text = envelope.decode("ascii")
+    match = _PLAIN.fullmatch(text) if text.isprintable() else None
+    if match is None:
+        return None
+    subject, *lists = match.groups()
+    found = [] if subject == "NIL" else [subject[1:-1][:MAX_DECODED]]
+    for addresses in lists:
+        if addresses != "NIL":
+            found.append(", ".join([_plain_address(*parts) for parts in _PLAIN_ADDRESS.findall(addresses)]))
+    return found
+
+
+def _plain_address(name: str, local: str, domain: str) -> str:
+    name, local, domain = ["" if part == "NIL" else part[1:-1][:MAX_DECODED] for part in (name, local, domain)]
+    address = f"{local}@{domain}" if domain else local
+    return f"{name} <{address}>" if name else address
 
 
 def _subject(envelope: bytes) -> str:

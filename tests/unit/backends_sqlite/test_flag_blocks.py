@@ -170,7 +170,8 @@ def test_one_range_over_many_blocks_is_stored_in_one_go_and_says_the_same(span: 
         model = Model(work)
         model.add([0] * 1000, 0)
         uids = list(range(span[0], span[1] + 1))
-        for action, bits in (("add", SEEN), ("add", SEEN), ("remove", SEEN), ("set", DELETED | 4), ("add", SEEN)):
+        steps: list[tuple[FlagAction, int]] = [("add", SEEN), ("add", SEEN), ("remove", SEEN), ("replace", DELETED | 4)]
+        for action, bits in [*steps, steps[0]]:
             model.store(uids, action, bits, None)
             assert states(work) == model.states
         model.store(list(range(1, 1001)), "add", SEEN, None)

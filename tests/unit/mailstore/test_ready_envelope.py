@@ -82,3 +82,44 @@ def test_the_first_author_is_the_same_read_quickly_or_wholly(authors: list[str])
     content = f"Subject: x\r\nFrom: {', '.join(authors)}\r\nTo: {', '.join(authors)}\r\n\r\n".encode()
     octets = summarise(content).envelope
     assert envelope.first_address(octets, "from") == envelope.first_address(octets, "to")
+
+
+_ADDRESSES = [
+    "Ann <a@b>",
+    '"x \\" (y" <q@r>',
+    "grp: a@b, c@d;",
+    "b@c",
+    "=?utf-8?q?=C3=84?= <u@v>",
+    "<>",
+    "\x01",
+    '"(NIL NIL" <NIL>',
+]
+_addresses = st.lists(st.sampled_from([*_ADDRESSES, f"{'n' * 1100} <l@m>"]), max_size=3).map(", ".join)
+
+
+@given(
+    st.sampled_from(["", "plain", "NIL", "(a) ) (", "=?utf-8?q?=C3=84?=", "ö", "a\\b", '"q"', "s" * 1100]),
+    _addresses,
+    _addresses,
+)
+@settings(max_examples=200, deadline=None)
+def test_the_texts_are_the_same_read_quickly_or_wholly(subject: str, authors: str, others: str) -> None:
+    fields = f"Subject: {subject}\r\n" if subject else ""
+    content = f"{fields}From: {authors}\r\nTo: {others}\r\nBcc: {others}\r\n\r\n".encode()
+    octets = summarise(content).envelope
+    quick = envelope.texts(octets)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(envelope, "_plain_texts", lambda _: None)
+        assert quick == envelope.texts(octets)
+
+
+def test_most_envelopes_are_read_quickly() -> None:
+    fields = (
+        b"Date: Tue, 24 Nov 2026 02:00:00 +0000",
+        b"Subject: s",
+        b"From: Ann B <a@b.c>",
+        b"To: d@e.f, <g@h>",
+        b"Message-ID: <i@j>",
+    )
+    content = b"\r\n".join(fields) + b"\r\n\r\n"
+    assert envelope._plain_texts(summarise(content).envelope) == ["s", "Ann B <a@b.c>", "d@e.f, g@h"]

@@ -150,14 +150,14 @@ class Narrow(MemoryMailStore):
 
     room = 10_000
 
-    async def append(self, mailbox_id: int, messages: Any) -> Any:
+    async def append(self, mailbox_id: int, messages: Any, *, name: str = "") -> Any:
         info = await self.mailbox_by_id(mailbox_id)
         assert info is not None
         if info.exists + len(messages) > self.room:
             raise Permanent("The quota is exceeded", imap_code="OVERQUOTA")
         if any(b"bad" in message.content for message in messages):
             raise BadValue("This one is not wanted")
-        return await super().append(mailbox_id, messages)
+        return await super().append(mailbox_id, messages, name=name)
 
 
 def mbox(path: Path, *words: str) -> Path:

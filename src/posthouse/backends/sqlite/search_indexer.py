@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from posthouse.base import log
 from posthouse.base.errors import MailError, NotFound
 from posthouse.base.metrics import INDEX_WAITING, INDEXED
 from posthouse.formats.text import documents
-from posthouse.formats.text.limits import DEFAULT
+from posthouse.formats.text.limits import DEFAULT, TextLimits
 from posthouse.formats.text.message import MessageText, message_text
 from posthouse.model.settings import SearchSettings
 
@@ -50,6 +51,11 @@ class _Body:
     digest: bytes
     envelope: bytes
     in_mailbox: bool
+
+
+@lru_cache(maxsize=4)
+def _limits(chars: int) -> TextLimits:
+    return replace(DEFAULT, chars=chars)
 
 
 class Indexer:
@@ -194,7 +200,7 @@ class Indexer:
             return Entry(body.body_id, why="trouble")
         settings = self._settings()
         try:
-            text = message_text(self._content(body.body_id), replace(DEFAULT, chars=settings.text_chars))
+            text = message_text(self._content(body.body_id), _limits(settings.text_chars))
             head = SEPARATOR.join((text.head, *self._shown(body.envelope)))
         except NotFound:
             return None
