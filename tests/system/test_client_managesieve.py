@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from support.clients import subjects
 from support.node import PASSWORD, Node, running
 
 managesieve = pytest.importorskip("managesieve")
@@ -120,6 +122,48 @@ def test_word_lists_are_kept_by_the_command_line(node: Node) -> None:
     told = node.run("filter", "test", "--system", stdin=mail).stdout
     assert "73 points: blue folder, strictly confidential" in told
     assert "redirect address=leaks@example.test" in told
+
+
+@pytest.mark.spec("CON-4")
+def test_lists_of_thousands_of_words_hold_and_rescue_mail_and_starters_can_be_edited(node: Node) -> None:
+    """Ten thousand entries of a list, others that speak for a message, and the two lists that come with the program."""
+    starters = {row["name"]: row for row in node.json("wordlist", "list")}
+    assert {"corporate", "objectionable"} <= starters.keys()
+    assert starters["objectionable"]["starter"] and starters["objectionable"]["entries"] > 5
+    node.run("wordlist", "add", "objectionable", "zounds", "--weight", "50")
+    first = node.json("wordlist", "show", "objectionable")[0]
+    node.run("wordlist", "remove", "objectionable", first["words"])
+    shown = {row["words"]: row["weight"] for row in node.json("wordlist", "show", "objectionable")}
+    assert shown["zounds"] == 50
+    assert first["words"] not in shown
+
+    entries = [f"{number % 40 + 1} word{number:05} of note" for number in range(10_000)]
+    row = node.run("wordlist", "load", "thousands", "--json", stdin="\n".join(entries)).stdout
+    assert json.loads(row)["entries"] == 10_000
+    node.run("wordlist", "add", "friends", "cooking club", "--weight", "5")
+    when = "word_list at_least 40 thousands; not word_list at_least 1 friends"
+    node.run("filter", "add", "Held", "--system", "--when", when, "--do", "quarantine words")
+    node.run(
+        "filter", "add", "Rude", "--system", "--when", "word_list at_least 50 objectionable", "--do", "reject 'Mind your words'"
+    )
+
+    def sent(subject: str, body: str) -> tuple[int, bytes]:
+        with node.smtp() as client:
+            client.ehlo()
+            client.mail("a@elsewhere.test")
+            client.rcpt("omar@example.org")
+            return client.data(f"From: a@elsewhere.test\r\nSubject: {subject}\r\n\r\n{body}\r\n")
+
+    assert sent("caught", "It is WORD00039 of  note, and word09999 OF NOTE too.")[0] == 250
+    assert sent("light", "It is word00001 of note, and nothing more.")[0] == 250
+    assert sent("part", "It is word000390 of notes, so another word.")[0] == 250
+    assert sent("rescued", "It is word00039 of note, from the Cooking Club.")[0] == 250
+    assert sent("rude", "Zounds, dear Sir.") == (550, b"5.7.1 Mind your words")
+    assert [row["subject"] for row in node.json("quarantine", "list", "--name", "words")] == ["caught"]
+    assert {"light", "part", "rescued"} <= set(subjects(node, "omar@example.org"))
+    assert "caught" not in subjects(node, "omar@example.org")
+    told = node.run("filter", "test", "--system", stdin="From: a@b.test\n\nword00039 of note, word00038 of note\n").stdout
+    assert "79 points: word00039 of note, word00038 of note" in told
 
 
 def test_idle_and_garbage_connections_do_no_harm(node: Node) -> None:

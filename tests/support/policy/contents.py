@@ -257,4 +257,87 @@ OUTBREAK = [
     ),
 ]
 
-CASES: list[Case] = [*LISTS, *RESULTS, *VIRUS, *OUTBREAK]
+RULES = [
+    taken(
+        "r-alphabet",
+        "CON-8 CON-10",
+        "antispam",
+        "embedded",
+        "ALPHABET_CYRILLIC",
+        phase="rules",
+        body="Это письмо о погоде.\r\n" * 5,
+    ),
+    taken("r-ham", "CON-8 CON-10", "antispam", "total", "5 of 50 points", phase="rules", place=INBOX),
+]
+
+ORDER = [
+    held(
+        "n-priority-filter-before-virus",
+        "CON-1 CON-5",
+        "priority-filters",
+        "table",
+        "holds it in quarantine caught",
+        phase="virus",
+        fields=(("X-Do", "quarantine"),),
+        attachments=(("eicar.com", EICAR),),
+    ),
+    refused(
+        "n-virus-before-it-spreads",
+        "CON-5 CON-7",
+        "antivirus",
+        "clamd",
+        554,
+        phase="outbreak-and-virus",
+        client="192.0.2.12",
+        helo="third.elsewhere.test",
+        attachments=(("worm.exe", EICAR),),
+    ),
+    held(
+        "n-outbreak-before-virus",
+        "CON-5 CON-7",
+        "outbreak",
+        "spread",
+        "worm.exe",
+        phase="outbreak-and-virus",
+        client="203.0.113.20",
+        helo="relay.partner.test",
+        attachments=(("worm.exe", EICAR),),
+    ),
+    refused(
+        "n-virus-before-spam",
+        "CON-5 CON-11",
+        "antivirus",
+        "clamd",
+        554,
+        phase="virus",
+        attachments=(("eicar.com", EICAR),),
+        **CERTAIN,
+        **_for("reject"),
+    ),
+    refused(
+        "n-domain-filter-before-lists",
+        "CON-2 CON-12",
+        "domain-filters",
+        "table",
+        verdict="pass",
+        detail="refuses it",
+        text="Not for this domain",
+        author="blocked@elsewhere.test",
+        fields=(("X-Domain", "reject"),),
+        **_for("blockreject"),
+    ),
+    taken(
+        "n-lists-before-user-filter",
+        "CON-3 CON-12",
+        "junk",
+        "blocked-sender",
+        "the list of own@example.test",
+        sender="foe@elsewhere.test",
+        fields=(("X-Mine", "keep"),),
+        place="Junk Mail of own@example.test",
+        **_for("own"),
+    ),
+]
+"""What two stages would decide: the earlier one does."""
+
+CASES: list[Case] = [*LISTS, *RESULTS, *VIRUS, *OUTBREAK, *RULES, *ORDER]

@@ -168,6 +168,12 @@ PHASES: dict[str, dict[str, str]] = {
     "virus-down": {"antivirus.engines": "clamd://127.0.0.1:9?name=clamd"},
     "virus-pass": {"antivirus.engines": "clamd://127.0.0.1:9?name=clamd&down=pass"},
     "outbreak": {"outbreak.spread_messages": "2", "outbreak.spread_networks": "2"},
+    "outbreak-and-virus": {
+        "outbreak.spread_messages": "2",
+        "outbreak.spread_networks": "2",
+        "antivirus.engines": "$CLAMD?name=clamd",
+    },
+    "rules": {"antispam.engines": "embedded", "scorer.rule_groups": "default no8bit"},
     "scorer-down": {"antispam.engines": "spamd://127.0.0.1:9", "antispam.failure": "defer"},
     "scorer-left-out": {"antispam.engines": "spamd://127.0.0.1:9"},
     "limits": {"smtp.dos_prevention": "on", "smtp.max_new_per_address": "2"},
