@@ -17,7 +17,7 @@ from posthouse.backends.sqlite.directory_schema import MIGRATIONS
 from posthouse.backends.sqlite.directory_writer import SqliteDirectoryWriter, open_directory_file
 from posthouse.base.errors import AlreadyExists, BadValue, NotFound, Permanent, Temporary
 from posthouse.interfaces.directory import Directory, DirectoryWriter
-from posthouse.model.account import Account, Leaving, Role
+from posthouse.model.account import Account, Forward, Leaving, Role
 from posthouse.model.address import Address
 
 JANE = Address("jane", "example.com")
@@ -134,6 +134,27 @@ async def test_an_account_is_found_by_address_in_any_case_and_by_number(director
     assert await directory.read.account_by_id(made.account_id) == made
     assert await directory.read.account(JANE) is None
     assert await directory.read.account_by_id(made.account_id + 1) is None
+
+
+async def test_an_account_forwards_until_that_is_taken_back(directory: Pair) -> None:
+    await directory.write.add_domain("example.com")
+    jane = await directory.account("jane@example.com")
+    assert jane.forward is None
+    far, quoted = Address.parse("Jane@Elsewhere.test"), Address.parse('"odd one"@elsewhere.test')
+    wanted = Forward((far, quoted), keep=True)
+    changed = await directory.write.put_forward(JANE, Forward((far, quoted, Address.parse("jane@elsewhere.test")), keep=True))
+    assert changed.forward == wanted
+    assert (await directory.read.account(JANE)) == changed
+    assert (await directory.write.change_account(JANE, full_name="Jane")).forward == wanted
+    assert (await directory.write.put_forward(JANE, Forward((BOB,)))).forward == Forward((BOB,), keep=False)
+    for wrong in (Forward(()), Forward((far, Address.parse("JANE@example.com")))):
+        with pytest.raises(BadValue):
+            await directory.write.put_forward(JANE, wrong)
+    with pytest.raises(NotFound):
+        await directory.write.put_forward(BOB, wanted)
+    assert (await directory.write.put_forward(JANE, None)).forward is None
+    found = await directory.read.account(JANE)
+    assert found is not None and found.forward is None
 
 
 async def test_an_account_needs_its_domain(directory: Pair) -> None:

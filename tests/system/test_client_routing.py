@@ -137,6 +137,69 @@ def test_catch_all_takes_what_the_domain_does_not_know(node: Node) -> None:
         send(node, "not caught", "whoever@example.test")
 
 
+@pytest.mark.spec_part("RTE-4")
+def test_a_user_forwards_with_or_without_a_copy_and_in_circles_to_nobody(node: Node) -> None:
+    for name in ("ada", "bea", "cid"):
+        node.add_user(f"{name}@example.test")
+    row = node.json("forward", "set", "ada@example.test", OMAR, "ada@elsewhere.test", "--keep")
+    assert row == {"address": "ada@example.test", "targets": [OMAR, "ada@elsewhere.test"], "keep": True}
+    until(lambda: send(node, "on and kept", "ada@example.test") == {} and "on and kept" in subjects(node, OMAR))
+    assert "on and kept" in subjects(node, "ada@example.test")
+    assert queued(node)["ada@elsewhere.test"] == STRANGER
+    node.run("forward", "set", "ada@example.test", "bea@example.test")
+    node.run("forward", "set", "bea@example.test", "cid@example.test", "--keep")
+    until(lambda: send(node, "onward", "ada@example.test") == {} and "onward" in subjects(node, "cid@example.test"))
+    assert "onward" in subjects(node, "bea@example.test")
+    assert [row["address"] for row in node.json("forward", "list")] == ["ada@example.test", "bea@example.test"]
+    node.run("forward", "set", "cid@example.test", "ada@example.test")
+    node.run("forward", "set", "bea@example.test", "cid@example.test")
+
+    def refused() -> bool:
+        try:
+            send(node, "in circles", "ada@example.test")
+        except smtplib.SMTPRecipientsRefused as error:
+            return error.recipients["ada@example.test"][0] == 550
+        return False
+
+    until(refused)
+    assert node.run("forward", "set", JANE, JANE, check=False).returncode != 0
+    for name in ("ada", "bea", "cid"):
+        node.run("forward", "delete", f"{name}@example.test")
+    until(lambda: send(node, "home again", "ada@example.test") == {} and "home again" in subjects(node, "ada@example.test"))
+
+
+@pytest.mark.spec_part("RTE-4")
+def test_a_list_of_all_kinds_of_addresses_is_expanded_before_routing_and_each_gets_one_copy(node: Node) -> None:
+    """All of RTE-4 but groups of an LDAP server, which come with the directory."""
+    node.run("route", "add", "routed.test", "127.0.0.1:9")
+    node.add_user("fay@example.test")
+    node.run("forward", "set", "fay@example.test", "fay@routed.test", JANE, "--keep")
+    node.run("alias", "add", "inner@example.test", OMAR, "everyone@example.test", "fay@example.test")
+    members = (
+        JANE,
+        "inner@example.test",
+        "whoever@catch.test",
+        "jane+Lists/rust@example.test",
+        "fay@routed.test",
+        "x@far.test",
+    )
+    node.run("alias", "add", "everyone@example.test", *members)
+    row = next(row for row in node.json("alias", "list") if row["alias"] == "everyone@example.test")
+    assert row["targets"] == list(members)
+
+    until(
+        lambda: send(node, "a first try", "everyone@example.test") == {} and "a first try" in subjects(node, "fay@example.test")
+    )
+    assert send(node, "to everyone", "everyone@example.test", "everyone+x@example.test", JANE, "fay@example.test") == {}
+    assert counts(node, "to everyone") == (1, 1)
+    assert subjects(node, "fay@example.test").count("to everyone") == 1
+    row = max((row for row in node.json("queue", "list") if "x@far.test" in row["recipients"]), key=lambda row: row["queue_id"])
+    assert sorted(row["recipients"]) == ["fay@routed.test", "x@far.test"]
+    story = node.json("mail", "trace", "everyone@example.test")[0]
+    told = " ".join(step["detail"] for event in story["events"] for step in event["steps"])
+    assert "127.0.0.1:9" in told, "what a list has expanded to is routed"
+
+
 @pytest.mark.spec("RTE-5")
 @pytest.mark.parametrize("service", ["smtp", "lmtp"])
 def test_delivery_over_smtp_or_lmtp_goes_straight_into_the_local_store(node: Node, service: str) -> None:

@@ -18,8 +18,8 @@ from posthouse.base.errors import MailError
 from posthouse.interfaces.configuration import AuditEntry
 
 _MODULES = (
-    "domain", "user", "account", "cos", "quota", "alias", "route", "mailbox", "share", "sharedmailbox", "expiry", "undelete",
-    "filter", "filtertest", "wordlist", "sender", "junk", "spamrule", "lesson", "setting", "group", "queue",
+    "domain", "user", "account", "cos", "quota", "alias", "forward", "route", "mailbox", "share", "sharedmailbox", "expiry",
+    "undelete",    "filter", "filtertest", "wordlist", "sender", "junk", "spamrule", "lesson", "setting", "group", "queue",
     "quarantine", "policy", "mail", "node", "certificate", "check", "dkim", "report", "suppression", "store", "search",
     "migration", "audit", "help", "greylist", "reject", "dnsbl", "antivirus", "outbreak", "antispam",
     "recipient",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from posthouse.base.errors import BadValue
+from posthouse.model.account import Forward
 from posthouse.model.address import Address, normal_domain
 
 
@@ -29,12 +30,28 @@ def checked_catch_all(text: str) -> str:
 
 def checked_targets(address: Address, targets: Sequence[Address]) -> tuple[Address, ...]:
     """``targets`` in their order, each once. Raises BadValue if there are none."""
-    once: dict[str, Address] = {}
-    for target in targets:
-        once.setdefault(target.key, target)
+    once = _once(targets)
     if not once:
         raise BadValue(f"alias {address} needs at least one target")
     return tuple(once.values())
+
+
+def checked_forward(address: Address, forward: Forward | None) -> Forward | None:
+    """``forward`` with each target once. Raises BadValue if there are none, or one is the account itself."""
+    if forward is None:
+        return None
+    once = _once(forward.targets)
+    if not once or address.key in once:
+        raise BadValue(f"{address} forwards to at least one address, and not to itself")
+    return Forward(tuple(once.values()), forward.keep)
+
+
+def _once(targets: Sequence[Address]) -> dict[str, Address]:
+    """By key, as each was named first."""
+    once: dict[str, Address] = {}
+    for target in targets:
+        once.setdefault(target.key, target)
+    return once
 
 
 def checked_route_target(text: str) -> str:

@@ -2,7 +2,8 @@
 
 Used by ``pipeline/route.py`` for each RCPT TO. In a local domain the order is: alias of exactly this address; account;
 the same two without the plus-addressing detail; the domain's catch-all; for ``postmaster`` and ``abuse`` an administrator
-(RFC 5321 §4.5.1, RFC 2142); unknown. A rewritten sender of a local domain leads back to whom it was
+(RFC 5321 §4.5.1, RFC 2142); unknown.
+An account may forward, with or without keeping a copy. A rewritten sender of a local domain leads back to whom it was
 made for (SRS). Aliases of aliases are followed, loops are cut, every final recipient comes out once.
 A target ``+archive.list@domain`` is a mailbox of the domain's shared tree, for aliases only: a stranger cannot write to it.
 It asks the directory only and decides nothing about relaying: an address elsewhere comes back as it is.
@@ -137,10 +138,15 @@ class RecipientResolver:
         account = await self._directory.account(address)
         if account is None:
             return False
-        if account.enabled:
-            expansion.deliver(account, mailbox_name(detail), step.address)
-        else:
+        if not account.enabled:
             expansion.problem(address, "disabled")
+            return True
+        if account.forward is not None:
+            expansion.via.append(account.address)
+            for target in account.forward.targets:
+                expansion.add(target, step, detail)
+        if account.forward is None or account.forward.keep:
+            expansion.deliver(account, mailbox_name(detail), step.address)
         return True
 
     async def _administrator(self, domain: str) -> Account | None:

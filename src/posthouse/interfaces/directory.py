@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from posthouse.model.account import Account, Alias, Domain, Leaving, Role
+from posthouse.model.account import Account, Alias, Domain, Forward, Leaving, Role
 from posthouse.model.address import Address
 
 
@@ -80,6 +80,11 @@ class DirectoryWriter(Protocol):
         scram: str | None = None,
     ) -> Account:
         """Raises NotFound."""
+        ...
+
+    async def put_forward(self, address: Address, forward: Forward | None) -> Account:
+        """Where the account's mail goes on to, None: nowhere; a target named twice counts once. Raises NotFound, BadValue (no
+        targets, or the account itself among them)."""
         ...
 
     async def delete_account(self, address: Address) -> Account:

@@ -21,8 +21,17 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
+class Forward:
+    """Where an account's mail goes on to (RTE-4); ``keep``: into its own mailbox too."""
+
+    targets: tuple[Address, ...]
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """One user. ``address`` is the login and main address. ``secret`` is the argon2id hash in PHC form, "" if none.
+    ``forward`` None: the mail stays here.
 
     ``scram`` is ``salt$iterations$stored_key$server_key`` (base64), "" if none: what SCRAM-SHA-256 needs (RFC 5803).
     """
@@ -35,6 +44,7 @@ class Account:
     enabled: bool
     secret: str
     scram: str
+    forward: Forward | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from posthouse.backends.memory.directory import MemoryDirectory
 from posthouse.directory.resolve import LocalMailbox, Problem, RecipientResolver, Resolution, mailbox_name
-from posthouse.model.account import Role
+from posthouse.model.account import Forward, Role
 from posthouse.model.address import Address
 from posthouse.model.settings import Settings
 
@@ -28,6 +28,10 @@ class House:
 
     async def alias(self, text: str, *targets: str) -> None:
         await self.directory.put_alias(Address.parse(text), [Address.parse(target) for target in targets])
+
+    async def forward(self, text: str, *targets: str, keep: bool = False) -> None:
+        made = Forward(tuple(Address.parse(target) for target in targets), keep)
+        await self.directory.put_forward(Address.parse(text), made)
 
     async def resolve(self, text: str) -> Resolution:
         return await self.resolver.resolve(Address.parse(text))
@@ -117,6 +121,30 @@ async def test_an_alias_sends_to_all_of_its_targets_in_order(house: House) -> No
 async def test_the_detail_of_an_alias_is_a_hint_for_its_local_targets(house: House) -> None:
     await house.alias("team@a.example", "jane@a.example", "bob+own@a.example", "x@c.example")
     assert await house.ends("team+news@a.example") == ["jane@a.example/news", "bob@a.example/own", "x@c.example"]
+
+
+async def test_an_account_forwards_with_or_without_a_copy_of_its_own(house: House) -> None:
+    await house.forward("jane@a.example", "bob@a.example", "far@c.example")
+    assert await house.ends("jane@a.example") == ["bob@a.example/INBOX", "far@c.example"]
+    assert await house.ends("jane+news@a.example") == ["bob@a.example/news", "far@c.example"]
+    assert (await house.resolve("jane@a.example")).via == (Address("jane", "a.example"),)
+    await house.forward("jane@a.example", "far@c.example", keep=True)
+    assert await house.ends("jane@a.example") == ["jane@a.example/INBOX", "far@c.example"]
+    await house.account("gone@a.example", enabled=False)
+    await house.forward("gone@a.example", "far@c.example", keep=True)
+    assert await problems(house, "gone@a.example") == [("gone@a.example", "disabled")]
+
+
+async def test_forwarding_in_circles_is_cut_and_a_list_gives_each_one_copy(house: House) -> None:
+    await house.forward("jane@a.example", "bob@a.example")
+    await house.alias("all@a.example", "jane@a.example", "bob@a.example", "jane@b.example")
+    await house.forward("jane@b.example", "jane@a.example", keep=True)
+    assert sorted(await house.ends("all@a.example")) == ["bob@a.example/INBOX", "jane@b.example/INBOX"]
+    await house.forward("bob@a.example", "jane@a.example")
+    assert await house.ends("bob@a.example") == []
+    assert [why for _, why in await problems(house, "bob@a.example")] == ["loop"]
+    await house.forward("bob@a.example", "jane@a.example", keep=True)
+    assert await house.ends("jane@a.example") == ["bob@a.example/INBOX"]
 
 
 async def test_every_final_recipient_comes_out_once(house: House) -> None:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
-from posthouse.backends.directory_checks import checked_catch_all, checked_domain_name, checked_targets
+from posthouse.backends.directory_checks import checked_catch_all, checked_domain_name, checked_forward, checked_targets
 from posthouse.base.errors import AlreadyExists, NotFound, Permanent
 from posthouse.base.glob import matches
-from posthouse.model.account import Account, Alias, Domain, Leaving, Role
+from posthouse.model.account import Account, Alias, Domain, Forward, Leaving, Role
 from posthouse.model.address import Address
 
 
@@ -127,6 +127,11 @@ class MemoryDirectory:
             secret=old.secret if secret is None else secret,
             scram=old.scram if scram is None else scram,
         )
+        return self._accounts[address.key]
+
+    async def put_forward(self, address: Address, forward: Forward | None) -> Account:
+        checked = checked_forward(address, forward)
+        self._accounts[address.key] = replace(self._known_account(address), forward=checked)
         return self._accounts[address.key]
 
     async def delete_account(self, address: Address) -> Account:

@@ -19,7 +19,7 @@ from posthouse.backends.sqlite.database import DatabaseThread, like_pattern, mai
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
 from posthouse.backends.sqlite.reading import Reading
 from posthouse.base.glob import is_glob
-from posthouse.model.account import Account, Alias, Domain, Role
+from posthouse.model.account import Account, Alias, Domain, Forward, Role
 from posthouse.model.address import Address
 
 Key = TypeVar("Key")
@@ -30,7 +30,7 @@ CACHED = 4_096
 
 SELECT_DOMAIN = "SELECT domain_id, name, catch_all, enabled FROM domain "
 SELECT_ACCOUNT = (
-    "SELECT account_id, domain_id, local, name, full_name, role, account.enabled, secret, scram"
+    "SELECT account_id, domain_id, local, name, full_name, role, account.enabled, secret, scram, forward"
     " FROM account JOIN domain USING (domain_id) "
 )
 SELECT_ALIAS = "SELECT alias_id, local, name FROM alias JOIN domain USING (domain_id) "
@@ -160,7 +160,7 @@ def domain_of(row: Row) -> Domain:
 
 def account_of(row: Row) -> Account:
     """The account of a row of SELECT_ACCOUNT."""
-    account_id, domain_id, local, domain, full_name, role, enabled, secret, scram = row
+    account_id, domain_id, local, domain, full_name, role, enabled, secret, scram, forward = row
     return Account(
         account_id=cast(int, account_id),
         domain_id=cast(int, domain_id),
@@ -170,7 +170,21 @@ def account_of(row: Row) -> Account:
         enabled=bool(enabled),
         secret=cast(str, secret),
         scram=cast(str, scram),
+        forward=forward_of(cast(str, forward)) if forward else None,
     )
+
+
+def forward_text(forward: Forward | None) -> str:
+    """``keep`` or ``move`` and the targets, a line each; "" for none."""
+    if forward is None:
+        return ""
+    return "\n".join(("keep" if forward.keep else "move", *(str(target) for target in forward.targets)))
+
+
+def forward_of(text: str) -> Forward:
+    """What ``forward_text`` wrote."""
+    first, *targets = text.split("\n")
+    return Forward(tuple(Address.parse(target) for target in targets), first == "keep")
 
 
 def alias_of(db: apsw.Connection, row: Row) -> Alias:

@@ -234,4 +234,7 @@ CREATE TABLE alias_owner (
 CREATE INDEX alias_owner_by_account ON alias_owner (account_id);
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS, _LEAVING, _OWNERS)
+_FORWARDS = "ALTER TABLE account ADD COLUMN forward TEXT NOT NULL DEFAULT '';"
+"""As ``directory.forward_text`` writes it."""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS, _LEAVING, _OWNERS, _FORWARDS)

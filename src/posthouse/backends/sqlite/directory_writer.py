@@ -12,7 +12,7 @@ from typing import cast
 
 import apsw
 
-from posthouse.backends.directory_checks import checked_catch_all, checked_domain_name, checked_targets
+from posthouse.backends.directory_checks import checked_catch_all, checked_domain_name, checked_forward, checked_targets
 from posthouse.backends.sqlite.database import DatabaseThread, open_writer
 from posthouse.backends.sqlite.directory import (
     SELECT_ACCOUNT,
@@ -22,10 +22,11 @@ from posthouse.backends.sqlite.directory import (
     account_of,
     alias_of,
     domain_of,
+    forward_text,
 )
 from posthouse.backends.sqlite.directory_schema import MIGRATIONS
 from posthouse.base.errors import AlreadyExists, MailError, NotFound, Permanent
-from posthouse.model.account import Account, Alias, Domain, Leaving, Role
+from posthouse.model.account import Account, Alias, Domain, Forward, Leaving, Role
 from posthouse.model.address import Address
 
 _PUT_ALIAS = "INSERT INTO alias (domain_id, key, local) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET local = excluded.local"
@@ -120,6 +121,16 @@ class SqliteDirectoryWriter:
                 " WHERE account_id = ?",
                 (full_name, role, enabled, secret, scram, account.account_id),
             )
+            return _account(db, address)
+
+        return await self._database.write(work)
+
+    async def put_forward(self, address: Address, forward: Forward | None) -> Account:
+        text = forward_text(checked_forward(address, forward))
+
+        def work(db: apsw.Connection) -> Account:
+            account = _account(db, address)
+            db.execute("UPDATE account SET forward = ? WHERE account_id = ?", (text, account.account_id))
             return _account(db, address)
 
         return await self._database.write(work)
