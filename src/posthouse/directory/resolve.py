@@ -14,10 +14,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from posthouse.directory.rewriting import SenderRewriting
 from posthouse.interfaces.directory import Directory
@@ -175,17 +174,16 @@ class _Step(Struct, frozen=True):
         return False
 
 
-@dataclass(slots=True)
-class _Expansion:
+class _Expansion(Struct):
     """What one resolution has seen and found so far; destinations are kept in the order of finding, each once."""
 
     route: RouteSettings
     waiting: deque[_Step] = field(default_factory=deque)
-    seen: set[str] = field(default_factory=set)
-    mailboxes: dict[tuple[int, str], LocalMailbox] = field(default_factory=dict)
-    elsewhere: dict[str, Address] = field(default_factory=dict)
-    problems: dict[str, Problem] = field(default_factory=dict)
-    via: list[Address] = field(default_factory=list)
+    seen: set[str] = set()
+    mailboxes: dict[tuple[int, str], LocalMailbox] = {}
+    elsewhere: dict[str, Address] = {}
+    problems: dict[str, Problem] = {}
+    via: list[Address] = []
     too_many: Address | None = None
 
     def add(self, address: Address, source: _Step | None, detail: str) -> None:

@@ -95,6 +95,8 @@ class Antispam(Stage):
         return (Score(points, Reason(self.name, "upstream", f"{shown(points)} points, says the host that brought it")),)
 
     async def _scored(self, transaction: Transaction, settings: Settings, who: Whose) -> Sequence[Verdict]:
+        if not settings.antispam.engines and not transaction.shares:
+            return ()
         reports = await self._scoring.reports(_asked(transaction), settings.antispam.timeout_s)
         failed = [report for report in reports if report.failed]
         if failed and settings.antispam.failure == "defer":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from posthouse.base.clock import Clock
 from posthouse.base.errors import MailError
@@ -32,6 +32,8 @@ from posthouse.pipeline.transaction import Transaction
 PARSE_IN_THREAD_BYTES = 256 << 10
 SUBMISSION = ("submission", "submissions")
 Final = Refuse | Defer
+_accepted_bytes = lru_cache(MESSAGE_BYTES.labels)
+_ended = lru_cache(MESSAGES.labels)
 
 
 class Driver:
@@ -158,7 +160,7 @@ class Driver:
         transaction.took("parse", began_at, self._clock.now())
         reply = await self._walk(transaction)
         if reply.code == 250:
-            MESSAGE_BYTES.labels(transaction.session.service).inc(len(content))
+            _accepted_bytes(transaction.session.service).inc(len(content))
         return reply
 
     async def _walk(self, transaction: Transaction) -> Reply:
@@ -166,9 +168,9 @@ class Driver:
         for stage in self._message:
             if transaction.deliver_now and stage.is_check:
                 continue
-            if not stage.carries_out and transaction.is_settled:
+            if (transaction.copies or transaction.held) and transaction.is_settled and not stage.carries_out:
                 continue
-            began_at = self._clock.now() if transaction.timings is not None else 0.0
+            began_at = 0.0 if transaction.timings is None else self._clock.now()
             try:
                 verdicts = await stage.message(transaction)
             except MailError as error:
@@ -274,7 +276,7 @@ class Driver:
     def _record(self, transaction: Transaction, outcome: str, reply: Reply) -> None:
         transaction.end()
         session, summary = transaction.session, transaction.summary
-        MESSAGES.labels(session.service, outcome).inc()
+        _ended(session.service, outcome).inc()
         record = TraceRecord(
             trace_id=transaction.trace_id,
             at=transaction.started_at,

@@ -20,7 +20,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from posthouse.model.block_list import ListHit
 from posthouse.model.envelope import Recipient, Sender
@@ -49,8 +50,7 @@ from posthouse.model.verdict import Copy as SecretCopy
 from posthouse.pipeline.copies import Copy, Form, merged
 
 
-@dataclass(slots=True)
-class Transaction:
+class Transaction(Struct):
     """``recipients`` are those accepted at RCPT TO; ``refused`` those that were not, with their replies in ``steps``.
 
     ``first`` is the form that the driver made; ``copies`` are made by route. ``refusal`` is the last reply that said no.
@@ -73,17 +73,17 @@ class Transaction:
     session: Session
     sender: Sender
     started_at: float
-    recipients: list[Recipient] = field(default_factory=list)
-    refused: list[Recipient] = field(default_factory=list)
-    steps: list[TraceStep] = field(default_factory=list)
-    tags: list[tuple[str, str]] = field(default_factory=list)
+    recipients: list[Recipient] = []
+    refused: list[Recipient] = []
+    steps: list[TraceStep] = []
+    tags: list[tuple[str, str]] = []
     score: float | None = None
-    shares: list[RuleHit] = field(default_factory=list)
+    shares: list[RuleHit] = []
     virus: int = 0
     delay_s: float = 0.0
     first: Form = field(default_factory=Form)
-    copies: list[Copy] = field(default_factory=list)
-    resolved: dict[str, tuple[Destination, ...]] = field(default_factory=dict)
+    copies: list[Copy] = []
+    resolved: dict[str, tuple[Destination, ...]] = {}
     grown: int = 0
     """By how many recipients aliases have grown it."""
     refusal: Reply | None = None
@@ -94,9 +94,9 @@ class Transaction:
     held: bool = False
     held_id: int = 0
     deliver_now: bool = False
-    refusals: list[tuple[Recipient, Reply]] = field(default_factory=list)
-    afterwards: list[Acceptance] = field(default_factory=list)
-    memories: list[tuple[int, tuple[Memory, ...]]] = field(default_factory=list)
+    refusals: list[tuple[Recipient, Reply]] = []
+    afterwards: list[Acceptance] = []
+    memories: list[tuple[int, tuple[Memory, ...]]] = []
     handed_over: int = 0
     timings: list[Timing] | None = None
 

@@ -68,7 +68,11 @@ class LineBuffer:
         """
         if self._swallowing and not self._swallow():
             return None
-        end = self.buffer.find(b"\n", self.position)
+        position = self.position
+        end = self.buffer.find(b"\n", position)
+        if 0 <= end - position < self._max_line:
+            self.position = end + 1
+            return self._text(self.buffer[position:end])
         size = (end + 1 if end >= 0 else len(self.buffer)) - self.position
         if size > self._max_line and size > self._bound(auth=auth):
             self.last = ""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.verdict import Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Helo:
+class Helo(Struct, frozen=True):
     """HELO, EHLO or LHLO. ``name`` is what the client calls itself: printable ASCII without spaces, at most 255 octets.
 
     Accepting it composes the list of extensions and drops an open transaction (RFC 5321 §4.1.4).
@@ -23,22 +24,19 @@ class Helo:
     esmtp: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MailFrom:
+class MailFrom(Struct, frozen=True):
     """MAIL: a transaction wants to begin."""
 
     sender: Sender
 
 
-@dataclass(frozen=True, slots=True)
-class RcptTo:
+class RcptTo(Struct, frozen=True):
     """RCPT. ``<postmaster>`` without a domain comes as an address whose ``domain`` is empty (RFC 5321 §4.1.1.3)."""
 
     recipient: Recipient
 
 
-@dataclass(frozen=True, slots=True)
-class DataStart:
+class DataStart(Struct, frozen=True):
     """The client wants to send the message. The time for a refusal for want of memory, before anything is held.
 
     ``chunking``: by BDAT. Then the octets are on their way already: accepting gives no reply (``b""``), and a refusal is
@@ -64,8 +62,7 @@ class ChunkReceived:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class MessageComplete:
+class MessageComplete(Struct, frozen=True):
     """The whole message, dots unstuffed. The answer to it ends the transaction; LMTP wants one reply for each recipient.
 
     ``problems`` are facts worth a trace line: ``bare newlines normalised``, ``NUL octets``.
@@ -75,8 +72,7 @@ class MessageComplete:
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class MessageRefused:
+class MessageRefused(Struct, frozen=True):
     """A message (or chunk) that the core will not hand over: too large, bare CR or LF, a line without end, or refused by
     ``refuse_data``. ``accept()`` sends ``reply``. The transaction is over with it, whether or not the chunk was the ``last``.
     ``closes``: the connection ends too. ``size_bytes`` as received."""
@@ -136,13 +132,11 @@ class Rset:
     """The transaction is dropped when this is answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quit:
+class Quit(Struct, frozen=True):
     """``closed`` is true once this is answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProtocolError:
+class ProtocolError(Struct, frozen=True):
     """Something that the core refuses by itself; ``accept()`` sends ``reply``.
 
     ``counts``: it was added to ``ServerCore.errors``. ``closes``: the connection ends with it. ``line`` is the beginning

@@ -37,7 +37,7 @@ from posthouse.protocols.smtp.transfer import Transfer
 __all__ = ["ServerCore", "State"]
 
 _TLS_RECORD = 0x16
-_DATA, _CHUNK, _TLS, _CLOSED = State.DATA, State.CHUNK, State.TLS, State.CLOSED
+_START, _AUTH, _DATA, _CHUNK, _TLS, _CLOSED = State.START, State.AUTH, State.DATA, State.CHUNK, State.TLS, State.CLOSED
 
 
 class ServerCore:
@@ -161,9 +161,9 @@ class ServerCore:
     def _next_command(self) -> ev.Event | None:
         lines = self._lines
         try:
-            if self.state is State.AUTH:
+            if self.state is _AUTH:
                 return self._auth_line()
-            if self.state is State.START and lines.held_bytes and lines.buffer[lines.position] == _TLS_RECORD:
+            if self.state is _START and lines.buffer[lines.position] == _TLS_RECORD:
                 return self._refused(Reply(554, "5.5.1", "TLS is not spoken on this port from the start"), closes=True)
             line = lines.next_line()
             return None if line is None else self._command(line.rstrip(" "))

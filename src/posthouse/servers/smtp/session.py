@@ -35,6 +35,8 @@ TIMED_OUT = Reply(421, "4.4.2", "Timeout, closing connection")
 TOO_LONG = Reply(421, "4.4.2", "Session has lasted too long")
 NO_MEMORY = Reply(452, "4.3.1", "Too much mail is coming in at once, try again later")
 PUT_OFF = Reply(421, "4.7.0", "Too much of what you asked for is put off, come back later")
+SMALL_BYTES = 2_048
+"""Up to here what comes in between messages is not added up: it is used at once."""
 MAX_PUT_OFF = 1_500
 """Commands of one connection that are answered 4xx."""
 FAULT = Reply(451, "4.3.0", "Local error in processing")
@@ -125,9 +127,11 @@ class SmtpSession:
 
     async def _serve(self) -> None:
         core, connection, driver = self._core, self._connection, self._services.driver
-        while not core.closed:
+        while True:
             event = core.next_event()
             if event is None:
+                if core.closed:
+                    break
                 await self._read()
                 continue
             handler = _HANDLERS.get(type(event))
@@ -144,7 +148,7 @@ class SmtpSession:
                 connection.write(octets)
             else:
                 connection.answer(octets)
-            if isinstance(event, ev.StartTls) and core.state is core.state.TLS:
+            if type(event) is ev.StartTls and core.state is core.state.TLS:
                 await self._start_tls()
             if (self._ending or self._server.draining) and self._transaction is None and not core.closed:
                 connection.write(core.close(ENDED if self._ending else SHUTTING_DOWN))
@@ -163,7 +167,7 @@ class SmtpSession:
         timeout_s = smtp.data_timeout_s if self._core.receiving else smtp.command_timeout_s
         self._waiting = True
         try:
-            data = await self._connection.read(min(timeout_s, left_s))
+            data = await self._connection.read(timeout_s if timeout_s < left_s else left_s)
         except TimeoutError as error:
             raise _TimedOut from error
         except OSError as error:
@@ -173,7 +177,8 @@ class SmtpSession:
         if not data:
             raise _Ended
         self._core.receive(data)
-        self._account_memory(smtp.memory_bytes)
+        if self._held or len(data) > SMALL_BYTES or self._core.receiving:
+            self._account_memory(smtp.memory_bytes)
 
     def _account_memory(self, budget: int) -> None:
         """Keeps the worker's sum of what is coming in; past the budget this message is let go of and refused with 452."""
