@@ -19,13 +19,10 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The machine's clocks, called without a frame of Python between: a message asks thirty times."""
 
-    def now(self) -> float:
-        return time.time()
-
-    def steady(self) -> float:
-        return time.monotonic()
+    now = staticmethod(time.time)
+    steady = staticmethod(time.monotonic)
 
 
 class ManualClock:

@@ -22,6 +22,7 @@ Wanted = list[tuple[Part, str, str]]
 """Parts with their names and types, as ``candidates`` gives them."""
 MAX_MEMBERS_SHOWN = 10_000
 _SMALL_BYTES = 65_536
+_OF_TEXT = frozenset({"charset", "format", "delsp"})
 _ENCODED_HEAD_BYTES = 2 * HEAD_BYTES
 _ENCODED_TAIL_BYTES = 90_000
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
@@ -86,7 +87,7 @@ def candidates(content: bytes, root: Part) -> Wanted:
     """The leaves that are worth looking into, with their names and the types that their beginnings show."""
     found = []
     for part in leaves(root):
-        if part.type == "text" and part.subtype == "plain" and not part.disposition_params and not part.params:
+        if part.type == "text" and part.subtype == "plain" and not part.disposition_params and _is_nameless(part):
             continue
         name = sections.filename(part)
         head = _head(content, part)
@@ -95,6 +96,11 @@ def candidates(content: bytes, root: Part) -> Wanted:
         if opens(kind) or named or (may_end_in_zip(kind) and _has_zip_end(content, part)):
             found.append((part, name, kind))
     return found
+
+
+def _is_nameless(part: Part) -> bool:
+    """Whether nothing in its type can name it: text that is shown, never saved as a file."""
+    return _OF_TEXT.issuperset(name for name, _ in part.params)
 
 
 def needs_thread(wanted: Wanted) -> bool:

@@ -165,17 +165,19 @@ class Driver:
 
     async def _walk(self, transaction: Transaction) -> Reply:
         """Asks the stages about the message; the record is written."""
+        timed, began_at = transaction.timings is not None, 0.0
         for stage in self._message:
             if transaction.deliver_now and stage.is_check:
                 continue
             if (transaction.copies or transaction.held) and transaction.is_settled and not stage.carries_out:
                 continue
-            began_at = 0.0 if transaction.timings is None else self._clock.now()
+            if timed:
+                began_at = self._clock.now()
             try:
                 verdicts = await stage.message(transaction)
             except MailError as error:
                 verdicts = (_verdict_of(stage, error),)
-            if not verdicts and transaction.timings is None:
+            if not verdicts and not timed:
                 continue
             final = self._heard(transaction, stage, verdicts, began_at)
             if final is not None:
