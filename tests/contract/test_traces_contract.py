@@ -175,7 +175,7 @@ async def test_a_worker_tells_a_single_record_without_being_asked(tmp_path: Path
     told = asyncio.get_running_loop().create_future()
     log = RemoteTraceLog(told.set_result, tmp_path / "trace.db")
     log.record(PLAIN)
-    batch = await asyncio.wait_for(told, 5)
+    batch = await asyncio.wait_for(told, 60)
     assert batch == encode_batch([encode_record(PLAIN)])
     log.close()
 

@@ -39,9 +39,9 @@ SEEDS = {
 
 
 def check(octets: bytes, name: str = "a") -> None:
-    start = time.monotonic()
+    start = time.process_time()
     found = look_into(octets, name, LIMITS, time.monotonic)
-    assert time.monotonic() - start < 4.0
+    assert time.process_time() - start < 4.0
     assert found.unpacked_bytes <= LIMITS.unpacked_bytes + (1 << 17)
     assert len(found.members) <= LIMITS.members + 1
 

@@ -49,10 +49,10 @@ class Server:
             with suppress(ProcessLookupError):
                 self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(10)
+                self.process.wait(60)
             self.process = None
 
 

@@ -130,7 +130,7 @@ def _daemon(*words: str) -> Iterator[None]:
 
 def _reachable(port: int) -> None:
     for _ in range(600):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=30):
             return
         time.sleep(0.05)
     raise AssertionError("the file server did not start")

@@ -120,5 +120,5 @@ def running_dovecot(*, separator: str = "/", prefix: str = "") -> Iterator[Dovec
         yield server
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
         shutil.rmtree(folder, ignore_errors=True)

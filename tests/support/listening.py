@@ -88,6 +88,6 @@ class Serve:
         for serving in self.started:
             serving.listener.stop_accepting()
             serving.listener.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while any(serving.listener.open or serving.sweeper.watched for serving in self.started):
                 await asyncio.sleep(0.01)

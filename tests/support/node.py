@@ -49,7 +49,7 @@ class Node:
             f'[listen]\n{listen}\n[database]\nurl = "sqlite"\n{extra}\n'
         )
 
-    def start(self, timeout_s: float = 30.0) -> None:
+    def start(self, timeout_s: float = 90.0) -> None:
         """Starts the node and waits for its `ready` line."""
         log = (self.folder / "node.log").open("ab")
         self.process = subprocess.Popen(
@@ -64,7 +64,7 @@ class Node:
             service, _, address = word.partition("=")
             self.ports[service] = int(address.rpartition(":")[2])
 
-    def stop(self, timeout_s: float = 30.0) -> int:
+    def stop(self, timeout_s: float = 60.0) -> int:
         """SIGTERM, and the exit status after draining."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
@@ -119,7 +119,7 @@ class Node:
     def run(self, *words: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """One operation by the command line."""
         done = subprocess.run(
-            [*POSTHOUSE, "--config", str(self.config), *words], input=stdin, capture_output=True, text=True, timeout=60
+            [*POSTHOUSE, "--config", str(self.config), *words], input=stdin, capture_output=True, text=True, timeout=100
         )
         if check:
             assert done.returncode == 0, f"{words}: {done.stderr}{done.stdout}"

@@ -97,7 +97,7 @@ class OtherMta:
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(60)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -50,7 +50,7 @@ class Engine:
         """It and its children."""
         if self.process is not None:
             self._signal(signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
     def _signal(self, number: signal.Signals) -> None:

@@ -220,7 +220,7 @@ def test_an_engine_that_is_too_slow_defers_in_time(node: Node, tmp_path: Path) -
         started = time.monotonic()
         code, _, steps = told(node, mail())
         assert code == 451
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
         assert steps[0].endswith("no answer within 0.5 s")
 
 

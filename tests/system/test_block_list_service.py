@@ -75,7 +75,7 @@ def test_programs_of_others_are_answered_over_udp_and_tcp(keeper: Node, program:
 def test_other_zones_and_transfers_are_refused(keeper: Node) -> None:
     port = keeper.ports["dnsbl"]
     query = dns.message.make_query("example.com", "A")
-    assert dns.query.udp(query, "127.0.0.1", port=port, timeout=2).rcode() == dns.rcode.REFUSED
+    assert dns.query.udp(query, "127.0.0.1", port=port, timeout=20).rcode() == dns.rcode.REFUSED
     assert "Transfer failed" in dig(keeper, "", "AXFR") or "failed" in dig(keeper, "", "AXFR")
 
 
@@ -83,7 +83,7 @@ def test_other_zones_and_transfers_are_refused(keeper: Node) -> None:
 def test_a_change_is_served_at_once_and_raises_the_serial(keeper: Node) -> None:
     def serial() -> int:
         query = dns.message.make_query(ZONE, "SOA")
-        found: int = dns.query.udp(query, "127.0.0.1", port=keeper.ports["dnsbl"], timeout=2).answer[0][0].serial
+        found: int = dns.query.udp(query, "127.0.0.1", port=keeper.ports["dnsbl"], timeout=20).answer[0][0].serial
         return found
 
     before = serial()
@@ -119,7 +119,7 @@ def test_garbage_over_both_harms_nobody(keeper: Node) -> None:
                 struct.pack("!H", number) + bytes((number * 7 + at) & 255 for at in range(number % 300)), ("127.0.0.1", port)
             )
     for octets in (b"\xff\xff" + b"x" * 70_000, b"\0\0", b"\0", b"\0\x0c" + b"\0" * 12, b"GET / HTTP/1.1\r\n\r\n"):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as tcp:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=30) as tcp:
             tcp.sendall(octets)
             tcp.shutdown(socket.SHUT_WR)
             while tcp.recv(4096):
@@ -135,7 +135,7 @@ def test_slow_and_idle_connections_end_and_others_are_served_meanwhile(keeper: N
         peer.sendall(b"\0\x30")
     began = time.monotonic()
     assert "127.0.0.2" in dig(keeper, "66.2.0.192", "+tcp")
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5.0
     assert idle[0].recv(10) == b"", "ended by the node"
     for peer in idle:
         peer.close()
@@ -143,7 +143,7 @@ def test_slow_and_idle_connections_end_and_others_are_served_meanwhile(keeper: N
 
 def test_several_questions_on_one_connection_are_answered_in_order(keeper: Node) -> None:
     queries = [dns.message.make_query(f"{last}.2.0.192.{ZONE}", "A") for last in (66, 10, 66)]
-    with socket.create_connection(("127.0.0.1", keeper.ports["dnsbl"]), timeout=5) as peer:
+    with socket.create_connection(("127.0.0.1", keeper.ports["dnsbl"]), timeout=30) as peer:
         peer.sendall(b"".join(struct.pack("!H", len(wire)) + wire for wire in (query.to_wire() for query in queries)))
         found = [dns.query.receive_tcp(peer)[0] for _ in queries]
     assert [reply.id for reply in found] == [query.id for query in queries]

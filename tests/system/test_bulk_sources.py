@@ -58,7 +58,7 @@ def pyzor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScannerPlace]:
         raise AssertionError((folder / "log").read_text())
     yield ScannerPlace("pyzor", path=str(folder / "client"))
     process.kill()
-    process.wait(10)
+    process.wait(60)
 
 
 def run(folder: Path, verb: str, content: bytes) -> subprocess.CompletedProcess[bytes]:

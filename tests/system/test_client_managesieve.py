@@ -172,7 +172,7 @@ def test_idle_and_garbage_connections_do_no_harm(node: Node) -> None:
         b"NOOP\r\n" * 500 + b'PUTSCRIPT "a" {99999999999+}\r\n',
         b'AUTHENTICATE "PLAIN" "x"\r\n' * 50,
     ):
-        with socket.create_connection(("127.0.0.1", node.ports["managesieve"]), timeout=10) as sock:
+        with socket.create_connection(("127.0.0.1", node.ports["managesieve"]), timeout=30) as sock:
             sock.sendall(octets)
             received = b""
             while chunk := sock.recv(65_536):

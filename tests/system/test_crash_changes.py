@@ -20,7 +20,7 @@ from support.node import PASSWORD, SERVICES, Node, running
 from support.soundness import unsound
 
 ROUNDS = int(os.environ.get("POSTHOUSE_CRASH_ROUNDS", "12"))
-pytestmark = [pytest.mark.timeout(120 + 12 * ROUNDS)]
+pytestmark = [pytest.mark.timeout(300 + 20 * ROUNDS)]
 
 
 async def change_until_killed(node: Node, books: Books, facts: Facts, name: str, seconds: float) -> None:
@@ -29,7 +29,7 @@ async def change_until_killed(node: Node, books: Books, facts: Facts, name: str,
     await asyncio.sleep(seconds)
     flood.over = True
     node.kill()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.gather(*clients)
 
 

@@ -22,7 +22,7 @@ from support.soundness import unsound
 SIZE_MIB = 24
 BALLAST_MIB = 8
 pytestmark = [
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(400),
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk"),
 ]
 
@@ -83,7 +83,7 @@ async def fill(disk: SmallDisk, name: str, enough: Callable[[], bool] = bool) ->
             if disk.books.counts["acknowledged"] != taken:
                 taken, quiet_since = disk.books.counts["acknowledged"], time.monotonic()
     flood.over = True
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.gather(*clients)
     return flood
 

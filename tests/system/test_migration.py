@@ -114,7 +114,7 @@ def test_a_migration_that_is_killed_again_and_again_neither_loses_nor_doubles(so
             node.kill()
             kills += 1
             node.start()
-        asking.wait(20)
+        asking.wait(60)
         assert kills >= 3
         job = node.json("migration", "list")[0]["job"]
         done = ended(node, job)
@@ -219,7 +219,7 @@ def test_mail_goes_out_to_files_and_in_again_also_when_the_node_does_not_run(tmp
 def test_only_administrators_of_the_node_migrate(tmp_path: Path) -> None:
     with running(tmp_path, services=("imap", "admin"), workers=1) as node:
         node.run("user", "add", "boss@example.test", "--role", "domain-administrator", "--password", PASSWORD)
-        with socket.create_connection(("127.0.0.1", node.ports["admin"]), timeout=10) as link:
+        with socket.create_connection(("127.0.0.1", node.ports["admin"]), timeout=30) as link:
             link.sendall(f'a LOGIN boss@example.test "{PASSWORD}"\r\nb MAILBOX IMPORT jane@example.test /etc mbox\r\n'.encode())
             said = b""
             while b"\r\nb " not in said:

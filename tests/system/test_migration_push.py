@@ -133,7 +133,7 @@ def test_a_push_that_is_killed_again_and_again_neither_loses_nor_doubles(tmp_pat
             node.kill()
             kills += 1
             node.start()
-        asking.wait(20)
+        asking.wait(60)
         assert kills >= 3
         done = ended(node, node.json("migration", "list")[0]["job"])
         assert (done["state"], done["failed"], done["copied"]) == ("done", 0, total), done

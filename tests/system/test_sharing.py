@@ -80,7 +80,7 @@ def test_users_share_groups_domains_and_anyone_and_a_list_delivers_into_the_shar
     node.run("alias", "add", "team@example.test", OMAR, "lena@elsewhere.test")
     for identifier in ("$team@example.test", "domain:example.org", "anyone"):
         ok(jane.setacl("Work", identifier, "lr"))
-        until(lambda: omar.select(WORK, readonly=True)[0] == "OK", 5.0)
+        until(lambda: omar.select(WORK, readonly=True)[0] == "OK")
         ok(jane.deleteacl("Work", identifier))
         refused(omar.select(WORK, readonly=True), "NONEXISTENT")
     # the shared tree, and a list that delivers into it
@@ -123,9 +123,9 @@ def test_a_revoked_right_ends_access_at_the_next_command(node: Node, jane: imapl
 def test_a_group_that_is_left_is_out_soon(node: Node, jane: imaplib.IMAP4, omar: imaplib.IMAP4) -> None:
     node.run("alias", "add", "crew@example.test", OMAR)
     ok(jane.setacl("Work", "$crew@example.test", "lrs"))
-    until(lambda: omar.select(WORK)[0] == "OK", 5.0)
+    until(lambda: omar.select(WORK)[0] == "OK")
     node.run("alias", "add", "--replace", "crew@example.test", MEI)
-    until(lambda: omar.select(WORK)[0] == "NO", 5.0)
+    until(lambda: omar.select(WORK)[0] == "NO")
 
 
 @pytest.mark.spec_part("STO-3", "IMP-2")

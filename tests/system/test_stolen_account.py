@@ -125,7 +125,7 @@ class Readers:
 def readers(node: Node) -> Readers:
     import base64
 
-    sieve = socket.create_connection(("127.0.0.1", node.ports["managesieve"]), timeout=10)
+    sieve = socket.create_connection(("127.0.0.1", node.ports["managesieve"]), timeout=30)
     token = base64.b64encode(f"\0{JANE}\0{PASSWORD}".encode()).decode()
     sieve.recv(4096)
     sieve.sendall(f'AUTHENTICATE "PLAIN" "{token}"\r\n'.encode())

@@ -168,7 +168,7 @@ def test_what_is_not_delivered_in_time_comes_back_or_is_told_of_at_that_time(nod
         submit(node, "back", FAR, options=["BY=2;R"])
         submit(node, "delayed", FAR, options=["BY=2;N"])
         [failed] = until(lambda: reports(node, "back"))
-        assert 2 <= time.monotonic() - started < 8
+        assert 2 <= time.monotonic() - started < 30
         assert (failed["Action"], failed["Status"]) == ("failed", "5.4.7")
         [delayed] = until(lambda: reports(node, "delayed"))
         assert (delayed["Action"], delayed["Status"]) == ("delayed", "4.4.7")

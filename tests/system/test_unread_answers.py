@@ -53,7 +53,7 @@ def comes_to_rest(client: socket.socket, line: bytes, node: Node) -> tuple[bool,
 @pytest.mark.parametrize("service", FLOODS)
 def test_attack_who_reads_no_answers_is_not_listened_to_any_more(node: Node, service: str) -> None:
     """SMTP kept all answers in memory for as long as the client liked to ask."""
-    with socket.create_connection(("127.0.0.1", node.ports[service]), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", node.ports[service]), timeout=30) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         rested, longest = comes_to_rest(client, FLOODS[service], node)
     assert rested

@@ -57,7 +57,7 @@ def test_a_process_that_takes_too_long_is_killed_and_replaced(reader: DocumentRe
     started = time.monotonic()
     with pytest.raises(Unreadable, match="too long"):
         reader.text("word", make.docx("x"))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert not Path(f"/proc/{stuck}").exists()
     reader.timeout_s = 30.0
     assert "again" in reader.text("word", make.docx("again"))

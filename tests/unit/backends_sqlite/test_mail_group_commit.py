@@ -40,12 +40,12 @@ class Held:
         self.writer.start()
         self.first = self.writer.submit("subscribe", [1, "INBOX", True, 10])
         self.create = self.writer.submit("create", [1, "first", "", 100, None])
-        self.standing.wait(10)
+        self.standing.wait(60)
 
     def _told(self, committed: Committed) -> None:
         del committed
         self.standing.set()
-        self.go.wait(10)
+        self.go.wait(60)
 
 
 def create(writer: MailWriterThread, name: str) -> Future[Any]:
@@ -270,4 +270,4 @@ async def test_a_call_after_the_thread_has_stopped_is_answered_at_once(tmp_path:
     assert await gate.call("queue_retry", [0.0, "", 10]) == (0, 0, "")
     writer.stop()
     with pytest.raises(Temporary):
-        await asyncio.wait_for(gate.call("queue_retry", [0.0, "", 10]), 10)
+        await asyncio.wait_for(gate.call("queue_retry", [0.0, "", 10]), 60)

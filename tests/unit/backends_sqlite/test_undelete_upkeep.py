@@ -34,7 +34,7 @@ async def filled(backends: MailBackends) -> int:
 
 
 async def kept_in_the_end(backends: MailBackends, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await backends.store.usage(1)).deleted_messages != count:
             await asyncio.sleep(0.01)
 

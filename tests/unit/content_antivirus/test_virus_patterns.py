@@ -77,7 +77,7 @@ async def test_a_command_that_hangs_is_ended_with_its_children() -> None:
     started = time.monotonic()
     with pytest.raises(Temporary, match="took longer"):
         await CommandUpdates(("sh", "-c", "sleep 60 & sleep 60"), timeout_s=0.2).update()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 async def test_a_command_that_says_too_much_is_read_to_its_end() -> None:

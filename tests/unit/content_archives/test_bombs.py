@@ -94,9 +94,9 @@ def test_time_that_is_up_is_said() -> None:
 
 
 def test_a_million_empty_streams_end_by_the_clock() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     found = opened(gzip.compress(b"") * 200_000, ArchiveLimits(seconds=0.1))
-    assert time.monotonic() - start < 2.0
+    assert time.process_time() - start < 2.0
     assert found.problems == ("too slow",)
 
 

@@ -113,9 +113,9 @@ def test_octets_of_any_kind(content: bytes) -> None:
 def test_a_large_message_takes_little_time() -> None:
     content = message(text_of(1, 200_000))
     summary = summarise(content)
-    begun = time.perf_counter()
+    begun = time.process_time()
     signatures_of(content, summary)
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
 
 
 # --- points

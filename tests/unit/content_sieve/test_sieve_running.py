@@ -153,18 +153,18 @@ def test_no_expression_and_no_text_hold_it_up(bomb: str) -> None:
     evil = (b"a" * 5000 + b"ab" * 20_000 + bytes(97 + ((n * 2654435761 >> 13) & 1) for n in range(500_000))) + b"!"
     content = b"From: a@b.test\r\nSubject: " + b"a" * 900 + b"!\r\n\r\n" + evil
     script = f'require ["regex", "body"]; if anyof (header :regex "subject" {bomb}, body :regex {bomb}) {{ discard; }}'
-    start = time.perf_counter()
+    start = time.process_time()
     got = result(script, content=content)
-    assert time.perf_counter() - start < 3.0
+    assert time.process_time() - start < 3.0
     assert got.actions
 
 
 def test_a_hundred_bombs_at_once_end_in_time_and_keep_the_message() -> None:
     text = bytes(97 + ((n * n * 31 + n // 7) * 2654435761 >> 13 & 1) for n in range(300_000))
     keys = ", ".join(f'"[ab]*a[ab]{{{100 + n}}}c"' for n in range(100))
-    start = time.perf_counter()
+    start = time.process_time()
     got = result(f'require ["regex", "body"]; if body :regex [{keys}] {{ discard; }}', content=b"A: b\r\n\r\n" + text)
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
     assert [told(action) for action in got.actions] == ["implicit keep"]
 
 
@@ -172,12 +172,12 @@ def test_wildcards_and_thousands_of_keys_do_not_either() -> None:
     subject = b"a" * 5000
     content = b"Subject: " + subject + b"\r\n\r\n" + b"ab " * 100_000
     stars = '"' + "*a" * 60 + '*b"'
-    start = time.perf_counter()
+    start = time.process_time()
     assert outcome(f'if header :matches "subject" {stars} {{ discard; }}', content=content) == ["implicit keep"]
     keys = ", ".join(f'"word{n}"' for n in range(5000))
     script = f'require "body"; if body :contains [{keys}] {{ discard; }}'
     assert outcome(script, content=content) == ["implicit keep"]
-    assert time.perf_counter() - start < 3.0
+    assert time.process_time() - start < 3.0
 
 
 def best(work: Callable[[], object], times: int = 30) -> float:

@@ -77,6 +77,6 @@ def test_a_text_that_comes_close_to_ten_thousand_words_is_no_slower() -> None:
     words = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=8)) for _ in range(10_000)]
     text = " ".join(f"{word[:-1]}0" for word in words).encode() * 2
     many = AnyWord(words)
-    start = time.perf_counter()
+    start = time.process_time()
     assert not many.found_in(text)
-    assert time.perf_counter() - start < 0.2
+    assert time.process_time() - start < 0.2

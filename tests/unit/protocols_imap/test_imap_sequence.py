@@ -53,10 +53,10 @@ def test_runs_are_closed_up_and_order_is_kept() -> None:
 
 def test_the_largest_numbers_cost_nothing() -> None:
     sequence = Scanner(b"1:4294967295", ()).sequence()
-    started = time.perf_counter()
+    started = time.process_time()
     assert sequence.resolve(3) == [(1, 3)]
     assert sequence.among([5, 9]) == [5, 9]
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 def test_a_range_to_the_end_always_has_the_last_one() -> None:

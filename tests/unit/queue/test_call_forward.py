@@ -81,7 +81,7 @@ async def test_everything_else_is_no_answer_and_comes_in_time(said: dict[str, st
     async with ScriptedHost(says=answering(**said)) as host:
         with pytest.raises(Temporary):
             await forward().ask(JANE, hop(host))
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 10.0
 
 
 async def test_answers_are_kept_for_their_time_and_failures_are_not() -> None:
@@ -131,7 +131,7 @@ async def test_more_questions_than_can_wait_are_put_off_at_once() -> None:
         began = time.monotonic()
         found = await asyncio.gather(*(asked.ask(address, hop(host)) for address in addresses), return_exceptions=True)
         assert all(isinstance(one, Temporary) for one in found)
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 10.0
         assert host.most_open <= 16, "those given up, and those that came after them"
 
 

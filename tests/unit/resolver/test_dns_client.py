@@ -113,7 +113,7 @@ async def test_lies_over_tcp_are_a_failure_in_time(lie: Callable[[dns.message.Me
     async with server(lambda query: [answer(query, "", cut=True)], lie) as one:
         with pytest.raises(Silent):
             await ask(one)
-    assert loop.time() - began < 1.5
+    assert loop.time() - began < 5.0
 
 
 async def test_a_server_that_only_refuses_is_a_failure_and_another_is_asked() -> None:

@@ -76,7 +76,7 @@ def test_sockets_listen() -> None:
         assert list(opened) == ["smtp"]
         host, _, port = sockets.bound(opened["smtp"]).rpartition(":")
         assert host == "127.0.0.1"
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host, int(port)), timeout=30).close()
     finally:
         opened["smtp"].close()
 

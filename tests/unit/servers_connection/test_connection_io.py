@@ -45,7 +45,7 @@ async def test_no_chunk_is_longer_than_64_kib(serve: Serve) -> None:
     _, writer = await serving.connect()
     writer.write(b"x" * 1_000_000)
     writer.write_eof()
-    await asyncio.wait_for(done.wait(), 10)
+    await asyncio.wait_for(done.wait(), 60)
     assert sum(sizes) == 1_000_000
     assert max(sizes) <= 65_536
     writer.close()
@@ -104,7 +104,7 @@ async def test_silence_raises_timeout_error_when_the_sweeper_comes_round(serve: 
     assert not over.is_set()
     clock.advance(2)
     sweeper.sweep()
-    await asyncio.wait_for(over.wait(), 5)
+    await asyncio.wait_for(over.wait(), 60)
     assert len(outcome) == 1
     assert await reader.read() == b"421 too slow\r\n"
     writer.close()
@@ -125,12 +125,12 @@ async def test_a_time_out_of_one_read_does_not_hang_over_the_next(serve: Serve) 
     serving = await serve(handler, sweeper=sweeper)
     _, writer = await serving.connect()
     writer.write(b"one")
-    await asyncio.wait_for(step.wait(), 5)
+    await asyncio.wait_for(step.wait(), 60)
     step.clear()
     clock.advance(50)
     sweeper.sweep()
     writer.write(b"two")
-    await asyncio.wait_for(step.wait(), 5)
+    await asyncio.wait_for(step.wait(), 60)
     assert got == [b"one", b"two"]
     writer.close()
 
@@ -153,7 +153,7 @@ async def test_a_reset_by_the_client_raises_oserror_in_read(serve: Serve) -> Non
     writer.write(b"x")
     await writer.drain()
     writer.transport.abort()
-    error = await asyncio.wait_for(failed, 5)
+    error = await asyncio.wait_for(failed, 60)
     assert not isinstance(error, TimeoutError)
 
 
@@ -210,7 +210,7 @@ async def test_drain_waits_for_a_client_that_does_not_read_and_goes_on_when_it_d
     await asyncio.wait_for(blocked.wait(), 20)
     assert not passed.is_set()
     assert len(await reader.read(-1)) == 32 << 20
-    await asyncio.wait_for(passed.wait(), 5)
+    await asyncio.wait_for(passed.wait(), 60)
     writer.close()
 
 
@@ -230,7 +230,7 @@ async def test_drain_gives_up_on_a_client_that_never_reads(serve: Serve) -> None
 
     serving = await serve(handler, sweeper=sweeper)
     _, writer = await serving.connect()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not gave_up.done():
             await asyncio.sleep(0.02)
             if any(member.next_deadline_s < float("inf") for member in sweeper._members):
@@ -317,7 +317,7 @@ async def test_a_client_that_ignores_the_close_is_cut_off(serve: Serve) -> None:
     assert sweeper.watched == 1
     clock.advance(module.CLOSE_TIMEOUT_S + 1)
     sweeper.sweep()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while sweeper.watched:
             await asyncio.sleep(0.01)
     writer.close()
@@ -355,7 +355,7 @@ async def test_compressed_both_ways_after_start_deflate(serve: Serve) -> None:
     text = b"NOOP\r\n" * 100_000
     writer.write(deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH))
     got = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(got) < len(text):
             got += inflater.decompress(await reader.read(65_536))
     assert got == text
@@ -400,7 +400,7 @@ async def test_what_is_no_deflate_stream_raises_oserror(serve: Serve) -> None:
     serving = await serve(handler)
     _, writer = await serving.connect()
     writer.write(b"\xff" * 100)
-    await asyncio.wait_for(failed.wait(), 5)
+    await asyncio.wait_for(failed.wait(), 60)
     writer.close()
 
 

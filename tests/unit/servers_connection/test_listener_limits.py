@@ -52,7 +52,7 @@ async def test_past_the_limit_a_connection_is_told_so_and_closed(serve: Serve, s
     assert REFUSED.labels(service)._value.get() == before + 1
     writer.close()
     held[0][1].close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while serving.listener.open >= 10:
             await asyncio.sleep(0.01)
     reader, writer = await serving.connect()
@@ -160,7 +160,7 @@ async def test_a_balancer_that_sends_no_proper_header_is_cut_off(serve: Serve, n
     serving = await serve(tell_addresses, "smtp", settings(proxy_networks=("127.0.0.1",)))
     reader, writer = await serving.connect()
     writer.write(nonsense)
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), 60) == b""
     writer.close()
 
 
@@ -170,7 +170,7 @@ async def test_a_balancer_that_dribbles_its_header_has_ten_seconds_in_all(serve:
     serving = await serve(tell_addresses, "smtp", settings(proxy_networks=("127.0.0.1",)), sweeper)
     reader, writer = await serving.connect()
     ended = asyncio.create_task(reader.read())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not any(member.next_deadline_s < NEVER for member in sweeper._members):
             await asyncio.sleep(0.001)
     for octet in b"PROXY TCP4 1":
@@ -182,7 +182,7 @@ async def test_a_balancer_that_dribbles_its_header_has_ten_seconds_in_all(serve:
         await asyncio.sleep(0.01)
         if clock.steady() >= 1000 + PROXY_TIMEOUT_S:
             break
-    assert await asyncio.wait_for(ended, 5) == b""
+    assert await asyncio.wait_for(ended, 60) == b""
     writer.close()
 
 
@@ -205,7 +205,7 @@ async def test_drain_accepts_no_more_tells_the_server_and_counts_what_is_open(se
     with pytest.raises(OSError):
         await serving.connect()
     writer.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while serving.listener.open:
             await asyncio.sleep(0.01)
 
@@ -223,7 +223,7 @@ async def test_a_hundred_connections_leave_nothing_behind(serve: Serve) -> None:
             writer.close()
 
     await asyncio.gather(*(visit(number) for number in range(100)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while serving.listener.open or serving.sweeper.watched:
             await asyncio.sleep(0.01)
     assert OPEN.labels("smtp")._value.get() == before
@@ -247,14 +247,14 @@ async def test_attack_one_network_never_takes_all_places_of_a_service(serve: Ser
     others = [await open_from(serving, "2001:db8:6:1::1")]
     assert others[0][0].startswith(b"('2001:db8:6:1::1")
     held[0][1].close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while serving.listener.open > 5:
             await asyncio.sleep(0.01)
     others.append(await open_from(serving, "2001:db8:6::7"))
     assert others[1][0].startswith(b"('2001:db8:6::7")
     for _, writer in held[1:]:
         writer.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while serving.listener.open > 2:
             await asyncio.sleep(0.01)
     trusted = [await open_from(serving, "2001:db8:7::1") for _ in range(7)]

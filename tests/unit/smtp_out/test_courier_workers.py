@@ -87,13 +87,13 @@ class Office:
         return self.folder / f"worker-{number}.sock"
 
     async def until_up(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not all(worker.is_up() for worker in self.courier._workers):
                 await asyncio.sleep(0.001)
 
     async def until(self, condition: object) -> None:
         assert callable(condition)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.001)
 
@@ -279,7 +279,7 @@ async def test_garbage_ends_the_connection_at_both_ends(office: Office) -> None:
 
 async def test_what_fails_in_an_unforeseen_way_is_answered_and_tried_again(office: Office) -> None:
     await office.open(Recorder(answer=RuntimeError("a fault")))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         [answer] = await office.courier.deliver(TARGET, ONE)
     assert answer == FAILED and answer.code == 450
     assert await office.courier.probe(TARGET, RECIPIENTS[0]) == TAKEN
