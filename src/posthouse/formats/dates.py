@@ -39,6 +39,7 @@ def render(at: float) -> str:
     return _render_second(int(at))
 
 
+@lru_cache(maxsize=64)
 def parse(text: str) -> float | None:
     """Seconds since 1970 of an RFC 5322 date-time (unfolded), also of the obsolete and of ctime's form; None if neither."""
     text = text[:_MAX_TEXT].strip()

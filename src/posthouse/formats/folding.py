@@ -10,7 +10,11 @@ def fold(name: str, value: str) -> bytes:
     count as one. What is not ASCII becomes ``?``."""
     lines: list[str] = []
     line = head = f"{name}:"
-    for word in value.split():
+    words = value.split()
+    whole = " ".join((line, *words))
+    if len(whole) <= MAX_LINE:
+        return f"{whole}\r\n".encode("ascii", "replace")
+    for word in words:
         if len(line) + 1 + len(word) > MAX_LINE and line is not head:
             lines.append(line)
             line = " " + word

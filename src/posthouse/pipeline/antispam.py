@@ -11,7 +11,7 @@ says.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Literal
 
 from posthouse.base.metrics import SCORED
@@ -32,6 +32,7 @@ DOWN = Reply(451, "4.7.1", "The spam check is not available, try again later")
 OUTGOING = Reply(550, "5.7.1", "This message looks like spam and is not sent")
 MAX_DETAIL_CHARS = 1_000
 Whose = Literal["stranger", "ours", "trusted"]
+_counter = lru_cache(SCORED.labels)
 
 
 def whose(session: Session) -> Whose:
@@ -109,7 +110,7 @@ class Antispam(Stage):
         fields = spam_fields(hits, failed, threshold, host, report=settings.antispam.report)
         verdicts = [self._told(report) for report in reports]
         total = sum(hit.points for hit in hits)
-        SCORED.labels("spam" if total >= threshold else "ham").inc()
+        _counter("spam" if total >= threshold else "ham").inc()
         if who == "ours" and total >= threshold and (told := await self._ours_is_spam(transaction)) is not None:
             verdicts.append(told)
             if ends(told):

@@ -6,7 +6,7 @@ Failing: an engine that cannot answer leaves a report that says so; what follows
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from posthouse.base.clock import Clock
 from posthouse.base.errors import MailError
@@ -18,6 +18,7 @@ from posthouse.pipeline.breaker import Breaker, Rest
 
 Engines = Callable[[], Sequence[Scorer]]
 """Those of the settings, in order; the same objects as long as the settings are the same."""
+_scanned = lru_cache(SPAM_SCANS.labels)
 
 
 class Scoring:
@@ -52,9 +53,9 @@ class Scoring:
             else:
                 report = await self._breakers[engine].call(partial(engine.score, mail), timeout_s)
         except MailError as error:
-            SPAM_SCANS.labels(engine.name, "failed").inc()
+            _scanned(engine.name, "failed").inc()
             return SpamReport(engine.name, (), error.cause or error.public)
-        SPAM_SCANS.labels(engine.name, "answered").inc()
+        _scanned(engine.name, "answered").inc()
         return report
 
 

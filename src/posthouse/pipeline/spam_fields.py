@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from posthouse.formats import headers
 from posthouse.model.spam import SPAM_POINTS, RuleHit, SpamReport
@@ -22,6 +23,7 @@ _CLAIM = re.compile(r"\s*score=(-?\d{1,6}(?:\.\d{1,3})?)/(\d{1,6}(?:\.\d{1,3})?)
 _UNPLAIN = re.compile(r"[^\x21-\x7e]+")
 
 
+@lru_cache(512)
 def shown(points: float) -> str:
     """With one digit at most."""
     return f"{round(points, 1) + 0.0:g}" if abs(points) < 1e6 else f"{points:.0f}"

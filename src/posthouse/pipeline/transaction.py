@@ -224,15 +224,15 @@ class Transaction(Struct):
         self.steps.append(TraceStep(at, reason.stage, reason.rule, WORDS[type(verdict)], recipient, reason.detail))
         if isinstance(verdict, Continue):
             return
-        if isinstance(verdict, (Refuse, Defer)):
-            self.refusal = verdict.reply
-        elif isinstance(verdict, Delay):
-            self.delay_s += verdict.seconds
+        if isinstance(verdict, Tag):
+            self.tags.append((verdict.name, verdict.value))
         elif isinstance(verdict, Score):
             self.score = (self.score or 0.0) + verdict.points
             self.shares.append(_share(verdict))
-        elif isinstance(verdict, Tag):
-            self.tags.append((verdict.name, verdict.value))
+        elif isinstance(verdict, _NOES):
+            self.refusal = verdict.reply
+        elif isinstance(verdict, Delay):
+            self.delay_s += verdict.seconds
         elif isinstance(verdict, Hold):
             self.held = True
             for copy in self.copies:
@@ -241,6 +241,7 @@ class Transaction(Struct):
 
 NOT_CHECKED = AuthReport()
 _STAYS = (ToQuarantine, ToNowhere)
+_NOES = (Refuse, Defer)
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]")
 WORDS: dict[type[Verdict], str] = {
     Continue: "pass",

@@ -73,11 +73,11 @@ def _words(text: str) -> list[str]:
         lowered = _LINK.sub(lambda match: " link" + match[1].replace(".", "dot") + " ", lowered)
     found: list[str] = []
     for word in lowered.split():
-        if len(word) >= MAX_WORD_CHARS or "@" in word:
+        if len(word) >= MAX_WORD_CHARS:
             continue
         if word.isalpha():
             found.append(word)
-        elif not _DIGIT.search(word):
+        elif "@" not in word and not _DIGIT.search(word):
             found += _WORD.findall(word)
     return found[:MAX_WORDS]
 

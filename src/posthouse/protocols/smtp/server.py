@@ -112,7 +112,7 @@ class ServerCore:
 
     def receive(self, data: bytes) -> None:
         """Takes in what was read; never raises. Read on only when ``next_event`` gave None: then little is held."""
-        if self.state is not State.CLOSED and self.state is not State.TLS:
+        if self.state is not _CLOSED and self.state is not _TLS:
             self._lines.receive(data)
 
     def refuse_data(self, reply: Reply) -> None:
