@@ -25,6 +25,11 @@ class Engine:
         self.process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def url(self) -> str:
+        """As the setting ``antispam.engines`` takes it."""
+        raise NotImplementedError
+
     def command(self) -> list[str]:
         raise NotImplementedError
 
