@@ -376,6 +376,33 @@ async def test_flags_changed_elsewhere_are_seen_by_the_next_command(world: World
     )
 
 
+async def test_store_by_number_tells_first_what_happened_elsewhere(world: World) -> None:
+    one = await filled(world, message("a"), message("b"))
+    two = await world.login()
+    await two.do("SELECT INBOX")
+    await one.do("FETCH 1 FLAGS")
+    await two.do("STORE 1 +FLAGS.SILENT (other)")
+    await two.do("STORE 2 +FLAGS.SILENT (\\Answered)")
+    done = await one.do("STORE 1 +FLAGS (\\Seen)")
+    assert [line.split(" (")[0] for line in done] == [
+        "* FLAGS",
+        "* OK [PERMANENTFLAGS",
+        "* 2 FETCH",
+        "* 1 FETCH",
+        "OK STORE completed",
+    ]
+    assert done[2:4] == ["* 2 FETCH (UID 2 FLAGS (\\Answered))", "* 1 FETCH (FLAGS (\\Seen other))"]
+    await two.do("STORE 1 +FLAGS.SILENT (\\Flagged)")
+    done = await one.do("STORE 1 -FLAGS.SILENT (\\Seen)")
+    assert done[0] == "* 1 FETCH (UID 1 FLAGS (\\Flagged other))", "what another did is not silent"
+    await one.do("NOOP")
+    await two.do("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    await two.do("EXPUNGE")
+    assert (await one.do("STORE 1 +FLAGS (\\Seen)"))[-1].startswith("NO [EXPUNGEISSUED]")
+    assert (await one.do("STORE 2 +FLAGS (\\Seen)"))[0] == "* 2 FETCH (FLAGS (\\Answered \\Seen))"
+    assert (await one.do("NOOP"))[0] == "* 1 EXPUNGE"
+
+
 async def test_a_keyword_made_elsewhere_is_told_before_the_flags_that_have_it(world: World) -> None:
     one = await filled(world, message("a"), message("b"))
     two = await world.login()

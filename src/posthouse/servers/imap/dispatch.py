@@ -68,7 +68,7 @@ ROUTES: Routes = {
     c.Unselect: route(select.unselect, State.SELECTED, after=False),
     c.Expunge: route(expunge_copy.expunge, State.SELECTED),
     c.Fetch: route(fetch.fetch, State.SELECTED, before=_by_uid),
-    c.Store: route(store_flags.store, State.SELECTED, before=_by_uid),
+    c.Store: route(store_flags.store, State.SELECTED, before=_by_uid, late=True),
     c.CancelUpdate: route(contexts.cancel, State.SELECTED),
     c.Search: route(search.search, State.SELECTED, before=_by_uid),
     Sort: route(sort.sort, State.SELECTED, before=_by_uid),

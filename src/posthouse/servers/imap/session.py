@@ -358,7 +358,7 @@ class ImapSession:
             route.admit(self)
             if self.selected is not None and self.selected.reader:
                 await check_access(self, needed=route.state is State.SELECTED)
-            if route.before and self.selected is not None:
+            if route.before is not None and route.looks_before(self, command):
                 await self.catch_up(expunge=route.before(command))
             done = await route.handler(self, command)
             text, code = done if isinstance(done, tuple) else (done, b"")

@@ -25,7 +25,8 @@ _SYSTEM = frozenset(name for _, name in SYSTEM_FLAGS)
 
 
 async def store(session: ImapSession, command: Store) -> Done:
-    """STORE. One unit for the whole set; the answer waits until it is durable."""
+    """STORE. One unit for the whole set; the answer waits until it is durable. By number it needs no look before: the store
+    says whether the mailbox was as the client knows it."""
     mailbox = session.mailbox()
     if mailbox.read_only:
         raise Refused("The mailbox is open read only", code="CANNOT")
@@ -34,13 +35,17 @@ async def store(session: ImapSession, command: Store) -> Done:
     view, indexes = await chosen(session, command.sequence, uid=command.uid)
     indexes, limited = newest(session, view, indexes)
     if not indexes:
+        session.touched()
         return "STORE completed"
     uids = view.uids[indexes.start : indexes.stop] if isinstance(indexes, range) else [view.uids[at] for at in indexes]
     result = await change_flags(session, uids, command.action, command.flags, command.unchanged_since)
     if not _SYSTEM.issuperset(command.flags) and await mailbox.learn_keywords():
         tell_keywords(session)
     if not mailbox.applied(result, view):
-        told(session, result.rows)
+        if command.uid or not command.silent:
+            told(session, result.rows)
+        if not command.uid:  # something else has happened, which the client must know first, as what the flags mean
+            await session.catch_up(expunge=False)
     teaching.stored(session, result.rows, command.action, command.flags)
     await _answer(session, command, MessageRows.of(result.rows), view.mod_seq)
     gone = mailbox.has_ghosts and any(mailbox.is_ghost(uid) for uid in uids)
