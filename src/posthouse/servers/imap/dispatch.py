@@ -5,12 +5,15 @@ Message numbers must not move under FETCH, STORE and SEARCH (RFC 9051 §7.5.1); 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from posthouse.protocols.imap import commands as c
 from posthouse.protocols.imap.parse_acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
 from posthouse.protocols.imap.parse_metadata import GetMetadata, SetMetadata
 from posthouse.protocols.imap.parse_notify import Notify
 from posthouse.protocols.imap.parse_quota import GetQuota, GetQuotaRoot, SetQuota
 from posthouse.protocols.imap.parse_url import GenUrlAuth, ResetKey, UrlFetch
+from posthouse.protocols.imap.sequence import STAR
 from posthouse.protocols.imap.sort_commands import Sort, Thread
 from posthouse.servers.imap import (
     acl,
@@ -34,6 +37,17 @@ from posthouse.servers.imap import (
     urlauth,
 )
 from posthouse.servers.imap.routes import Routes, State, route
+
+if TYPE_CHECKING:
+    from posthouse.servers.imap.session import ImapSession
+
+
+def _by_known_numbers(session: ImapSession, command: c.Store) -> bool:
+    """Whether a command means messages that the client knows, by numbers that it has been told."""
+    numbers, selected = command.sequence, session.selected
+    if command.uid or numbers.saved or session.uid_only or selected is None or selected.reader:
+        return False
+    return all(STAR not in pair and max(pair) <= selected.exists for pair in numbers.ranges)
 
 
 def _by_uid(command: c.Fetch | c.Store | c.Search | Sort | Thread) -> bool:
@@ -68,7 +82,7 @@ ROUTES: Routes = {
     c.Unselect: route(select.unselect, State.SELECTED, after=False),
     c.Expunge: route(expunge_copy.expunge, State.SELECTED),
     c.Fetch: route(fetch.fetch, State.SELECTED, before=_by_uid),
-    c.Store: route(store_flags.store, State.SELECTED, before=_by_uid, late=True),
+    c.Store: route(store_flags.store, State.SELECTED, before=_by_uid, late=_by_known_numbers),
     c.CancelUpdate: route(contexts.cancel, State.SELECTED),
     c.Search: route(search.search, State.SELECTED, before=_by_uid),
     Sort: route(sort.sort, State.SELECTED, before=_by_uid),

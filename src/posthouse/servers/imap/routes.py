@@ -31,14 +31,14 @@ class Route:
     """``handler`` gives the text after OK, maybe with a response code, or raises Refused or MailError.
 
     ``before``: the session catches up before the command already, and after it only if there is reason to; whether expunges
-    may be told then, it says of the command. ``late``: of a command by number the handler finds out whether there is reason to
-    catch up before. ``after``: the session catches up after it. ``finish`` runs once OK is written.
+    may be told then, it says of the command. ``late``: of such a command the handler finds out whether there is reason to catch
+    up before. ``after``: the session catches up after it. ``finish`` runs once OK is written.
     """
 
     handler: Callable[[ImapSession, Command], Awaitable[Done]]
     state: State
     before: Callable[[Command], bool] | None
-    late: bool
+    late: Callable[[ImapSession, Command], bool] | None
     after: bool
     finish: Callable[[ImapSession], Awaitable[None]] | None
 
@@ -46,7 +46,7 @@ class Route:
         """Whether the session catches up before this command."""
         if self.before is None or session.selected is None:
             return False
-        return not self.late or self.before(command) or bool(session.contexts) or session.notify is not None
+        return self.late is None or not self.late(session, command) or bool(session.contexts) or session.notify is not None
 
     def admit(self, session: ImapSession) -> None:
         """Raises Refused (BAD) if the command is not valid in the session's state."""
@@ -69,7 +69,7 @@ def route(
     state: State,
     *,
     before: Callable[[CommandT], bool] | None = None,
-    late: bool = False,
+    late: Callable[[ImapSession, CommandT], bool] | None = None,
     after: bool = True,
     finish: Callable[[ImapSession], Awaitable[None]] | None = None,
 ) -> Route:
@@ -78,7 +78,7 @@ def route(
         cast(Callable[["ImapSession", Command], Awaitable[Done]], handler),
         state,
         cast("Callable[[Command], bool] | None", before),
-        late,
+        cast("Callable[[ImapSession, Command], bool] | None", late),
         after,
         finish,
     )
