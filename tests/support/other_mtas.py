@@ -1,7 +1,8 @@
-"""Real Exim and OpenSMTPD, as next hops with mailboxes and as senders by way of ``relay_port``. Root.
+"""Real Exim, OpenSMTPD and Postfix, as next hops with mailboxes and as senders by way of ``relay_port``, each with the same
+limits. Root.
 
-Their packages cannot be installed beside Postfix, so they are unpacked only (``make engines``), and each runs in a mount
-namespace of its own, where the users and folders that it was built for exist; nothing outside is changed.
+The packages of the first two cannot be installed beside Postfix, so they are unpacked only (``make engines``), and each runs in
+a mount namespace of its own, where the users and folders that it was built for exist; nothing outside is changed.
 """
 
 from __future__ import annotations
@@ -19,21 +20,29 @@ from pathlib import Path
 from types import TracebackType
 
 from support.knot import free_port
+from support.postfix import Postfix
 
 UNPACKED = Path(sys.prefix) / "unpacked"
 MAX_BYTES = 2_000_000
+MAX_RECIPIENTS = 10
+"""In one transaction; others are put off with 452."""
+MAX_MAILS = 5
+"""In one connection, where the server knows such a limit; then 421."""
+MEMBERS = [f"u{number}" for number in range(25)]
+"""Others whose mail goes to omar's Maildir."""
 _USERS = ("Debian-exim:x:990:990::/nonexistent:/usr/sbin/nologin", "opensmtpd:x:991:991::/nonexistent:/usr/sbin/nologin",
           "opensmtpq:x:992:992::/nonexistent:/usr/sbin/nologin")  # fmt: skip
 _GROUPS = ("Debian-exim:x:990:", "opensmtpd:x:991:", "opensmtpq:x:992:")
 
 
 class OtherMta:
-    """Use as a context manager. Mail for ``omar@domain`` goes to a Maildir, others there are refused; what else it is given on
-    ``port`` it sends to ``relay_port``."""
+    """Use as a context manager. Mail for ``omar@domain`` and ``MEMBERS`` goes to a Maildir, others there are refused; what
+    else it is given on ``port`` it sends to ``relay_port``."""
 
     name = ""
     domain = ""
     encrypts = True
+    tells_envelope_id = True
 
     def __init__(self, relay_port: int) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"posthouse-{self.name}-", dir="/var/tmp"))
@@ -115,6 +124,8 @@ pid_file_path = {self.folder}/pid
 local_interfaces = 127.0.0.1
 daemon_smtp_ports = {self.port}
 message_size_limit = {MAX_BYTES}
+recipients_max = {MAX_RECIPIENTS}
+smtp_accept_max_per_connection = {MAX_MAILS}
 tls_advertise_hosts = *
 tls_certificate = {self.folder}/cert.pem
 tls_privatekey = {self.folder}/key.pem
@@ -125,7 +136,7 @@ acl_smtp_data = accept
 begin acl
 recipient:
   accept domains = {self.domain}
-         local_parts = omar
+         local_parts = omar : {" : ".join(MEMBERS)}
   deny domains = {self.domain}
        message = no such user
   accept hosts = 127.0.0.1
@@ -166,6 +177,7 @@ class OpenSmtpd(OtherMta):
     """This version's own handshakes break with OpenSSL 3, so mail comes to it in clear text after a try."""
 
     encrypts = False
+    tells_envelope_id = False
     name = "opensmtpd"
     domain = "opensmtpd.test"
 
@@ -174,8 +186,10 @@ class OpenSmtpd(OtherMta):
 pki own cert "{self.folder}/cert.pem"
 pki own key "{self.folder}/key.pem"
 smtp max-message-size "{MAX_BYTES}"
+smtp limit max-rcpt {MAX_RECIPIENTS}
+smtp limit max-mails {MAX_MAILS}
 listen on 127.0.0.1 port {self.port} tls pki own hostname mx.{self.domain}
-action "box" maildir "{self.folder}/mail/omar" virtual {{ omar = mail }}
+action "box" maildir "{self.folder}/mail/omar" virtual {{ {", ".join(f"{user} = mail" for user in ("omar", *MEMBERS))} }}
 action "out" relay host smtp+tls://127.0.0.1:{self.relay_port} tls no-verify helo mx.{self.domain}
 match from any for domain "{self.domain}" action "box"
 match from any for any action "out"
@@ -188,3 +202,28 @@ match from any for any action "out"
             f"chmod 0711 /var/spool/smtpd\nchmod 0600 {self.folder}/key.pem\n"
             f"exec {UNPACKED}/usr/sbin/smtpd -d -f {self.folder}/conf\n"
         )
+
+
+class PostfixToo(Postfix):
+    """It knows no limit of messages in a connection, but refuses clients that pipeline what they may not."""
+
+    name = "postfix"
+    domain = "faraway.test"
+    encrypts = True
+    tells_envelope_id = True
+
+    def __init__(self, relay_port: int) -> None:
+        limits = f"message_size_limit = {MAX_BYTES}\nsmtpd_recipient_limit = {MAX_RECIPIENTS}\n"
+        strict = (
+            "smtpd_data_restrictions = reject_unauth_pipelining\nsmtpd_end_of_data_restrictions = reject_unauth_pipelining\n"
+        )
+        super().__init__(relay_port=relay_port, more=limits + strict)
+        with (self._etc / "mailboxes").open("a") as mailboxes:
+            mailboxes.write(f"/^u[0-9]+@{self.domain}$/ omar/\n")
+
+    def __enter__(self) -> PostfixToo:
+        super().__enter__()
+        return self
+
+    def maildir(self, user: str = "omar") -> list[bytes]:
+        return super().maildir(user)

@@ -35,7 +35,10 @@ postlog unix-dgram n - n - 1 postlogd
 class Postfix:
     """Mail for ``user@domain`` goes to a Maildir, other users are refused; busy@domain gets 450 for ever."""
 
-    def __init__(self, *, domain: str = "faraway.test", users: tuple[str, ...] = ("omar",), relay_port: int = 0) -> None:
+    def __init__(
+        self, *, domain: str = "faraway.test", users: tuple[str, ...] = ("omar",), relay_port: int = 0, more: str = ""
+    ) -> None:
+        """``more`` is added to main.cf."""
         self.folder = Path(tempfile.mkdtemp(prefix="posthouse-postfix-", dir="/var/tmp"))
         self.folder.chmod(0o755)
         self.port = _free_port()
@@ -48,7 +51,7 @@ class Postfix:
         (self._etc / "master.cf").write_text(f"127.0.0.1:{self.port} inet n - n - - smtpd\n{_SERVICES}")
         (self._etc / "mailboxes").write_text("".join(f"/^{user}@{domain}$/ {user}/\n" for user in users))
         (self._etc / "access").write_text("/^busy@/ 450 4.2.1 The mailbox is busy\n")
-        (self._etc / "main.cf").write_text(self._main(domain, relay_port))
+        (self._etc / "main.cf").write_text(self._main(domain, relay_port) + more)
 
     def _main(self, domain: str, relay_port: int) -> str:
         relay = f"relayhost = [127.0.0.1]:{relay_port}\n" if relay_port else ""

@@ -93,11 +93,12 @@ class _Wire(asyncio.Protocol):
 
 
 class Link:
-    """An open connection; ``core`` is its dialogue, ``sent`` counts messages. All failures are Unreachable."""
+    """An open connection; ``core`` is its dialogue, ``sent`` counts messages, ``took``: one was taken. All failures are Unreachable."""
 
     def __init__(self, core: ClientCore, wire: _Wire, times: Times) -> None:
         self.core = core
         self.sent = 0
+        self.took = False
         self.expiry: asyncio.TimerHandle | None = None
         self._wire = wire
         self._times = times

@@ -197,7 +197,7 @@ class SmtpCourier:
 
     async def _send(self, target: Target, link: Link, parcel: Parcel, *, fresh: bool, probe: bool) -> Sequence[Answer] | None:
         """Answers, to a ``probe`` those to RCPT TO; None if a connection that was used before turned out dead before the
-        message went out."""
+        message went out, or takes no more senders: many hosts count the messages of one connection."""
         try:
             link.core.send(Transaction(parcel.sender, parcel.recipients, parcel.content), probe=probe)
         except NoRequireTls as error:
@@ -224,7 +224,11 @@ class SmtpCourier:
             if fresh:
                 raise Unreachable(f"it ended the session: {_last_word(result) or event}")
             return None
+        if link.took and result.sender_reply is not None and result.sender_reply.code // 100 == 4:
+            link.goodbye()
+            return None
         link.sent += 1
+        link.took = link.took or any(reply.code < 300 for reply in result.data_replies.values())
         self._keep(target, link)
         if probe:
             result = TransactionResult(result.sender_reply, result.recipients, result.recipients)

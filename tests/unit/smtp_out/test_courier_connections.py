@@ -108,6 +108,24 @@ async def test_a_refused_message_does_not_spoil_the_connection(make_courier: Mak
     assert host.commands.count("RSET") == 2
 
 
+async def test_a_used_connection_that_takes_no_more_messages_is_left_for_a_fresh_one(make_courier: MakeCourier) -> None:
+    """Hosts that count them say 4xx to MAIL; a connection that never took one is believed."""
+    taken: dict[int, int] = {}
+
+    def says(step: str, connection: int, argument: str) -> str | None:
+        if step == "MAIL":
+            taken[connection] = taken.get(connection, 0) + 1
+            return "452 4.5.3 Too many messages sent" if taken[connection] > 2 or connection == 4 else None
+        return None
+
+    courier = make_courier()
+    async with ScriptedHost(says) as host:
+        assert [await code(courier, target(host)) for _ in range(6)] == [250] * 6
+        assert [heard.connection for heard in host.heard] == [1, 1, 2, 2, 3, 3]
+        assert await code(courier, target(host)) == 452
+        await courier.close()
+
+
 async def test_targets_that_differ_share_no_connection(make_courier: MakeCourier) -> None:
     courier = make_courier()
     async with ScriptedHost() as host:
