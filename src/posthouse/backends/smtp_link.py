@@ -93,7 +93,9 @@ class _Wire(asyncio.Protocol):
 
 
 class Link:
-    """An open connection; ``core`` is its dialogue, ``sent`` counts messages, ``took``: one was taken. All failures are Unreachable."""
+    """An open connection; ``core`` is its dialogue, ``sent`` counts messages, ``took`` tells whether one was taken.
+
+    All failures are Unreachable."""
 
     def __init__(self, core: ClientCore, wire: _Wire, times: Times) -> None:
         self.core = core
