@@ -58,7 +58,7 @@ class Clamd:
         with socket.create_connection(("127.0.0.1", self.port), 5) as client:
             client.sendall(b"zRELOAD\0")
             client.recv(100)
-        for _ in range(200):
+        for _ in range(1200):
             if log.read_text().count("correctly reloaded") > before:
                 return
             time.sleep(0.05)
@@ -145,7 +145,7 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int, log: object) -> None:
-    for _ in range(400):
+    for _ in range(1200):
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return

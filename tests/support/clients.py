@@ -67,7 +67,7 @@ class Proxied(smtplib.SMTP):
 class Wire:
     """A raw connection: lines out, lines in. ``first`` goes out before all else, also before TLS."""
 
-    def __init__(self, port: int, *, tls: bool = False, first: bytes = b"", timeout_s: float = 30.0) -> None:
+    def __init__(self, port: int, *, tls: bool = False, first: bytes = b"", timeout_s: float = 60.0) -> None:
         self.socket = socket.create_connection((LOCALHOST, port), timeout=timeout_s)
         self.socket.sendall(first)
         self._buffer = b""
@@ -241,7 +241,7 @@ class ProxiedSmtp(smtplib.SMTP):
 
 
 def run_client(
-    *command: str, home: Path, stdin: str = "", timeout_s: float = 60.0, statuses: tuple[int, ...] = (0,)
+    *command: str, home: Path, stdin: str = "", timeout_s: float = 100.0, statuses: tuple[int, ...] = (0,)
 ) -> subprocess.CompletedProcess[str]:
     """A client program with a home folder of its own; fails if its exit status is none of ``statuses``."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm", "USER": "tester"}

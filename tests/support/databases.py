@@ -56,7 +56,7 @@ class Server:
             self.process = None
 
 
-def _until_it_answers(check: object, timeout_s: float = 20.0) -> None:
+def _until_it_answers(check: object, timeout_s: float = 60.0) -> None:
     end = time.monotonic() + timeout_s
     while True:
         try:

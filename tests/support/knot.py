@@ -73,7 +73,7 @@ class Knot:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(["knotd", "-c", str(self.folder / "knot.conf")], stdout=log, stderr=log)
         query = dns.message.make_query("test", "SOA")
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 if dns.query.udp(query, "127.0.0.1", port=self.port, timeout=0.1).answer:
                     return

@@ -184,7 +184,7 @@ class LyingDns:
         self._process = multiprocessing.get_context("spawn").Process(target=serve, args=(self.port, self._records))
         self._process.start()
         query = dns.message.make_query("localhost", "A")
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 dns.query.udp(query, "127.0.0.1", port=self.port, timeout=0.1)
                 return self

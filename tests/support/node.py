@@ -132,16 +132,16 @@ class Node:
         self.run("user", "add", address, "--password", password)
 
     def smtp(self, service: str = "smtp") -> smtplib.SMTP:
-        return smtplib.SMTP("127.0.0.1", self.ports[service], timeout=30)
+        return smtplib.SMTP("127.0.0.1", self.ports[service], timeout=60)
 
     def imap(self, login: str = "", password: str = PASSWORD) -> imaplib.IMAP4:
-        client = imaplib.IMAP4("127.0.0.1", self.ports["imap"], timeout=30)
+        client = imaplib.IMAP4("127.0.0.1", self.ports["imap"], timeout=60)
         if login:
             client.login(f'"{login}"', password)
         return client
 
     def pop(self, login: str = "", password: str = PASSWORD) -> poplib.POP3:
-        client = poplib.POP3("127.0.0.1", self.ports["pop3"], timeout=30)
+        client = poplib.POP3("127.0.0.1", self.ports["pop3"], timeout=60)
         if login:
             client.user(login)
             client.pass_(password)
@@ -168,7 +168,7 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def until(condition: Any, timeout_s: float = 30.0, step_s: float = 0.05) -> Any:
+def until(condition: Any, timeout_s: float = 60.0, step_s: float = 0.05) -> Any:
     """Polls until `condition()` is true and gives its value; fails after `timeout_s`."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:

@@ -96,7 +96,7 @@ class OtherMta:
             self.process = subprocess.Popen(
                 ["unshare", "-m", "sh", "-ec", binds + self.script()], stdout=output, stderr=output, start_new_session=True
             )
-        for _ in range(200):
+        for _ in range(1200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return self
             time.sleep(0.05)

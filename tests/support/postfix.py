@@ -95,7 +95,7 @@ smtpd_peername_lookup = no
     def __enter__(self) -> Postfix:
         done = subprocess.run(["postfix", "-c", str(self._etc), "start"], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr + self.log()
-        for _ in range(200):
+        for _ in range(1200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return self
             time.sleep(0.05)

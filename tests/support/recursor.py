@@ -46,7 +46,7 @@ class Recursor:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([PROGRAM, "-d", "-c", str(self.folder / "unbound.conf")], stdout=log, stderr=log)
         query = dns.message.make_query("localhost", "A")
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 dns.query.udp(query, "127.0.0.1", port=self.port, timeout=0.5)
                 return self

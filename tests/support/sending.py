@@ -57,7 +57,7 @@ def queue(node: Node) -> list[dict[str, object]]:
     return rows
 
 
-def until_queue_is_empty(node: Node, timeout_s: float = 20.0) -> None:
+def until_queue_is_empty(node: Node, timeout_s: float = 60.0) -> None:
     until(lambda: queue(node) == [], timeout_s)
 
 

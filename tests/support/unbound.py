@@ -34,7 +34,7 @@ class Unbound:
 
     def _configure(self) -> Path:
         query = dns.message.make_query("test.", "DNSKEY", want_dnssec=True)
-        answer = dns.query.tcp(query, "127.0.0.1", port=self._knot.port, timeout=5)
+        answer = dns.query.tcp(query, "127.0.0.1", port=self._knot.port, timeout=20)
         [keys] = [rrset for rrset in answer.answer if rrset.rdtype == dns.rdatatype.DNSKEY]
         anchors = "".join(f'    trust-anchor: "test. DNSKEY {key.to_text()}"\n' for key in keys)
         path = self.folder / "unbound.conf"
@@ -54,7 +54,7 @@ class Unbound:
             self._process = subprocess.Popen([PROGRAM, "-d", "-c", str(path)], stdout=log, stderr=log)
         query = dns.message.make_query("test.", "SOA")
         query.flags |= dns.flags.AD
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 if dns.query.udp(query, "127.0.0.1", port=self.port, timeout=0.5).flags & dns.flags.AD:
                     return self

@@ -128,7 +128,7 @@ def read_traces(node: Node, found: Results) -> None:
         return [] if lacking(found) else stories
 
     with contextlib.suppress(AssertionError):  # what is missing is told row by row
-        until(complete, 10, 0.5)
+        until(complete, 60, 0.5)
 
 
 def lacking(found: Results) -> list[str]:
