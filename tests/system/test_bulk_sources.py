@@ -26,7 +26,7 @@ from support.databases import valkey
 from support.node import Node, running, until
 from support.spam_engines import Rspamd
 
-pytestmark = [pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.timeout(240)]
 
 SPAM = (
     b"From: a@b.test\r\nSubject: x\r\n\r\n"
