@@ -26,6 +26,7 @@ RECORDS = {
     ("a.faraway.test", "AAAA"): ["2001:db8::1"],
     ("b.faraway.test", "A"): ["192.0.2.3"],
     ("c.faraway.test", "AAAA"): ["2001:db8::3"],
+    ("alias.faraway.test", "CNAME"): ["a.faraway.test"],
     ("null.test", "MX"): ["0 ."],
     ("long.test", "TXT"): [LONG],
     ("192.0.2.1", "PTR"): ["a.faraway.test"],
@@ -90,6 +91,11 @@ async def test_what_no_validator_has_looked_at_is_not_authentic(resolver: Resolv
 @pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
 async def test_names_of_addresses(resolver: Resolver, address: str) -> None:
     assert list(await resolver.ptr(address)) == ["a.faraway.test"]
+
+
+async def test_what_a_name_is_an_alias_of(resolver: Resolver) -> None:
+    assert await resolver.cname("alias.faraway.test") == "a.faraway.test"
+    assert await resolver.cname("a.faraway.test") == await resolver.cname("nobody.faraway.test") == ""
 
 
 async def test_no_such_name_and_no_such_record_are_empty_and_told_apart(resolver: Resolver) -> None:

@@ -109,7 +109,7 @@ def _zone(zone: str, records: Records) -> str:
 def _value(kind: str, value: str) -> str:
     if kind == "TXT":
         return " ".join(f'"{value[at : at + 200]}"' for at in range(0, len(value), 200))
-    return f"{value}." if kind in ("MX", "PTR") and not value.endswith(".") else value
+    return f"{value}." if kind in ("MX", "PTR", "CNAME") and not value.endswith(".") else value
 
 
 def free_port() -> int:

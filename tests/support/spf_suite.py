@@ -78,6 +78,9 @@ class Zone:
     async def txt(self, name: str) -> list[str]:
         return [value if isinstance(value, str) else "".join(value) for value in self._ask(name, "TXT")]
 
+    async def cname(self, name: str) -> str:
+        return ""
+
     async def ptr(self, address: str) -> list[str]:
         import dns.reversename
 

@@ -29,6 +29,8 @@ RECORDS = {
     ("7.114.0.203.list.test", "A"): ["127.0.0.4"],
     ("7.114.0.203.list.test", "TXT"): ["sent spam, see list.test"],
     ("2.0.0.127.clean.test", "A"): ["127.0.0.2"],
+    ("www.public.test", "CNAME"): ["public.test"],
+    ("alias.test", "MX"): ["10 www.public.test"],
     ("other.test", "MX"): ["10 elsewhere.test"],
     ("other.test", "TXT"): ["v=spf1 -all"],
 }
@@ -120,6 +122,20 @@ def test_a_domain_whose_records_shut_this_node_out_is_wrong(net: Net) -> None:
     assert state == "wrong" and "ip4:192.0.2.10" in advice
     assert state_of(findings, "DMARC: there is no record")[0] == "warning"
     assert code == 1
+
+
+@pytest.mark.spec_part("PLN-2")
+def test_aliases_stand_where_names_must_not_be_aliases(net: Net) -> None:
+    net.node.run("domain", "add", "alias.test")
+    findings, code, _ = check(net, "domain", "alias.test")
+    state, advice = state_of(findings, "MX: www.public.test is an alias (CNAME) of public.test")
+    assert (state, code) == ("wrong", 1) and "name public.test" in advice
+    net.node.run("smtp", "set", "hostname", "www.public.test")
+    try:
+        findings, _, _ = check(net, "host")
+    finally:
+        net.node.run("smtp", "set", "hostname", "")
+    assert state_of(findings, "it is an alias (CNAME) of public.test")[0] == "warning"
 
 
 @pytest.mark.spec_part("PLN-2")

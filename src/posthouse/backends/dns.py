@@ -92,6 +92,9 @@ class DnsResolver:
     async def txt(self, name: str) -> Sequence[str]:
         return [octets.decode("utf-8", "replace") for octets in cast("list[bytes]", await self._ask(name, "TXT"))]
 
+    async def cname(self, name: str) -> str:
+        return next(iter(cast("list[str]", await self._ask(name, "CNAME"))), "")
+
     async def ptr(self, address: str) -> Sequence[str]:
         name = _reverse_name(address)
         return cast("list[str]", await self._ask(name, "PTR")) if name else []

@@ -66,6 +66,9 @@ class DomainCheck:
             advice = f"Unless mail comes by way of those hosts, publish: {wanted}"
             found = [self._said("warning", f"MX: {', '.join(hosts)}, not this node ({self._site.host})", advice)]
         for host in hosts:
+            if alias := await self._resolver.cname(host):
+                advice = f"Let it name {alias}: hosts need not follow an alias there (RFC 2181 §10.3, RFC 5321 §5.1)."
+                found.append(self._said("wrong", f"MX: {host} is an alias (CNAME) of {alias}", advice))
             if not await self._resolver.addresses(host):
                 found.append(self._said("wrong", f"MX: {host} has no address", "Publish one, or take the record away."))
         return found

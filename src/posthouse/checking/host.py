@@ -21,9 +21,20 @@ async def check_host(resolver: Resolver, name: str) -> tuple[Sequence[Finding], 
         advice = f"Publish an A record (and an AAAA one) for {name}, or set smtp.hostname to the name that has one."
         return [Finding("host", name, "wrong", "the name has no address", advice)], []
     found = [Finding("host", name, "ok", f"has the address{'es' if len(addresses) > 1 else ''} {', '.join(addresses)}")]
+    found += await _alias(resolver, name)
     for address in addresses:
         found.append(await _named_back(resolver, name, address))
     return found, addresses
+
+
+async def _alias(resolver: Resolver, name: str) -> Sequence[Finding]:
+    """A greeting gives the name itself, not an alias of it (RFC 5321 §2.3.5)."""
+    try:
+        alias = await resolver.cname(name)
+    except MailError:
+        return ()
+    advice = f"Give {name} addresses of its own, or set smtp.hostname to {alias}."
+    return (Finding("host", name, "warning", f"it is an alias (CNAME) of {alias}", advice),) if alias else ()
 
 
 async def _named_back(resolver: Resolver, name: str, address: str) -> Finding:

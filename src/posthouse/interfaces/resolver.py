@@ -37,6 +37,10 @@ class Resolver(Protocol):
 
     async def txt(self, name: str) -> Sequence[str]: ...
 
+    async def cname(self, name: str) -> str:
+        """The name that this one is an alias of; "" if it is none."""
+        ...
+
     async def ptr(self, address: str) -> Sequence[str]:
         """Host names of an IP address, without final dots."""
         ...

@@ -40,6 +40,9 @@ class MemoryResolver:
     async def txt(self, name: str) -> Sequence[str]:
         return self._get(name, "TXT")
 
+    async def cname(self, name: str) -> str:
+        return next(iter(self._get(name, "CNAME")), "")
+
     async def ptr(self, address: str) -> Sequence[str]:
         return self._get(address, "PTR")
 

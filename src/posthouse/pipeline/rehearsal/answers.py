@@ -45,6 +45,9 @@ class RehearsalResolver:
     async def txt(self, name: str) -> Sequence[str]:
         return await self._texts("txt", name)
 
+    async def cname(self, name: str) -> str:
+        return ""
+
     async def ptr(self, address: str) -> Sequence[str]:
         return await self._texts("ptr", address)
 
