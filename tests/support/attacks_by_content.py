@@ -14,7 +14,10 @@ from support.attacks import JANE, Peer, Ports, many, strangers
 FILTERED = "evil"
 """Stands in the subjects of regex bombs; the node has a filter with ``EXPRESSIONS`` for them."""
 EXPRESSIONS = ("(a+)+$", "(a|aa)+b", "(.*a){20}c", "(x+x+)+y")
-VICTIM = b"victim@good.test"
+VICTIM = b"victim@bystander.test"
+"""Somebody whose domain says by SPF that none of the attackers may use it."""
+REFUSING = b"refusing.test"
+"""A domain whose mail is taken, and then refused by the host behind."""
 
 
 async def _sent(ports: Ports, messages: Sequence[bytes], sender: bytes, recipients: Sequence[bytes], count: int) -> None:
@@ -108,13 +111,13 @@ async def encoded_words(ports: Ports) -> None:
 
 
 async def forged_bounces(ports: Ports) -> None:
-    """Mail in the name of somebody, to users that there are not, that have no room, or are full of doubt; and bounces from
-    nobody. Nothing of it may go back to the victim."""
-    message = b"From: victim@good.test\r\nSubject: carrier\r\nReturn-Receipt-To: victim@good.test\r\n\r\nhi\r\n"
+    """Mail in the name of somebody, to users that there are not, and to a host that refuses what was taken for it; and bounces
+    from nobody. Nothing of it may go back to the victim."""
+    message = b"From: " + VICTIM + b"\r\nSubject: carrier\r\nReturn-Receipt-To: " + VICTIM + b"\r\n\r\nhi\r\n"
     report = b'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n'
     bounce = b"From: <>\r\nSubject: carrier\r\nMIME-Version: 1.0\r\n" + report + b"\r\n--b\r\n\r\nfailed\r\n--b--\r\n"
-    unknown = [b"nobody%d@example.test" % number for number in range(50)]
-    await _sent(ports, [message], VICTIM, unknown, 150)
+    unknown = [b"nobody%d@example.test" % number for number in range(25)]
+    await _sent(ports, [message], VICTIM, [*unknown, *(b"x%d@" % number + REFUSING for number in range(25))], 150)
     await _sent(ports, [bounce], b"", [JANE, *unknown[:5]], 100)
 
 

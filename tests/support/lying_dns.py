@@ -176,6 +176,9 @@ class LyingDns:
     def add_mx(self, domain: str, host: str) -> None:
         self._records[(on_wire(domain), KINDS["MX"])] = [b"\0\x0a" + on_wire(host)]
 
+    def add_text(self, name: str, text: str) -> None:
+        self._records[on_wire(name), KINDS["TXT"]] = [bytes((len(text),)) + text.encode()]
+
     def add_host(self, name: str, address: str) -> None:
         self._records[(on_wire(name), KINDS["A"])] = [ipaddress.ip_address(address).packed]
         self._records[(on_wire(ipaddress.ip_address(address).reverse_pointer), KINDS["PTR"])] = [on_wire(name)]

@@ -12,14 +12,16 @@ from collections.abc import Iterator
 import pytest
 
 from support.attacks import ATTACKS, FLOODER, Ports, run
-from support.attacks_by_content import BY_CONTENT, EXPRESSIONS, FILTERED
+from support.attacks_by_content import BY_CONTENT, EXPRESSIONS, FILTERED, REFUSING, VICTIM
 from support.clients import ImapWire, SmtpWire, proxy_v1
 from support.desk import Desk
 from support.lying_dns import LyingDns
 from support.node import PASSWORD, Node, running, until
+from support.scripted_host import ScriptedHost, in_background
 
 JANE = "jane@example.test"
 HONEST = ("192.0.2.10", "192.0.2.11", "192.0.2.12")
+BYSTANDERS = VICTIM.decode().partition("@")[2]
 LONGEST_S = 0.5
 TRIES = 3
 """What is slow because the machine is busy with other work is not slow three times; what an attack slows down is."""
@@ -31,11 +33,15 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     lying = LyingDns()
     for number, address in enumerate(HONEST):
         lying.add_host(f"mail{number}.good.test", address)
-    lying.add_mx("good.test", "mail0.good.test")
+    for domain in ("good.test", BYSTANDERS):
+        lying.add_mx(domain, "mail0.good.test")
+    lying.add_text(BYSTANDERS, "v=spf1 -all")
+    refusing = ScriptedHost(says=lambda step, _, argument: "554 5.7.1 Not wanted" if step == "END" else None)
     folder = tmp_path_factory.mktemp("attacked")
     services = ("smtp", "submission", "imap", "admin")
-    with lying, running(folder, services=services, workers=2, extra=lying.toml) as started:
+    with lying, in_background(refusing), running(folder, services=services, workers=2, extra=lying.toml) as started:
         started.run("smtp", "set", "proxy_networks", "127.0.0.1/32")
+        started.run("route", "add", REFUSING.decode(), f"127.0.0.1:{refusing.port}")
         yield started
 
 
@@ -139,12 +145,25 @@ def test_after_all_that_nothing_was_smuggled_or_injected_and_everything_still_wo
         assert found(reader, 'SUBJECT "smuggled"') == []
         assert found(reader, 'HEADER "X-Injected" ""') == []
         assert len(found(reader, 'SUBJECT "honest"')) > 10
-    queued = [row for row in node.json("queue", "list") if "good.test" in str(row)]
-    assert queued == [], "nothing goes back to who was named as the sender"
     until(lambda: greeting_of(node, FLOODER).startswith("220"), 15)
     for address in ("203.0.7.8", "198.51.7.8"):
         first = ehlo_of(node, address)
         assert first.startswith("250") and "\x1b" not in first and "evil" not in first, "no lie in the answer to EHLO"
+
+
+def test_nothing_of_forged_mail_goes_back_to_whom_it_named(node: Node) -> None:
+    """Neither of what the attack left, nor of one more that is taken and that the host behind refuses afterwards."""
+    victim, refused = VICTIM.decode(), f"last@{REFUSING.decode()}"
+    with SmtpWire(node.ports["smtp"], first=proxy_v1("100.64.1.1")) as wire:
+        wire.replies()
+        for command in ("EHLO a.test", f"MAIL FROM:<{victim}>", f"RCPT TO:<{refused}>", "DATA"):
+            assert wire.ask(command)[0] in "23"
+        assert wire.ask(f"From: {victim}\r\nSubject: carrier\r\n\r\nhi\r\n.").startswith("250")
+    until(
+        lambda: f"silent (queue notice) for {victim}" in str(node.json("mail", "trace", "--recipient", refused)), 60, step_s=0.3
+    )
+    until(lambda: not [row for row in node.json("queue", "list") if REFUSING.decode() in str(row)], 60, step_s=0.3)
+    assert [row for row in node.json("queue", "list") if BYSTANDERS in str(row)] == []
 
 
 def found(reader: ImapWire, what: str) -> list[bytes]:
