@@ -95,6 +95,7 @@ def stranger(**known: str) -> Attempt:
 
 
 @pytest.mark.spec("GRY-2")
+@pytest.mark.spec_part("GRY-1")
 def test_each_setting_of_greylisting_does_what_it_says(site: Site) -> None:
     defaults = {
         "earliest_s": "300.0", "latest_s": "43200.0", "lifetime_s": "3110400.0", "ignore_recipient": "off", "ipv4_bits": "24",

@@ -40,6 +40,10 @@ def retried(node: Node, attempt: Attempt) -> str:
 
 @pytest.mark.spec("GRY-1")
 def test_a_stranger_waits_and_a_retry_in_the_window_is_let_in_from_then_on(node: Node) -> None:
+    """The window's other end and the lifetime: test_greylist_settings."""
+    defaults = {row["key"].partition(".")[2]: float(row["default"]) for row in node.json("setting", "list", "greylist.*_s")}
+    expected = {"earliest_s": 5 * 60, "latest_s": 12 * 3600, "lifetime_s": 36 * 86_400}
+    assert expected.items() <= defaults.items()
     one = Attempt("first@elsewhere.test")
     started = time.monotonic()
     assert one.at(node.ports["smtp"]) == WAIT

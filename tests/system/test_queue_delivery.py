@@ -232,15 +232,20 @@ def test_a_refused_recipient_is_told_in_a_dsn_and_the_others_get_the_message(net
 @pytest.mark.spec("INB-9")
 def test_what_is_refused_is_refused_in_the_session_and_only_accepted_mail_is_bounced(net: Net) -> None:
     before = len(inbox(net.node))
+    net.node.run("filter", "add", "Offers", "--system", "--when", "body contains unwanted", "--do", 'reject "No offers"')
+    net.node.run("filter", "add", "Points", "--system", "--when", "body contains certainly", "--do", "change_score 400")
+    net.node.run("junk", "set", "--user", JANE, "--reject-points", "300")
     with net.node.smtp() as client:
         client.ehlo("client.test")
         refusals = [
             _tried(client, "nobody@example.test", b"Subject: x\r\n\r\nx\r\n"),
             _tried(client, "stranger@elsewhere.test", b"Subject: x\r\n\r\nx\r\n"),
             _tried(client, JANE, b"Subject: bare\r\n\r\nx\ny\r\n"),
+            _tried(client, JANE, b"Subject: filtered\r\n\r\nunwanted\r\n"),
+            _tried(client, JANE, b"Subject: spam\r\n\r\ncertainly spam\r\n"),
             _tried(client, JANE, b"".join(b"Received: x\r\n" for _ in range(60)) + b"\r\nx\r\n"),
         ]
-    assert [code // 100 for code in refusals] == [5, 5, 5, 5]
+    assert [code // 100 for code in refusals] == [5] * 6
     assert queue(net.node) == []
     assert len(inbox(net.node)) == before
     submit(net.node, "accepted first", "nobody@faraway.test")

@@ -6,7 +6,9 @@ They come by way of a balancer's PROXY header, each from an address of its own; 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import itertools
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -82,7 +84,9 @@ def answer(node: Node, address: str, command: str) -> str:
         return wire.ask(command)
 
 
-def verdict(node: Node, address: str, sender: str = SENDER, *, helo: str = "mail.good.test", to: str = JANE) -> str:
+def verdict(
+    node: Node, address: str, sender: str = SENDER, *, helo: str = "mail.good.test", to: str = JANE, text: str = "hi"
+) -> str:
     """The first refusal on a message's way, or the reply to it."""
     with client(node, address) as wire:
         greeting = wire.replies()[0]
@@ -92,7 +96,7 @@ def verdict(node: Node, address: str, sender: str = SENDER, *, helo: str = "mail
             reply = wire.ask(command)
             if reply[0] not in "23":
                 return reply
-        return wire.ask(f"From: {sender}\r\nSubject: from {address}\r\n\r\nhi\r\n.")
+        return wire.ask(f"From: {sender}\r\nSubject: from {address}\r\n\r\n{text}\r\n.")
 
 
 def story(desk: Desk, sender: str) -> str:
@@ -102,8 +106,11 @@ def story(desk: Desk, sender: str) -> str:
 
 @pytest.mark.spec("NET-1")
 def test_floods_of_one_client_are_refused_before_anything_else_and_others_are_not(node: Node, desk: Desk) -> None:
-    """Open connections and new ones in 10 s, both set; IPv6 by /64; counted over both workers; trusted hosts exempt; off at
-    first."""
+    """Open connections and new ones in 10 s, both set; IPv6 by /64; counted over both workers and all ports; trusted hosts
+    exempt; off at first."""
+    shown = "".join(desk.ask("setting", "list", "smtp"))
+    for name, default in (("dos_prevention", "off"), ("max_open_per_address", "50"), ("max_new_per_address", "400")):
+        assert re.search(rf"smtp\.{name}\W+{default}\b", shown), name
     with contextlib.ExitStack() as stack:
         for _ in range(60):
             assert stack.enter_context(client(node, "203.0.113.28")).replies()[0].startswith("220"), "off until enabled"
@@ -112,6 +119,11 @@ def test_floods_of_one_client_are_refused_before_anything_else_and_others_are_no
         until(lambda: not greeted(node, ["203.0.113.10"] * 30)[20])
         eleventh_is_refused(node, ["203.0.113.11"] * 10, "203.0.113.11")
         eleventh_is_refused(node, [f"2001:db8:1::{number}" for number in range(10)], "2001:db8:1::ffff")
+        with client(node, "203.0.113.18", "submission") as first, contextlib.ExitStack() as stack:
+            assert first.replies()[0].startswith("220")
+            for _ in range(9):
+                assert stack.enter_context(client(node, "203.0.113.18")).replies()[0].startswith("220")
+            until(lambda: greeted(node, ["203.0.113.18"]) == [False])
         assert all(greeted(node, [f"2001:db8:{number}::1" for number in range(100, 115)])), "a /64 each"
         assert all(greeted(node, ["203.0.113.29"] * 30)), "trusted"
         for _ in range(40):
@@ -229,7 +241,6 @@ def test_networks_hosts_and_senders_in_the_reject_list_are_refused(node: Node, d
 
 @pytest.mark.spec("NET-5")
 def test_block_lists_are_asked_at_once_for_a_bounded_time_and_answers_are_kept(node: Node, desk: Desk, zone: Zone) -> None:
-    """Together with test_block_list_service, which has the lists' words, codes, weights, exemptions, IPv6 and domains."""
     for name in ("bl1.test", "bl2.test", "silent-list.test"):
         desk.ask("dnsbl", "add", name, "--action", "tag", "--points", "12")
     until(lambda: len(desk.ask("dnsbl", "test", "203.0.113.20")) == 2)
@@ -248,6 +259,53 @@ def test_block_lists_are_asked_at_once_for_a_bounded_time_and_answers_are_kept(n
     assert verdict(node, GOOD).startswith("250")
     for name in ("bl1.test", "bl2.test", "silent-list.test"):
         desk.ask("dnsbl", "delete", name)
+    lists_of_addresses_have_codes_weights_and_exemptions(node, desk, zone)
+    lists_of_domains_are_about_senders_and_links(node, desk, zone)
+
+
+def lists_of_addresses_have_codes_weights_and_exemptions(node: Node, desk: Desk, zone: Zone) -> None:
+    """Each with a list of its own, since answers are kept."""
+    nibbles = ".".join(reversed(ipaddress.ip_address(SIX).exploded.replace(":", "")))
+    zone.add(f"{nibbles}.six.test", "A", "127.0.0.2")
+    desk.ask("dnsbl", "add", "six.test")
+    until(lambda: verdict(node, SIX).startswith("554"))
+    desk.ask("dnsbl", "delete", "six.test")
+    for name in ("codes.test", "weights.test", "exempt.test"):
+        zone.add(f"21.113.0.203.{name}", "A", "127.0.0.7")
+    desk.ask("dnsbl", "add", "codes.test", "--codes", "127.0.0.2-127.0.0.6")
+    desk.ask("dnsbl", "add", "exempt.test", "--exempt", "203.0.113.16/28")
+    desk.ask("dnsbl", "add", "weights.test", "--action", "tag", "--codes", "127.0.0.7=31")
+    until(lambda: "scored (block-lists weights.test)" in scored(node, desk, "203.0.113.21"))
+    other = points(scored(node, desk, "203.0.113.22"))
+    until(lambda: points(scored(node, desk, "203.0.113.21")) == other + 31)
+    assert not re.search(r"(codes|exempt)\.test", scored(node, desk, "203.0.113.21")), "another code; an exempt network"
+    desk.ask("dnsbl", "set", "codes.test", "--codes", "127.0.0.2-127.0.0.7")
+    until(lambda: verdict(node, "203.0.113.21").startswith("554"))
+    for name in ("codes.test", "weights.test", "exempt.test"):
+        desk.ask("dnsbl", "delete", name)
+
+
+def lists_of_domains_are_about_senders_and_links(node: Node, desk: Desk, zone: Zone) -> None:
+    zone.add("a-only.test.domains.test", "A", "127.0.0.2")
+    zone.add("pills.test.domains.test", "A", "127.0.0.2")
+    desk.ask("dnsbl", "add", "domains.test", "--about", "domain", "--action", "tag", "--points", "17")
+    until(lambda: "scored (block-lists domains.test): a-only.test" in scored(node, desk, GOOD, "x@a-only.test"))
+    until(lambda: "LINK_DOMAINS_TEST 17" in scored(node, desk, GOOD, text="See http://www.pills.test/buy today"))
+    assert "domains.test" not in scored(node, desk, GOOD).lower()
+    desk.ask("dnsbl", "delete", "domains.test")
+
+
+def points(told: str) -> int:
+    found = re.search(r"\(antispam total\): (\d+) of 50 points", told)
+    assert found, told
+    return int(found[1])
+
+
+def scored(node: Node, desk: Desk, address: str, sender: str = SENDER, *, text: str = "hi") -> str:
+    """What the trace says of a message's score, once it is told."""
+    taken = verdict(node, address, sender, text=text)
+    assert taken.startswith("250"), taken
+    return "".join(until(lambda: desk.ask("mail", "trace", "--id", taken.split()[-1])))
 
 
 @pytest.mark.spec("INB-1")
