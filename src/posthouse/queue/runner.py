@@ -86,7 +86,8 @@ class QueueRunner:
                 _log.warning("queue cannot be read", cause=error.cause or error.public)
                 wait_s = POLL_S
             self._next_look = clock.now() + wait_s
-            await asyncio.sleep(max(GAP_S, CALM * (clock.steady() - started - self._further_took_s)))
+            calm = 2 * CALM if self._hopeless else CALM  # what a look brings to be put off costs as much as the look
+            await asyncio.sleep(max(GAP_S, calm * (clock.steady() - started - self._further_took_s)))
             try:
                 await asyncio.wait_for(self._woken.wait(), wait_s)
             except TimeoutError:
