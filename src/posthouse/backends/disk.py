@@ -21,9 +21,13 @@ from pathlib import Path
 
 import apsw
 
+from posthouse.backends.sqlite.database import mail_error
+from posthouse.base.errors import NoSpace
 from posthouse.interfaces.probe import Disk
 
 _WRITES = 9
+_LET_GO_WITHIN_S = 10.0
+"""A network file system may take a moment to let go the lock of a file that was closed."""
 _WHOLE_FILE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 _OFD_SETLK = 37
 """POSIX locks (those of SQLite) that belong to an open file, so that one process can hold them against itself (fcntl(2))."""
@@ -70,7 +74,7 @@ def _posix_lock(descriptor: int) -> None:
 def _second_is_refused(path: Path, take: Callable[[int], None]) -> bool:
     with path.open("r+b") as first, path.open("r+b") as second:
         try:
-            take(first.fileno())
+            _take_at_last(take, first.fileno())
         except OSError as error:
             return error.errno == errno.EINVAL  # the kernel has no such locks to try; where the files have none it says so
         try:
@@ -78,6 +82,18 @@ def _second_is_refused(path: Path, take: Callable[[int], None]) -> bool:
         except OSError as error:
             return error.errno in (errno.EAGAIN, errno.EACCES)
         return False
+
+
+def _take_at_last(take: Callable[[int], None], descriptor: int) -> None:
+    """A lock that nobody holds any more; what the trial before had locked may be let go a little later. Raises OSError."""
+    end = time.monotonic() + _LET_GO_WITHIN_S
+    while True:
+        try:
+            return take(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES) or time.monotonic() >= end:
+                raise
+        time.sleep(0.02)
 
 
 def _databases_work(data: Path) -> bool:
@@ -91,10 +107,8 @@ def _databases_work(data: Path) -> bool:
                     return False
                 writer.execute("CREATE TABLE tried (value); INSERT INTO tried VALUES (7)")
                 return bool(reader.execute("SELECT value FROM tried").get == 7)
-        except apsw.FullError:
-            return True
-        except apsw.Error:
-            return False
+        except apsw.Error as error:
+            return isinstance(mail_error(error), NoSpace)  # a full disk is another matter
 
 
 def _mount_of(path: Path) -> tuple[str, tuple[str, ...]]:
