@@ -186,9 +186,10 @@ class Imap(Wire):
         return int(found[1])
 
     async def settle(self) -> None:
-        """Writes something and waits for it: what connections that are gone left under way is done then. Raises Lost."""
+        """Asks for something to be written and waits for the answer, were it that there is no room: what connections that are
+        gone left under way is done then. Raises Lost."""
         result = await self.ask("SUBSCRIBE INBOX")
-        if result.status != "OK":
+        if result.status != "OK" and "[LIMIT]" not in result.text:
             raise Lost(result.text)
 
     async def messages(self, first_uid: int = 1) -> list[Seen]:

@@ -35,7 +35,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Node]]:
             for name in ("mx1.example.test", "mx2.example.test")
         ]
         for node in made:
-            greylisting(node, latest_s="60s", auto_allow="0")
+            greylisting(node, latest_s="60s", auto_allow="0", timeout_s="3s")
         yield made
 
 
@@ -47,7 +47,7 @@ def gateways(request: pytest.FixtureRequest, nodes: Sequence[Node]) -> Iterator[
             node.run("greylist", "set", "database", url)
         for number, node in enumerate(nodes):
             sender = f"through{number}@elsewhere.test"
-            until(lambda node=node, sender=sender: _is_kept(node, sender, nodes[0]), timeout_s=30)
+            until(lambda node=node, sender=sender: _is_kept(node, sender, nodes[0]))
         yield Gateways(nodes, server)
 
 
@@ -70,12 +70,12 @@ def test_a_retry_through_another_gateway_counts_and_a_dead_database_lets_mail_in
         assert other.at(port).startswith("250")
         until(lambda node=node: "fail-open" in str(node.json("mail", "trace", "--sender", "other@elsewhere.test")))
     gateways.server.start()
-    until(lambda: Attempt("third@elsewhere.test").at(gateways.second) == WAIT, timeout_s=30)
+    until(lambda: Attempt("third@elsewhere.test").at(gateways.second) == WAIT)
 
 
 def test_statistics_are_those_of_all_gateways(gateways: Gateways) -> None:
     sent = [Attempt(f"counted{number}@elsewhere.test", address="198.18.20.1") for number in range(6)]
-    until(lambda: Attempt("again@elsewhere.test").at(gateways.first) == WAIT, timeout_s=30)
+    until(lambda: Attempt("again@elsewhere.test").at(gateways.first) == WAIT)
     for number, attempt in enumerate(sent):
         assert attempt.at((gateways.first, gateways.second)[number % 2]) == WAIT
     for node in gateways.nodes:
