@@ -14,6 +14,7 @@ import pytest
 from posthouse.backends.document_reader import DocumentReader
 from posthouse.backends.sqlite import search_indexer
 from posthouse.backends.sqlite.search_indexer import Indexer
+from posthouse.backends.sqlite.search_schema import wish_anew, wished_anew
 from posthouse.backends.sqlite.textindex import SqliteTextIndex
 from posthouse.base.errors import Temporary
 from posthouse.formats.text.documents import Kind, Unreadable
@@ -294,6 +295,27 @@ async def test_cleared_it_begins_again(place: Place) -> None:
         assert await place.found("wombat") is None
         finish(indexer)
         assert await place.found("wombat") == {uid}
+
+
+async def test_a_wish_for_a_new_index_is_told_at_once_and_survives_the_death_of_the_indexer(place: Place) -> None:
+    (uid,) = await place.add(make.letter((make.DOCX, "a.docx", make.docx("wombat"))))
+    with closing(place.indexer()) as indexer, closing(SqliteTextIndex(place.path, place.folder / "mail.db")) as index:
+        finish(indexer)
+        assert (await index.status()).waiting == 0
+        wish_anew(place.path)
+        assert (await index.status()).waiting > 0, "nobody may take the old index for the new one"
+    with closing(place.indexer()) as indexer:
+        assert place.rows("SELECT count(*) FROM head_docsize") == [(1,)], "the old one, still"
+        indexer.step()
+        assert not wished_anew(place.path)
+        assert place.rows("SELECT count(*) FROM attached") == [(0,)], "begun anew: documents come last"
+        finish(indexer)
+        assert await place.found("wombat") == {uid}
+
+
+async def test_a_wish_that_cannot_be_written_down_is_answered(tmp_path: Path) -> None:
+    with pytest.raises(Temporary, match="wish"):
+        wish_anew(tmp_path / "not there" / "search.db")
 
 
 async def test_it_does_not_begin_without_a_mail_database(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import apsw
 
 from posthouse.backends.sqlite.database import log_pages, mail_errors, open_reader, open_writer
+from posthouse.base.errors import Temporary
 
 CHECKPOINT_PAGES = 4_000
 WRITER_CACHE_KIB = 16_384
@@ -74,8 +75,11 @@ def remove_files(path: Path) -> None:
 
 
 def wish_anew(path: Path) -> None:
-    """Notes that the index is to be made anew. A file, so that neither a busy nor a dead indexer forgets it."""
-    path.with_name(path.name + _ANEW).touch(mode=0o600)
+    """Notes that the index is to be made anew. A file, so that neither a busy nor a dead indexer forgets it. Raises Temporary."""
+    try:
+        path.with_name(path.name + _ANEW).touch(mode=0o600)
+    except OSError as error:
+        raise Temporary("The wish cannot be written down now", cause=str(error)) from error
 
 
 def wished_anew(path: Path) -> bool:
