@@ -75,7 +75,7 @@ def remove_files(path: Path) -> None:
 
 
 def wish_anew(path: Path) -> None:
-    """Notes that the index is to be made anew. A file, so that neither a busy nor a dead indexer forgets it. Raises Temporary."""
+    """Notes that the index is to be made anew, in a file, so that no busy or dead indexer forgets it. Raises Temporary."""
     try:
         path.with_name(path.name + _ANEW).touch(mode=0o600)
     except OSError as error:
