@@ -48,7 +48,7 @@ from posthouse.model.account import Account, Role
 from posthouse.model.account_hold import AccountHold
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
-from posthouse.model.mail_reports import DmarcSeen
+from posthouse.model.mail_reports import DmarcSeen, FailureSeen
 from posthouse.model.plan import ToQueue
 from posthouse.model.session import Service, Session
 from posthouse.model.settings import Settings
@@ -137,6 +137,7 @@ class House:
         self.reports = MemoryReportBook()
         self.suppressions = MemorySuppressions()
         self.seen: list[DmarcSeen] = []
+        self.failed: list[FailureSeen] = []
         self.engines: list[Scorer] = []
         self.parts = Parts(
             settings=lambda: self.settings,
@@ -171,7 +172,7 @@ class House:
             senders=self.senders,
             junk_book=self.junk_book,
             triplets=self.triplets,
-            reports=ReportDesk(self.seen.append, self.reports.receive, self.suppressions),
+            reports=ReportDesk(self.seen.append, self.failed.append, self.reports.receive, self.suppressions),
             allowances=self.allowances,
             clock=self.clock,
             node_name="mx.example.test",

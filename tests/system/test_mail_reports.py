@@ -1,4 +1,4 @@
-"""Aggregate reports on running nodes: a stranger's mail is counted, and a report that comes in is read and shown. Row MON-5."""
+"""Reports on running nodes: strangers' mail is counted or told of, and reports that come in are read and shown. Row MON-5."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
+import dkim  # type: ignore[import-untyped]
 import pytest
 
 from posthouse.formats import dmarc_report, report_mail, tls_report
@@ -19,7 +20,7 @@ from posthouse.model.mail_reports import DmarcSeen, ReportKind, TlsSeen
 from support.clients import Wire, proxy_v1
 from support.knot import Knot
 from support.node import Node, running, until
-from support.scripted_host import ScriptedHost, in_background
+from support.scripted_host import Heard, ScriptedHost, in_background
 
 JANE = "jane@example.test"
 STRANGER = "192.0.2.50"
@@ -28,6 +29,11 @@ RECORDS = {
     ("bank.test", "MX"): ["10 mx.bank.test"],
     ("mx.bank.test", "A"): ["127.0.0.1"],
     ("_dmarc.bank.test", "TXT"): ["v=DMARC1; p=reject; rua=mailto:dmarc@bank.test"],
+    ("shop.test", "TXT"): ["v=spf1 ip4:192.0.2.77 -all"],
+    ("_dmarc.shop.test", "TXT"): ["v=DMARC1; p=reject; ruf=mailto:ruf@bank.test,mailto:x@victim.test; fo=0"],
+    ("shop.test._report._dmarc.bank.test", "TXT"): ["v=DMARC1"],
+    ("victim.test", "MX"): ["10 mx.bank.test"],
+    ("evil.test", "MX"): ["10 mx.bank.test"],
 }
 ABOUT = Metadata("mx.bank.test", "noreply@bank.test", "id-7", 1_790_000_000, 1_790_086_399)
 SEEN = DmarcSeen(
@@ -48,10 +54,10 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         yield started
 
 
-def send(node: Node, content: bytes, sender: str, client: str = STRANGER) -> bytes:
+def send(node: Node, content: bytes, sender: str, client: str = STRANGER, to: str = JANE) -> bytes:
     with Wire(node.ports["smtp"], first=proxy_v1(client)) as wire:
         wire.line()
-        for line in ("HELO mx.bank.test", f"MAIL FROM:<{sender}>", f"RCPT TO:<{JANE}>", "DATA"):
+        for line in ("HELO mx.bank.test", f"MAIL FROM:<{sender}>", f"RCPT TO:<{to}>", "DATA"):
             wire.send(line)
             said = wire.line()
             if said[:1] not in b"23":
@@ -183,3 +189,55 @@ def test_a_domain_is_told_how_mail_in_its_name_fared(node: Node) -> None:
     assert rows[STRANGER].findtext("row/policy_evaluated/spf") == "pass"
     assert rows["198.51.100.9"].findtext("row/policy_evaluated/spf") == "fail"
     assert rows["198.51.100.9"].findtext("row/policy_evaluated/disposition") == "none"
+
+
+@pytest.mark.spec("MON-5")
+def test_a_domain_is_told_of_a_forged_message_and_the_report_is_read_where_it_arrives(node: Node) -> None:
+    """The last of the row's parts; the tests above show aggregate and TLS reports, both ways."""
+    node.run("alias", "add", "post@example.test", JANE)
+    record = node.json("dkim", "add", "example.test")
+    node.run("dkim", "rotate", "example.test")
+    forged = (
+        b"From: Boss <boss@shop.test>\r\nTo: post@example.test\r\nSubject: secret\r\nMessage-ID: <m9@shop.test>\r\n\r\nPay.\r\n"
+    )
+    with in_background(bank := ScriptedHost()):
+        node.run("setting", "set", "queue.port", str(bank.port))
+        node.run("setting", "set", "queue.allow_loopback", "on")
+        assert send(node, forged, "ann@evil.test", to="post@example.test").startswith(b"250")
+        node.run("report", "send")
+        assert not failure_reports(bank), "they are off unless an administrator wants them"
+        node.run("setting", "set", "reports.failures", "on")
+        until(lambda: told_of(node, forged, bank))
+        heard = failure_reports(bank)[0]
+    assert heard.sender.startswith("MAIL FROM:<>") and "<ruf@bank.test>" in heard.recipients[0]
+    text = dkim_record(record["zone_line"])
+    assert dkim.verify(heard.content, dnsfunc=lambda *_, **__: text)
+    message = email.message_from_bytes(heard.content)
+    said = next(part for part in message.walk() if part["Feedback-Type"])
+    assert (said["Feedback-Type"], said["Auth-Failure"], said["Reported-Domain"]) == ("auth-failure", "dmarc", "shop.test")
+    assert (said["Source-IP"], said["Original-Mail-From"]) == (STRANGER, "<redacted@evil.test>")
+    for secret in (b"post@", b"jane", b"Pay.", b"Subject: secret"):
+        assert secret not in heard.content.partition(b"feedback-report")[2], secret
+
+    node.run("domain", "add", "shop.test")  # as its own node would see it
+    assert send(node, heard.content, "", client=STRANGER).startswith(b"250")
+    until(lambda: node.json("report", "list", "shop.test", "--kind", "failure", "--days", "9999"))
+    [row] = node.json("report", "show", "shop.test", "--kind", "failure", "--days", "9999")
+    assert (row["source"], row["passed"], row["results"]) == (STRANGER, 0, "dmarc") and row["messages"] >= 1
+    assert "from boss@shop.test" in row["detail"] and "<m9@shop.test>" in row["detail"]
+
+
+def told_of(node: Node, forged: bytes, bank: ScriptedHost) -> bool:
+    """Sends it again until the new setting has reached the worker, and a report has come."""
+    if not failure_reports(bank):
+        send(node, forged, "ann@evil.test", to="post@example.test")
+        node.run("report", "send")
+    return bool(failure_reports(bank))
+
+
+def failure_reports(bank: ScriptedHost) -> list[Heard]:
+    return [heard for heard in bank.heard if b"feedback-report" in heard.content]
+
+
+def dkim_record(zone_line: str) -> bytes:
+    return "".join(re.findall(r'"([^"]*)"', zone_line)).encode()

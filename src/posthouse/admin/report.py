@@ -1,10 +1,9 @@
-"""Reports of other sites: mail in our domains' names (DMARC), TLS with our hosts, complaints (MON-5)."""
+"""Reports of other sites: mail in our domains' names (DMARC), TLS with our hosts, complaints, failed messages (MON-5)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from posthouse.admin.arguments import DomainName
 from posthouse.admin.context import Context
@@ -12,7 +11,7 @@ from posthouse.admin.operation import operation
 from posthouse.admin.rendering import stamp
 from posthouse.base.errors import NotFound, Permanent
 from posthouse.interfaces.mail_reports import ReportBook
-from posthouse.model.mail_reports import ReceivedReport
+from posthouse.model.mail_reports import ReceivedReport, ReportKind
 
 DAY_S = 86_400.0
 _MOST = 1_000
@@ -48,14 +47,14 @@ async def list_(
     context: Context,
     domain: DomainName | None = None,
     *,
-    kind: Literal["dmarc", "tls", "feedback"] | None = None,
+    kind: ReportKind | None = None,
     days: int = 30,
 ) -> Sequence[ReportLine]:
     """Lists the reports that came in, newest first.
 
     Args:
         domain: about this domain; without one, about all.
-        kind: dmarc, tls or feedback (complaints); without one, all.
+        kind: dmarc, tls, feedback (complaints) or failure (single messages that failed DMARC); without one, all.
         days: of the last so many days.
     """
     wanted = domain or context.listed_domain
@@ -66,14 +65,13 @@ async def list_(
 
 
 @operation("report show", role="reader", scope="domain", reads=True)
-async def show(
-    context: Context, domain: DomainName, *, kind: Literal["dmarc", "tls", "feedback"] = "dmarc", days: int = 30
-) -> Sequence[SourceLine]:
+async def show(context: Context, domain: DomainName, *, kind: ReportKind = "dmarc", days: int = 30) -> Sequence[SourceLine]:
     """Sums up what reports say about a domain, a source a line, those with the most failures first.
 
     Args:
         domain: name of the domain.
-        kind: dmarc (who sends in its name), tls (how TLS with its hosts went) or feedback (who complained).
+        kind: dmarc (who sends in its name), tls (how TLS with its hosts went), feedback (who complained) or failure (which
+            single messages in its name failed DMARC).
         days: of the last so many days.
     """
     context.require_domain(domain)

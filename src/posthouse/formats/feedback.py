@@ -1,4 +1,5 @@
-"""Complaints of other sites about a message of ours: ARF reports (RFC 5965), as feedback loops send them."""
+"""Complaints of other sites about a message of ours: ARF reports (RFC 5965), as feedback loops send them. Reports of failed
+authentication travel in the same form; those are ``failure_report``'s."""
 
 from __future__ import annotations
 
@@ -29,10 +30,10 @@ def parse(content: bytes, summary: Summary) -> ReceivedReport:
     original = parts.get("message/rfc822") or parts.get("text/rfc822-headers")
     if machine is None or original is None:
         raise BadReport("it has not the parts of a feedback report")
-    said = _fields(decoded(content, machine))
-    about = _fields(decoded(content, original)[: 256 << 10].replace(b"\r\n", b"\n").partition(b"\n\n")[0])
-    recipient = _address(said.get("original-rcpt-to", "") or about.get("to", ""))
-    author = _address(about.get("from", "")) or _address(said.get("original-mail-from", ""))
+    said = fields(decoded(content, machine))
+    about = fields(decoded(content, original)[: 256 << 10].replace(b"\r\n", b"\n").partition(b"\n\n")[0])
+    recipient = address(said.get("original-rcpt-to", "") or about.get("to", ""))
+    author = address(about.get("from", "")) or address(said.get("original-mail-from", ""))
     kind = said.get("feedback-type", "").lower()
     if not kind or not author:
         raise BadReport("it says neither what it is about nor whose message")
@@ -45,7 +46,8 @@ def parse(content: bytes, summary: Summary) -> ReceivedReport:
     return ReceivedReport("feedback", report_id, organisation, author.rpartition("@")[2], at, at, (row,))
 
 
-def _fields(octets: bytes) -> dict[str, str]:
+def fields(octets: bytes) -> dict[str, str]:
+    """The first field of each name (lower case), bounded, in printable characters."""
     found: dict[str, str] = {}
     for match in _FIELD.finditer(octets[: 256 << 10]):
         text = unfold(match[2])[:_MAX_TEXT].strip()
@@ -54,8 +56,8 @@ def _fields(octets: bytes) -> dict[str, str]:
     return found
 
 
-def _address(text: str) -> str:
-    """The first address in a field, in lower case."""
+def address(text: str) -> str:
+    """The first address in a field, in lower case; "" if there is none."""
     bare = text.strip().strip("<>")
     for _, local, domain in addresslist.entries(bare if "@" in bare else text):
         if local and domain:

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from posthouse.formats import dates, dmarc_report, feedback, tls_report
+from posthouse.formats import dates, dmarc_report, failure_report, feedback, tls_report
 from posthouse.formats.dmarc_report import BadReport
 from posthouse.formats.mime.sections import decoded, filename
 from posthouse.model.mail_reports import ReceivedReport, ReportKind
@@ -86,7 +86,7 @@ def compose(mail: ReportMail) -> bytes:
 def find(content: bytes, summary: Summary) -> ReceivedReport:
     """The first report in a message. Raises BadReport, with the reason of the last part that could have been one."""
     if feedback.is_feedback(summary.root):
-        return feedback.parse(content, summary)
+        return failure_report.parse(content, summary) or feedback.parse(content, summary)
     problem = "no part of it is a report"
     for part in _leaves(summary.root, [MAX_PARTS]):
         kind = _kind(part)

@@ -20,7 +20,8 @@ _POLICIES = ("none", "quarantine", "reject")
 class Record:
     """``subdomains`` and ``non_existent`` fall back to ``policy``. ``public_suffix`` is psd=: "y", "n" or "u".
 
-    ``testing``: t=y, or the older pct=0: the owner asks to be treated one step milder.
+    ``testing``: t=y, or the older pct=0: the owner asks to be treated one step milder. ``failure_options`` are those of fo=
+    that are known: "0", "1", "d", "s".
     """
 
     text: str
@@ -32,6 +33,8 @@ class Record:
     testing: bool
     public_suffix: Literal["y", "n", "u"]
     reports_to: tuple[str, ...]
+    failures_to: tuple[str, ...] = ()
+    failure_options: frozenset[str] = frozenset("0")
 
 
 def choose(texts: Sequence[str]) -> Record | None:
@@ -49,7 +52,7 @@ def read(text: str) -> Record | None:
     for piece in text.split(";"):
         name, _, value = piece.partition("=")
         found.setdefault(name.strip().lower(), value.strip())
-    reports_to = tuple(uri.strip() for uri in found.get("rua", "").split(",") if uri.strip().lower().startswith("mailto:"))
+    reports_to = mail_uris(found.get("rua", ""))
     policy = found.get("p", "").lower()
     wanted = [found[name].lower() for name in ("p", "sp", "np") if name in found]
     if policy not in _POLICIES or any(word not in _POLICIES for word in wanted):
@@ -73,4 +76,16 @@ def _record(text: str, found: dict[str, str], policies: dict[str, str], reports_
         testing=found.get("t", "n").lower() == "y" or found.get("pct", "") == "0",
         public_suffix=cast(Literal["y", "n", "u"], suffix if suffix in ("y", "n") else "u"),
         reports_to=reports_to,
+        failures_to=mail_uris(found.get("ruf", "")),
+        failure_options=_options(found.get("fo", "")),
     )
+
+
+def mail_uris(value: str) -> tuple[str, ...]:
+    """The ``mailto:`` addresses in rua= or ruf=."""
+    return tuple(uri.strip() for uri in value.split(",") if uri.strip().lower().startswith("mailto:"))
+
+
+def _options(value: str) -> frozenset[str]:
+    known = {option for word in value.split(":") if (option := word.strip().lower()) in ("0", "1", "d", "s")}
+    return frozenset(known or "0")

@@ -55,6 +55,11 @@ def compose(authserv_id: str, report: AuthReport) -> str:
     return "; ".join([token_or_quoted(authserv_id), *(parts or ["none"])])
 
 
+def entry(found: DmarcResult | DkimResult) -> str:
+    """One method's result as it stands in the field."""
+    return _dmarc(found) if isinstance(found, DmarcResult) else _dkim(found)
+
+
 def _arc_word(report: AuthReport) -> str:
     """RFC 8617 §10.1 knows none, pass, fail; a chain that could not be checked is none of ours to vouch for."""
     return report.arc.result if report.arc.result in ("pass", "fail") else "none"

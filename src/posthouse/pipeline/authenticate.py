@@ -18,12 +18,13 @@ from posthouse.mailauth.message import Message
 from posthouse.mailauth.verify import Spf, Verifier, Wanted, author_of
 from posthouse.model.envelope import Recipient
 from posthouse.model.mail_authentication import AuthReport
-from posthouse.model.mail_reports import DmarcSeen
+from posthouse.model.mail_reports import DmarcSeen, FailureSeen
 from posthouse.model.session import Session
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Reason, Tag, Verdict
 from posthouse.pipeline.authentication_policy import dmarc_action, refusal, told
 from posthouse.pipeline.copies import off_loop
+from posthouse.pipeline.failed_mail import failed
 from posthouse.pipeline.seen_mail import seen
 from posthouse.pipeline.spf_begin import SpfCheck
 from posthouse.pipeline.stage import Stage
@@ -32,7 +33,7 @@ from posthouse.pipeline.transaction import Transaction
 
 class Authenticate(Stage):
     """The look-ups are ``mailauth``'s, what follows from them stands in ``authentication_policy``; ``tell`` hears what domains
-    want to be told of mail in their name."""
+    want to be told of mail in their name, ``tell_failed`` of which messages that failed they want to be told by themselves."""
 
     name = "authenticate"
 
@@ -43,12 +44,14 @@ class Authenticate(Stage):
         spf: SpfCheck,
         node_name: str,
         tell: Callable[[DmarcSeen], None],
+        tell_failed: Callable[[FailureSeen], None],
     ) -> None:
         self._settings = settings
         self._verifier = verifier
         self._spf = spf
         self._node_name = node_name
         self._tell = tell
+        self._tell_failed = tell_failed
 
     async def rcpt_to(self, transaction: Transaction, recipient: Recipient) -> Verdict | None:
         if not transaction.recipients and self._is_checked(transaction.session):
@@ -79,7 +82,15 @@ class Authenticate(Stage):
         verdicts = refusal(self.name, report, action, settings.spf_fail)
         if (noted := seen(transaction.session, str(transaction.sender), report, verdicts)) is not None:
             self._tell(noted)
+        self._report_failure(transaction, message, report, verdicts)
         return (*told(self.name, report), tag, *self._picture(report), *verdicts)
+
+    def _report_failure(
+        self, transaction: Transaction, message: Message, report: AuthReport, verdicts: Sequence[Verdict]
+    ) -> None:
+        reports = self._settings().reports
+        if reports.failures and (found := failed(transaction, message, report, verdicts, reports.addresses)) is not None:
+            self._tell_failed(found)
 
     def _picture(self, report: AuthReport) -> Sequence[Verdict]:
         """What the author's brand wants shown, for whoever shows the message."""

@@ -144,7 +144,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         SenderPolicy(parts.settings, permitted, parts.recipients, parts.counters),
         Quota(parts.allowances, parts.store, parts.clock),
         Greylist(parts.settings, parts.triplets, spf, parts.clock),
-        Authenticate(parts.settings, verifier, spf, parts.node_name, parts.reports.seen),
+        Authenticate(parts.settings, verifier, spf, parts.node_name, parts.reports.seen, parts.reports.failed),
         Inspect(parts.settings),
         ForgedScores(),
         Route(parts.settings, parts.reports.suppressions),

@@ -1,4 +1,4 @@
-"""Stage ``reports``: aggregate reports of other sites are read as they come to the addresses for them (MON-5).
+"""Stage ``reports``: reports of other sites are read as they come to the addresses for them (MON-5).
 
 Changes nothing and refuses nothing: the message goes on to its mailbox. Failing: what cannot be read is told in the trace.
 """
@@ -14,7 +14,7 @@ from posthouse.formats.dmarc_report import BadReport
 from posthouse.formats.report_mail import find
 from posthouse.interfaces.directory import Directory
 from posthouse.interfaces.suppressions import Suppressions
-from posthouse.model.mail_reports import DmarcSeen, ReceivedReport
+from posthouse.model.mail_reports import DmarcSeen, FailureSeen, ReceivedReport
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Continue, Reason, Verdict
 from posthouse.pipeline.stage import Stage
@@ -28,10 +28,12 @@ Receive = Callable[[ReceivedReport], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class ReportDesk:
-    """What the path has to do with other sites: ``seen`` hears of mail that they are told of, ``receive`` keeps what they
-    tell, ``suppressions`` are the addresses of theirs that lists send no more to."""
+    """What the path has to do with other sites: ``seen`` hears of mail that they are told of, ``failed`` of messages that
+    they are told of by themselves, ``receive`` keeps what they tell, ``suppressions`` are the addresses of theirs that
+    lists send no more to."""
 
     seen: Callable[[DmarcSeen], None]
+    failed: Callable[[FailureSeen], None]
     receive: Receive
     suppressions: Suppressions
 
@@ -58,6 +60,7 @@ class TakeReports(Stage):
             return (Continue(Reason(self.name, "unread", f"not taken as a report: {error}")),)
 
     async def _taken(self, transaction: Transaction, report: ReceivedReport) -> Verdict:
+        report = replace(report, domain=await self._ours(report))
         if await self._directory.domain(report.domain) is None:
             return Continue(Reason(self.name, "other", f"a report about {report.domain}, which is not ours"))
         latest = int(transaction.started_at) + DAY_S
@@ -67,3 +70,12 @@ class TakeReports(Stage):
         new = await self._receive(replace(report, sender=dmarc.domain if dmarc else "", trusted=trusted))
         words = f"a {report.kind} report of {report.organisation} about {report.domain}"
         return Continue(Reason(self.name, "taken", words if new else f"{words}, known already"))
+
+    async def _ours(self, report: ReceivedReport) -> str:
+        """A failed message may have been in the name of a subdomain, whose policy is that of its parent."""
+        name = report.domain
+        while report.kind == "failure" and "." in name:
+            if await self._directory.domain(name) is not None:
+                return name
+            name = name.partition(".")[2]
+        return report.domain

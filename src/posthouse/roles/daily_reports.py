@@ -1,4 +1,6 @@
-"""Aggregate reports by the clock: what was counted is written down each minute, what is due is sent each hour, old ones go."""
+"""Reports by the clock: each minute what was counted is written down, and failures are told of; each hour what is due is sent;
+old ones go.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from posthouse.base import log
 from posthouse.base.clock import Clock
 from posthouse.interfaces.mail_reports import ReportBook
 from posthouse.model.settings import Settings
+from posthouse.pipeline.send_failures import FailureSender
 from posthouse.pipeline.send_reports import ReportSender
 from posthouse.reporting.tallies import Tallies
 
@@ -27,6 +30,7 @@ class DailyReports:
     book: ReportBook
     tallies: Tallies
     sender: ReportSender
+    failures: FailureSender
     settings: Callable[[], Settings]
     clock: Clock
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -37,8 +41,9 @@ class DailyReports:
         return ((MINUTE_S, self.write_down), (HOUR_S, self.send_reports), (DAY_S, self.expire_reports))
 
     async def write_down(self) -> None:
-        """What was counted since."""
+        """What was counted since; and tells of failures."""
         await self.tallies.flush()
+        await self.failures.send()
 
     async def send_reports(self) -> None:
         """Of days that are over."""
@@ -48,7 +53,8 @@ class DailyReports:
         """One after the other with what the clock does, so that nothing goes twice. Gives how many went out."""
         async with self._turn:
             await self.tallies.flush()
-            if count := await self.sender.send(and_today=and_today):
+            failures = await self.failures.send()
+            if count := await self.sender.send(and_today=and_today) + failures:
                 _log.info("reports-sent", count=count)
             return count
 

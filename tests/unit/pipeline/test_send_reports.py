@@ -15,7 +15,8 @@ from posthouse.model.mail_reports import DmarcSeen
 from posthouse.model.plan import Acceptance
 from posthouse.model.signing_key import SigningKey
 from posthouse.model.tls_policy import TlsPolicy, TlsResult
-from posthouse.pipeline.send_reports import ReportSender, ReportTools
+from posthouse.pipeline.report_letters import ReportTools
+from posthouse.pipeline.send_reports import ReportSender
 from posthouse.reporting.tallies import DAY_S, Tallies
 from support.house import House
 

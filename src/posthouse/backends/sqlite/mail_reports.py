@@ -1,4 +1,4 @@
-"""Aggregate reports in ``outgoing.db``, the steward's alone (interfaces/mail_reports.py)."""
+"""Reports in ``outgoing.db``, the steward's alone (interfaces/mail_reports.py)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from posthouse.model.mail_reports import ReceivedReport, ReportKind
 
 REPORT_CALL = "report"
 SEEN_TELL = "dmarc-seen"
+FAILED_TELL = "dmarc-failed"
 MAX_ENTRIES = 10_000
 """Of one report; a flood of forged addresses grows no further."""
 

@@ -80,11 +80,14 @@ async def fetch_key(read: Signature, resolver: Resolver) -> Key:
     return key
 
 
+BODY_CHANGED = "the body was changed"
+
+
 def body_problem(read: Signature, bodies: Bodies) -> str:
     """What is wrong with the body, "" if it is as it was signed."""
     if read.length is not None and read.length > bodies.length(read.body_form):
         return "the body is shorter than what was signed"
-    return "" if bodies.sha256(read.body_form, read.length) == read.body_hash else "the body was changed"
+    return "" if bodies.sha256(read.body_form, read.length) == read.body_hash else BODY_CHANGED
 
 
 def _shown(found: dict[str, str]) -> DkimResult:

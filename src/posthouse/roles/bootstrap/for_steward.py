@@ -21,7 +21,9 @@ from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.resolver import Resolver
 from posthouse.model.settings import QueueSettings, Settings
 from posthouse.pipeline.onward import Onward
-from posthouse.pipeline.send_reports import ReportSender, ReportTools
+from posthouse.pipeline.report_letters import ReportTools
+from posthouse.pipeline.send_failures import FailureSender
+from posthouse.pipeline.send_reports import ReportSender
 from posthouse.queue.attempt import Tools
 from posthouse.queue.runner import QueueRunner
 from posthouse.roles.bootstrap.checks import with_checks
@@ -151,7 +153,7 @@ async def _start_queue(
 def _daily_reports(
     config: NodeConfig, context: Context, writers: Writers, live: Live, resolver: Resolver, onward: Onward
 ) -> DailyReports:
-    """Aggregate reports to other sites."""
+    """Reports to other sites."""
     assert context.reports is not None, "the steward has a book of reports"
     tools = ReportTools(
         book=context.reports,
@@ -166,4 +168,11 @@ def _daily_reports(
         ids=context.ids,
         node_name=config.name,
     )
-    return DailyReports(context.reports, writers.tallies, ReportSender(tools), live.settings, context.clock)
+    return DailyReports(
+        context.reports,
+        writers.tallies,
+        ReportSender(tools),
+        FailureSender(tools, writers.failures),
+        live.settings,
+        context.clock,
+    )

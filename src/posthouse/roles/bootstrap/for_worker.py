@@ -18,7 +18,7 @@ from posthouse.backends.room import Room
 from posthouse.backends.sqlite.bulk import TELL as BULK_TELL
 from posthouse.backends.sqlite.configuration import SqliteConfigurationReader
 from posthouse.backends.sqlite.gate_client import GateClient
-from posthouse.backends.sqlite.mail_reports import SEEN_TELL, receiver
+from posthouse.backends.sqlite.mail_reports import FAILED_TELL, SEEN_TELL, receiver
 from posthouse.backends.sqlite.scripts_writer import RemoteScriptsWriter
 from posthouse.backends.sqlite.suppressions import SqliteSuppressions
 from posthouse.backends.sqlite.textindex import SqliteTextIndex
@@ -34,6 +34,7 @@ from posthouse.interfaces.traces import TraceLog
 from posthouse.pipeline.driver import Driver
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.take_reports import ReportDesk
+from posthouse.reporting.failures import encoded as failure_encoded
 from posthouse.reporting.tallies import encoded
 from posthouse.roles.bootstrap.delivering import takes_outgoing
 from posthouse.roles.bootstrap.holding import account_watch, barred
@@ -139,7 +140,12 @@ def _driver(config: NodeConfig, parts: Parts, traces: TraceLog, spans: Spans) ->
 
 def _reports(gate: GateClient, files: Files, stack: AsyncExitStack) -> ReportDesk:
     suppressions = stack.enter_context(closing(SqliteSuppressions(files.outgoing)))
-    return ReportDesk(lambda seen: gate.tell(SEEN_TELL, encoded(seen)), receiver(gate.call), suppressions)
+    return ReportDesk(
+        lambda seen: gate.tell(SEEN_TELL, encoded(seen)),
+        lambda failure: gate.tell(FAILED_TELL, failure_encoded(failure)),
+        receiver(gate.call),
+        suppressions,
+    )
 
 
 def _gate(files: Files, live: Live, bus: Bus, stack: AsyncExitStack) -> tuple[GateClient, RemoteTraceLog]:

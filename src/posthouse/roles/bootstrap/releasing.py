@@ -37,7 +37,7 @@ async def with_releases(
         resolver=resolver,
         triplets=context.triplets,
         unknown=writers.triplets,
-        reports=ReportDesk(lambda _: None, _not_taken, context.suppressions.reader),
+        reports=ReportDesk(lambda _: None, lambda _: None, _not_taken, context.suppressions.reader),
         viruses=virus_scanning(live, context.clock, context.bus, stack),
         device_logins=DeviceLogins(live.settings, context.clock, context.bus),
         watch=watch_nothing(live, counters, context.clock),

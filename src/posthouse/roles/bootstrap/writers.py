@@ -14,7 +14,7 @@ from posthouse.backends.sqlite.bulk_writer import BulkWriter
 from posthouse.backends.sqlite.database import DatabaseThread
 from posthouse.backends.sqlite.directory_writer import open_directory_file
 from posthouse.backends.sqlite.gate import CallHandler, GateServer
-from posthouse.backends.sqlite.mail_reports import REPORT_CALL, SEEN_TELL, SqliteReportBook
+from posthouse.backends.sqlite.mail_reports import FAILED_TELL, REPORT_CALL, SEEN_TELL, SqliteReportBook
 from posthouse.backends.sqlite.mail_reports import handler as report_handler
 from posthouse.backends.sqlite.outgoing_schema import open_outgoing_file
 from posthouse.backends.sqlite.scripts_writer import CALL as SCRIPTS_CALL
@@ -29,6 +29,7 @@ from posthouse.backends.sqlite.triplet_writer import handler as triplets_handler
 from posthouse.backends.sqlite.writer import MailWriterThread
 from posthouse.base.clock import SystemClock
 from posthouse.interfaces.bus import Bus
+from posthouse.reporting.failures import Failures
 from posthouse.reporting.tallies import Tallies
 from posthouse.roles.data_files import Files
 from posthouse.roles.seldom import Seldom
@@ -46,6 +47,7 @@ class Writers:
     outgoing: DatabaseThread
     spam: DatabaseThread
     tallies: Tallies
+    failures: Failures
     calls: dict[str, CallHandler]
     """What the gate takes beside units; more may be added before the workers come."""
 
@@ -63,7 +65,7 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
     stack.callback(outgoing.close)
     await outgoing.run(lambda _: None)
     reports = SqliteReportBook(outgoing)
-    tallies = Tallies(reports, SystemClock())
+    tallies, failures = Tallies(reports, SystemClock()), Failures(SystemClock())
     spam = open_spam_file(files.spam)
     stack.callback(spam.close)
     await spam.run(lambda _: None)
@@ -87,9 +89,14 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
     }
     if gate:
         posts = {TRIPLETS_CALL: triplets_handler(triplets)}
-        tells = {"trace": traces.write, SEEN_TELL: tallies.dmarc_encoded, BULK_TELL: bulk.told}
+        tells = {
+            "trace": traces.write,
+            SEEN_TELL: tallies.dmarc_encoded,
+            FAILED_TELL: failures.encoded,
+            BULK_TELL: bulk.told,
+        }
         server = GateServer(files.gate, mail, calls=calls, posts=posts, tells=tells)
         await server.start()
         stack.push_async_callback(server.stop)  # after the writing thread, so that its last answers still leave
     stack.callback(mail.stop)
-    return Writers(directory, traces, triplets, bulk, mail, outgoing, spam, tallies, calls)
+    return Writers(directory, traces, triplets, bulk, mail, outgoing, spam, tallies, failures, calls)
