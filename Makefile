@@ -35,7 +35,7 @@ engines: $(VENV)/.engines
 $(VENV)/.engines: tests/engines.txt $(VENV)/bin/python
 	@missing=$$(grep -vE '^(#|$$)' tests/engines.txt | while read p; do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
 	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
-	@mkdir -p $(VENV)/unpacked && cd $(VENV)/unpacked && apt-get download -qq exim4-daemon-light opensmtpd 2>/dev/null \
+	@mkdir -p $(VENV)/unpacked && cd $(VENV)/unpacked && apt-get download -qq exim4-daemon-light opensmtpd libengine-pkcs11-openssl 2>/dev/null \
 	&& for package in *.deb; do dpkg -x $$package . && rm $$package; done
 	@touch $@
 

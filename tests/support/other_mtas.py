@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from types import TracebackType
 
@@ -37,43 +39,23 @@ _GROUPS = ("Debian-exim:x:990:", "opensmtpd:x:991:", "opensmtpq:x:992:")
 
 class OtherMta:
     """Use as a context manager. Mail for ``omar@domain`` and ``MEMBERS`` goes to a Maildir, others there are refused; what
-    else it is given on ``port`` it sends to ``relay_port``."""
+    else it is given on ``port`` it sends to ``relay_port``. On ``bare_port`` it offers neither PIPELINING, CHUNKING nor DSN."""
 
     name = ""
     domain = ""
-    encrypts = True
     tells_envelope_id = True
 
     def __init__(self, relay_port: int) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"posthouse-{self.name}-", dir="/var/tmp"))
         self.folder.chmod(0o755)
-        self.port = free_port()
+        self.port, self.bare_port = free_port(), free_port()
         self.relay_port = relay_port
         for name in ("mail", "spool", "log"):
             (self.folder / name).mkdir()
             (self.folder / name).chmod(0o777)
-        command = [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-        ]
-        command += [
-            "-days",
-            "2",
-            "-subj",
-            f"/CN=mx.{self.domain}",
-            "-keyout",
-            f"{self.folder}/key.pem",
-            "-out",
-            f"{self.folder}/cert.pem",
-        ]
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-days", "2", "-subj", f"/CN=mx.{self.domain}"]
+        command += ["-keyout", f"{self.folder}/key.pem", "-out", f"{self.folder}/cert.pem"]
         subprocess.run(command, check=True, capture_output=True)
         for name, more in (("passwd", _USERS), ("group", _GROUPS)):
             (self.folder / name).write_text(Path(f"/etc/{name}").read_text() + "\n".join(more) + "\n")
@@ -86,6 +68,10 @@ class OtherMta:
     def maildir(self, user: str = "omar") -> list[bytes]:
         """The messages that have arrived for a user."""
         return [path.read_bytes() for path in sorted((self.folder / "mail" / user / "new").glob("*"))]
+
+    def visits(self) -> list[str]:
+        """One name of a connection for each message that came, in their order; a message is noted before it is answered."""
+        raise NotImplementedError
 
     def log(self) -> str:
         return "".join(path.read_text(errors="replace") for path in sorted((self.folder / "log").iterdir()))
@@ -115,6 +101,7 @@ class Exim(OtherMta):
     domain = "exim.test"
 
     def script(self) -> str:
+        on_all_but_the_bare_port = f"${{if eq{{$received_port}}{{{self.bare_port}}}{{}}{{*}}}}"
         (self.folder / "conf").write_text(f"""\
 exim_path = {UNPACKED}/usr/sbin/exim4
 primary_hostname = mx.{self.domain}
@@ -122,14 +109,17 @@ spool_directory = {self.folder}/spool
 log_file_path = {self.folder}/log/%slog
 pid_file_path = {self.folder}/pid
 local_interfaces = 127.0.0.1
-daemon_smtp_ports = {self.port}
+daemon_smtp_ports = {self.port} : {self.bare_port}
+log_selector = +pid +incoming_port
 message_size_limit = {MAX_BYTES}
 recipients_max = {MAX_RECIPIENTS}
 smtp_accept_max_per_connection = {MAX_MAILS}
 tls_advertise_hosts = *
 tls_certificate = {self.folder}/cert.pem
 tls_privatekey = {self.folder}/key.pem
-dsn_advertise_hosts = *
+pipelining_advertise_hosts = {on_all_but_the_bare_port}
+chunking_advertise_hosts = {on_all_but_the_bare_port}
+dsn_advertise_hosts = {on_all_but_the_bare_port}
 keep_environment =
 acl_smtp_rcpt = recipient
 acl_smtp_data = accept
@@ -172,14 +162,20 @@ begin retry
             f"exec {UNPACKED}/usr/sbin/exim4 -bdf -q5s\n"
         )
 
+    def visits(self) -> list[str]:
+        return re.findall(r"\[(\d+)\] \S+ <= \S+@\S+ H=", self.log())
 
-class OpenSmtpd(OtherMta):
-    """This version's own handshakes break with OpenSSL 3, so mail comes to it in clear text after a try."""
 
-    encrypts = False
+class StockOpenSmtpd(OtherMta):
+    """This version's own handshakes break with OpenSSL 3 for every client: it hands the library the public key of its
+    certificate, marked as one that another process signs with; OpenSSL 3 takes a copy without the mark, and finds no private
+    key. It has PIPELINING and CHUNKING nowhere."""
+
     tells_envelope_id = False
     name = "opensmtpd"
-    domain = "opensmtpd.test"
+    domain = "stock.test"
+    openssl = ""
+    """The configuration of the library that it is started with."""
 
     def script(self) -> str:
         (self.folder / "conf").write_text(f"""\
@@ -189,6 +185,7 @@ smtp max-message-size "{MAX_BYTES}"
 smtp limit max-rcpt {MAX_RECIPIENTS}
 smtp limit max-mails {MAX_MAILS}
 listen on 127.0.0.1 port {self.port} tls pki own hostname mx.{self.domain}
+listen on 127.0.0.1 port {self.bare_port} tls pki own hostname mx.{self.domain} no-dsn
 action "box" maildir "{self.folder}/mail/omar" virtual {{ {", ".join(f"{user} = mail" for user in ("omar", *MEMBERS))} }}
 action "out" relay host smtp+tls://127.0.0.1:{self.relay_port} tls no-verify helo mx.{self.domain}
 match from any for domain "{self.domain}" action "box"
@@ -200,8 +197,28 @@ match from any for any action "out"
             f"mount -t tmpfs none /usr/libexec && mkdir /usr/libexec/opensmtpd\n"
             f"mount --bind {UNPACKED}/usr/libexec/opensmtpd /usr/libexec/opensmtpd\n"
             f"chmod 0711 /var/spool/smtpd\nchmod 0600 {self.folder}/key.pem\n"
-            f"exec {UNPACKED}/usr/sbin/smtpd -d -f {self.folder}/conf\n"
+            + (f"export OPENSSL_CONF={self.folder}/openssl.cnf\n" if self.openssl else "")
+            + f"exec {UNPACKED}/usr/sbin/smtpd -d -f {self.folder}/conf\n"
         )
+
+    def visits(self) -> list[str]:
+        return re.findall(r"(\w+) smtp message ", self.log())
+
+
+class OpenSmtpd(StockOpenSmtpd):
+    """Its TLS works with an engine for asymmetric keys at hand, whatever that is: then OpenSSL 3 reads public keys as earlier
+    versions did, and asks the one that the server marked."""
+
+    domain = "opensmtpd.test"
+    engine = next(UNPACKED.glob("usr/lib/*/engines-3/pkcs11.so"), None)
+
+    def script(self) -> str:
+        self.openssl = (
+            "openssl_conf = all\n[all]\nengines = engines\n[engines]\none = one\n"
+            f"[one]\nengine_id = pkcs11\ndynamic_path = {self.engine}\ndefault_algorithms = PKEY\ninit = 0\n"
+        )
+        (self.folder / "openssl.cnf").write_text(self.openssl)
+        return super().script()
 
 
 class PostfixToo(Postfix):
@@ -209,7 +226,6 @@ class PostfixToo(Postfix):
 
     name = "postfix"
     domain = "faraway.test"
-    encrypts = True
     tells_envelope_id = True
 
     def __init__(self, relay_port: int) -> None:
@@ -218,6 +234,10 @@ class PostfixToo(Postfix):
             "smtpd_data_restrictions = reject_unauth_pipelining\nsmtpd_end_of_data_restrictions = reject_unauth_pipelining\n"
         )
         super().__init__(relay_port=relay_port, more=limits + strict)
+        self.bare_port = free_port()
+        with (self._etc / "master.cf").open("a") as services:
+            bare = "smtpd_discard_ehlo_keywords=pipelining,chunking,dsn"
+            services.write(f"127.0.0.1:{self.bare_port} inet n - n - - smtpd\n  -o {bare}\n")
         with (self._etc / "mailboxes").open("a") as mailboxes:
             mailboxes.write(f"/^u[0-9]+@{self.domain}$/ omar/\n")
 
@@ -227,3 +247,12 @@ class PostfixToo(Postfix):
 
     def maildir(self, user: str = "omar") -> list[bytes]:
         return super().maildir(user)
+
+    def visits(self) -> list[str]:
+        found, sessions = [], Counter[str]()
+        for pid, what in re.findall(r"smtpd\[(\d+)\]: (connect from|\w+: client=)", self.log()):
+            if what == "connect from":
+                sessions[pid] += 1
+            else:
+                found.append(f"{pid}.{sessions[pid]}")
+        return found
