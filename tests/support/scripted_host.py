@@ -22,7 +22,8 @@ Says = Callable[[str, int, str], str | None]
 """From step, number of the connection (from 1) and the command's argument to what is said; None for what is usual.
 
 Steps: GREETING, EHLO, HELO, STARTTLS, MAIL, RCPT, DATA, END (of the message), RSET, QUIT. Besides replies: ``drop`` closes,
-``reset`` closes hard, ``stall`` says nothing for ever, ``half REPLY`` says the reply without its end and closes.
+``reset`` closes hard, ``stall`` says nothing for ever, ``endless`` says lines of one reply for ever, ``half REPLY`` says the
+reply without its end and closes.
 """
 
 USUAL = {
@@ -171,6 +172,9 @@ class _Talk:
                 said = "\r\n".join(f"250{'-' if name is not names[-1] else ' '}{name}" for name in names)
         if said == "stall":
             await asyncio.get_running_loop().create_future()
+        while said == "endless":
+            self._writer.write(b"250-and more\r\n" * 100)
+            await self._writer.drain()
         if said == "reset":
             self._writer.transport.abort()
         if said.startswith("half "):

@@ -209,7 +209,8 @@ class ClientCore:
 
     def _settle(self, command: _Command, reply: ServerReply) -> Event | None:
         event = _SETTLE[command.step](self, command, reply)
-        if reply.code == 421 and not self.closed:
+        kept = command.step is _Step.RSET and reply.code // 100 != 2  # recipients that it may add to the next message's
+        if (kept or reply.code == 421) and not self.closed:
             self._todo.clear()
             self._waiting.clear()
             self.closed = True
@@ -254,9 +255,9 @@ class ClientCore:
         machine = self._sasl
         if reply.code != 334 or machine is None:
             self._sasl = None
-            if reply.positive and (machine is None or not machine.done):
+            if reply.code // 100 == 2 and not (machine and machine.done):
                 raise BadReply("success before the server proved that it knows the password")
-            return Authenticated(reply) if reply.positive else Refused("auth", reply)
+            return Authenticated(reply) if reply.code // 100 == 2 else Refused("auth", reply)
         try:
             answer = base64.b64encode(machine.step(binascii.a2b_base64(reply.lines[0].strip())))
         except (SaslError, binascii.Error):
