@@ -1,4 +1,4 @@
-"""The rest of the table: HELO, STARTTLS, the greeting after it, AUTH, RSET, QUIT, BDAT and LMTP, each with every code and break."""
+"""The rest of the table: HELO, STARTTLS, EHLO after it, AUTH, RSET, QUIT, BDAT, LMTP, each with every code and every break."""
 
 from __future__ import annotations
 
