@@ -237,4 +237,12 @@ CREATE INDEX alias_owner_by_account ON alias_owner (account_id);
 _FORWARDS = "ALTER TABLE account ADD COLUMN forward TEXT NOT NULL DEFAULT '';"
 """As ``directory.forward_text`` writes it."""
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS, _LEAVING, _OWNERS, _FORWARDS)
+_LDAP = """
+CREATE TABLE ldap_server (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    document TEXT NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS, _LEAVING, _OWNERS, _FORWARDS, _LDAP)

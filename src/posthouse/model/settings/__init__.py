@@ -13,6 +13,7 @@ from posthouse.model.settings.auth import AuthSettings
 from posthouse.model.settings.greylist import GreylistSettings
 from posthouse.model.settings.imap import ImapSettings
 from posthouse.model.settings.junk import JunkSettings
+from posthouse.model.settings.ldap import LdapSettings
 from posthouse.model.settings.lookup import LookupSettings
 from posthouse.model.settings.mailauth import MailauthSettings
 from posthouse.model.settings.monitoring import MonitoringSettings
@@ -41,6 +42,7 @@ __all__ = [
     "GreylistSettings",
     "ImapSettings",
     "JunkSettings",
+    "LdapSettings",
     "LookupSettings",
     "MailauthSettings",
     "MonitoringSettings",
@@ -73,6 +75,7 @@ class Settings:
     auth: AuthSettings = field(default_factory=AuthSettings)
     zone: ZoneSettings = field(default_factory=ZoneSettings)
     lookup: LookupSettings = field(default_factory=LookupSettings)
+    ldap: LdapSettings = field(default_factory=LdapSettings)
     route: RouteSettings = field(default_factory=RouteSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
     quarantine: QuarantineSettings = field(default_factory=QuarantineSettings)
@@ -115,6 +118,7 @@ GROUPS: dict[str, type] = {
     "auth": AuthSettings,
     "zone": ZoneSettings,
     "lookup": LookupSettings,
+    "ldap": LdapSettings,
     "route": RouteSettings,
     "queue": QueueSettings,
     "quarantine": QuarantineSettings,

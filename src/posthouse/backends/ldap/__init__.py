@@ -1,0 +1,1 @@
+"""Outside directories asked over LDAP."""

@@ -1,0 +1,128 @@
+"""Directories of other people that addresses are looked up in, and what is found there (RTE-2, INB-5, RTE-4, OUT-2).
+
+A server's attribute names come from its preset, and one by one from what its administrator says instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Literal
+
+from posthouse.model.address import Address
+
+Purpose = Literal["recipients", "routes", "groups", "masquerade"]
+Preset = Literal["standard", "active-directory", "appliance"]
+Scope = Literal["base", "one", "sub"]
+Tls = Literal["starttls", "off"]
+PURPOSES: tuple[Purpose, ...] = ("recipients", "routes", "groups", "masquerade")
+SCOPES: tuple[Scope, ...] = ("base", "one", "sub")
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeNames:
+    """Which attributes hold what; of several, the first that has a value counts, but of addresses and members all do.
+
+    ``addresses``: by these an entry is found, when no filter says otherwise. ``primary``: its main address. ``host``: the host
+    that has its mailbox. ``routing``: the address that its mail is rewritten to. ``members``: addresses of a group's members;
+    ``member_dns``: names of their entries. ``masquerade``: the domain or address that its mail leaves under, else the primary
+    one. ``group_classes``: object classes that make an entry a group.
+    """
+
+    addresses: tuple[str, ...]
+    primary: tuple[str, ...]
+    host: tuple[str, ...]
+    routing: tuple[str, ...]
+    members: tuple[str, ...]
+    member_dns: tuple[str, ...]
+    masquerade: tuple[str, ...]
+    group_classes: tuple[str, ...]
+
+
+_STANDARD = AttributeNames(
+    addresses=("mail", "mailAlternateAddress", "mailLocalAddress"),
+    primary=("mail",),
+    host=("mailHost",),
+    routing=("mailRoutingAddress",),
+    members=("mgrpRFC822MailMember", "rfc822MailMember"),
+    member_dns=("uniqueMember", "member"),
+    masquerade=(),
+    group_classes=("mailGroup", "groupOfNames", "groupOfUniqueNames"),
+)
+PRESETS: Mapping[Preset, AttributeNames] = MappingProxyType(
+    {
+        "standard": _STANDARD,
+        "active-directory": AttributeNames(
+            addresses=("proxyAddresses", "mail"),
+            primary=("proxyAddresses", "mail"),
+            host=("msExchHomeServerName", "homeMDB"),
+            routing=("targetAddress",),
+            members=(),
+            member_dns=("member",),
+            masquerade=(),
+            group_classes=("group",),
+        ),
+        "appliance": replace(_STANDARD, addresses=("mail", "mailAlternateAddress"), group_classes=("mailGroup",)),
+    }
+)
+"""``standard``: RFC 4524, inetLocalMailRecipient and its relatives. ``appliance``: what the old appliance's directory has."""
+ATTRIBUTES: tuple[str, ...] = tuple(each.name for each in fields(AttributeNames))
+
+
+@dataclass(frozen=True, slots=True)
+class LdapServer:
+    """One directory, on one or several servers that hold the same: ``urls`` are tried in order.
+
+    ``tls``: whether an ``ldap://`` connection is made secret by StartTLS. ``verify``: whether certificates must be good, by
+    ``ca_file`` or the system's authorities. ``filter`` "": made from the address attributes. ``domains`` empty: any domain,
+    but then it makes no domain ours. ``attributes`` says what differs from the preset. ``host_suffix`` follows a host's name
+    that has no dot. ``domain_filter`` finds a domain's entry for masquerading, "" if only addresses are looked up.
+    """
+
+    name: str
+    urls: tuple[str, ...]
+    base: str
+    bind_dn: str = ""
+    password: str = field(default="", repr=False)
+    tls: Tls = "off"
+    verify: bool = True
+    ca_file: str = ""
+    scope: Scope = "sub"
+    preset: Preset = "standard"
+    filter: str = ""
+    domain_filter: str = ""
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    domains: tuple[str, ...] = ()
+    uses: tuple[Purpose, ...] = ("recipients", "routes", "groups")
+    host_suffix: str = ""
+
+    @property
+    def names(self) -> AttributeNames:
+        """The attribute names that hold for it."""
+        return replace(PRESETS[self.preset], **self.attributes)
+
+    def serves(self, domain: str, purpose: Purpose) -> bool:
+        """Whether it is asked about addresses of a domain for this."""
+        return purpose in self.uses and (not self.domains or domain in self.domains)
+
+    def owns(self, domain: str) -> bool:
+        """Whether it says that mail for the domain is taken."""
+        return domain in self.domains and "routes" in self.uses
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideEntry:
+    """What a directory says of one address. ``server`` is the directory's name here, ``dn`` the entry's there.
+
+    ``address`` is its main one, None if it has none. ``host``, ``routing``, ``masquerade``: as in ``AttributeNames``, empty or
+    None where there is nothing.
+    """
+
+    server: str
+    dn: str
+    address: Address | None = None
+    host: str = ""
+    routing: Address | None = None
+    masquerade: str = ""
+    is_group: bool = False
