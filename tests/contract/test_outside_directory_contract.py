@@ -36,7 +36,8 @@ ENTRIES = (
     + person("omar", "mail: omar@corp.test", "mailRoutingAddress: omar@elsewhere.test", "mail: o.mar@corp.test")
     + person("twin1", "mail: twin@corp.test") + person("twin2", "mail: twin@corp.test")
     + person("nobody") + person("mask branch.corp.test", "mailMask: corp.test")
-    + group("staff", "mail: staff@corp.test", "mgrpRFC822MailMember: lena@elsewhere.test", "mgrpRFC822MailMember: max@elsewhere.test",
+    + group("staff", "mail: staff@corp.test", "mgrpRFC822MailMember: lena@elsewhere.test",
+            "mgrpRFC822MailMember: max@elsewhere.test",
             f"uniqueMember: {dn('jane')}", f"uniqueMember: {dn('gone')}", f"uniqueMember: {dn('nobody')}",
             f"uniqueMember: {OUTER}")
     + group("outer", f"member: {dn('omar')}", f"member: {STAFF}", f"member: {dn('nameless', 'groups')}")
@@ -119,7 +120,8 @@ async def test_an_address_that_is_not_there_is_none(pair: Pair) -> None:
 @pytest.mark.parametrize(
     "attack",
     ['"*"@corp.test', '"j*"@corp.test', '")(objectClass=*"@corp.test', '"*)(mail=jane@corp.test"@corp.test',
-     '"jane@corp.test)(|(mail=*"@corp.test', '"\\\\2a"@corp.test', "%s@corp.test", '"x)(mail=jane@corp.test))(&(objectClass=*"@corp.test'],
+     '"jane@corp.test)(|(mail=*"@corp.test', '"\\\\2a"@corp.test', "%s@corp.test",
+     '"x)(mail=jane@corp.test))(&(objectClass=*"@corp.test'],
 )  # fmt: skip
 async def test_an_address_that_is_made_to_change_the_filter_finds_nobody(pair: Pair, attack: str) -> None:
     """LDAP injection (RFC 4515 §3, CWE-90): a stranger's RCPT TO is one value, whatever stands in it."""
@@ -134,7 +136,7 @@ async def test_several_entries_of_one_address_are_an_error_not_a_guess(pair: Pai
 
 
 async def test_members_of_a_group_come_once_each_and_loops_end(pair: Pair) -> None:
-    """Listed addresses, named entries, a group in it without an address, and groups that lead back; who has gone is left out."""
+    """Listed addresses, named entries, a group in it without an address, groups that lead back; who has gone is left out."""
     found = await pair.directory.find(Address.parse("staff@corp.test"), "groups")
     assert found is not None and found.is_group
     keys = [address.key for address in await pair.directory.members(found)]
@@ -184,4 +186,3 @@ async def test_one_directory_that_knows_an_address_is_enough(pair: Pair) -> None
     assert await pair.directory.find(JANE, "recipients") is not None
     with pytest.raises(Temporary, match="dead"):
         await pair.directory.find(Address.parse("nobody@corp.test"), "recipients")
-

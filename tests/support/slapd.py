@@ -1,7 +1,7 @@
 """A real OpenLDAP server (slapd) on loopback ports, unprivileged, with the attributes that mail systems use.
 
-Below ``dc=example,dc=test``; ``cn=admin`` may write everything, ``cn=reader`` reads with a password, strangers read nothing unless
-``open_to_all``.
+Below ``dc=example,dc=test``; ``cn=admin`` may write everything, ``cn=reader`` reads with a password, strangers read nothing
+unless ``open_to_all``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Slapd:
         key = self.folder / "key.pem"
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-             "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(self.ca_file)],
+             "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key),
+             "-out", str(self.ca_file)],
             check=True, capture_output=True,
         )  # fmt: skip
         (self.folder / "mail.schema").write_text(_SCHEMA)
@@ -68,7 +69,8 @@ class Slapd:
         includes = "".join(f"include /etc/ldap/schema/{name}.schema\n" for name in schemas)
         anyone = "read" if self._open else "none"
         (self.folder / "slapd.conf").write_text(
-            f"{includes}include {self.folder}/mail.schema\npidfile {self.folder}/pid\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\n"
+            f"{includes}include {self.folder}/mail.schema\npidfile {self.folder}/pid\n"
+            "modulepath /usr/lib/ldap\nmoduleload back_mdb\n"
             f"TLSCertificateFile {self.ca_file}\nTLSCertificateKeyFile {key}\nTLSCACertificateFile {self.ca_file}\n"
             f'sizelimit unlimited\ndatabase mdb\nmaxsize 67108864\nsuffix "{BASE}"\nrootdn "{ADMIN}"\nrootpw secret\n'
             f"directory {self.folder}/db\ndbnosync\nindex objectClass eq\nindex mail,mailAlternateAddress,mailLocalAddress eq\n"
@@ -78,7 +80,9 @@ class Slapd:
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [SLAPD, "-d", "0", "-f", str(self.folder / "slapd.conf"), "-h", f"{self.url} {self.ldaps}"], stdout=log, stderr=log
+                [SLAPD, "-d", "0", "-f", str(self.folder / "slapd.conf"), "-h", f"{self.url} {self.ldaps}"],
+                stdout=log,
+                stderr=log,
             )
         end = time.monotonic() + 60
         while subprocess.run(["ldapwhoami", "-x", "-H", self.url], capture_output=True, check=False).returncode:
@@ -100,7 +104,11 @@ class Slapd:
 
     def _write(self, program: Sequence[str], text: str) -> None:
         done = subprocess.run(
-            [*program, "-x", "-H", self.url, "-D", ADMIN, "-w", "secret"], input=text, capture_output=True, text=True, check=False
+            [*program, "-x", "-H", self.url, "-D", ADMIN, "-w", "secret"],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
 
@@ -122,7 +130,9 @@ class Slapd:
 def person(name: str, *lines: str) -> str:
     """The LDIF of one."""
     extra = "".join(f"{line}\n" for line in lines)
-    return f"dn: cn={name},ou=people,{BASE}\nobjectClass: inetOrgPerson\nobjectClass: mailUser\ncn: {name}\nsn: {name}\n{extra}\n"
+    return (
+        f"dn: cn={name},ou=people,{BASE}\nobjectClass: inetOrgPerson\nobjectClass: mailUser\ncn: {name}\nsn: {name}\n{extra}\n"
+    )
 
 
 def group(name: str, *lines: str, kind: str = "mailGroup") -> str:

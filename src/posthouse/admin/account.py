@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from posthouse.admin import user
 from posthouse.admin.arguments import Moment
 from posthouse.admin.context import Context
+from posthouse.admin.ldapdesk import outside_of
 from posthouse.admin.operation import operation
 from posthouse.admin.rendering import record, stamp
 from posthouse.base.errors import NotFound, Permanent
@@ -231,7 +232,7 @@ async def recall(
     account = await user.find(context, address)
     context.require_account(account)
     settings = await context.configuration.load()
-    onward = Onward(RecipientResolver(context.directory, lambda: settings), context.routes)
+    onward = Onward(RecipientResolver(context.directory, lambda: settings, outside=outside_of(context)), context.routes)
     records = await _records(context, account.address.key, _start(context, since))
     sent = [each for each in records if each.outcome == "accepted"]
     found = await take_back(context.store, onward.own_mail, sent, seen=seen, domain=context.own_domain)

@@ -13,6 +13,7 @@ from posthouse.base.errors import Permanent
 
 if TYPE_CHECKING:  # the command line loads operations for their syntax: it must be quick
     from posthouse.admin.junkdesk import JunkDesk
+    from posthouse.admin.ldapdesk import LdapDesk
     from posthouse.admin.listdesk import ListDesk
     from posthouse.admin.nodecontrol import NodeControl
     from posthouse.admin.scorerdesk import ScorerDesk
@@ -110,6 +111,7 @@ class Context:
     suppressions: SuppressionDesk | None = None
     holds: HoldDesk | None = None
     send_reports: SendReports | None = None
+    ldap: LdapDesk | None = None
 
     def asked_by(self, who: str, role: Role, via: str, domain: str = "") -> Context:
         """The same services for one caller."""

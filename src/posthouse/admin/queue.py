@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from posthouse.admin.context import Context
+from posthouse.admin.ldapdesk import outside_of
 from posthouse.admin.operation import operation
 from posthouse.admin.rendering import record, stamp
 from posthouse.base.errors import BadValue, NotFound
@@ -339,7 +340,9 @@ async def _instead(context: Context, message: QueuedMessage, address: Address) -
     """The same message on its way to ``address``, under the same trace id."""
     settings = await context.configuration.load()
     onward = Onward(
-        RecipientResolver(context.directory, lambda: settings), context.routes, lambda: settings.route.message_router
+        RecipientResolver(context.directory, lambda: settings, outside=outside_of(context)),
+        context.routes,
+        lambda: settings.route.message_router,
     )
     destinations = tuple(await onward.own_mail(Recipient(address)))
     if not destinations:

@@ -4,7 +4,9 @@ Used by ``pipeline/route.py`` for each RCPT TO. In a local domain the order is: 
 the same two without the plus-addressing detail; the domain's catch-all; for ``postmaster`` and ``abuse`` an administrator
 (RFC 5321 §4.5.1, RFC 2142); unknown.
 An account may forward, with or without keeping a copy. A rewritten sender of a local domain leads back to whom it was
-made for (SRS). Aliases of aliases are followed, loops are cut, every final recipient comes out once.
+made for (SRS). Whom the node does not have, outside directories may: their groups are taken apart, their hosts and addresses
+followed, in domains of ours before the catch-all (RTE-2). Aliases of aliases are followed, loops are cut, every final recipient
+comes out once.
 A target ``+archive.list@domain`` is a mailbox of the domain's shared tree, for aliases only: a stranger cannot write to it.
 It asks the directory only and decides nothing about relaying: an address elsewhere comes back as it is.
 """
@@ -18,12 +20,14 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from posthouse.directory.outside import Outside
 from posthouse.directory.rewriting import SenderRewriting
 from posthouse.interfaces.directory import Directory
 from posthouse.model.account import Account
 from posthouse.model.address import Address
 from posthouse.model.mailbox import INBOX
 from posthouse.model.namespaces import delivery_name, shared_account, shared_domain_id
+from posthouse.model.route import NextHop
 from posthouse.model.settings import RouteSettings, Settings
 
 Why = Literal["unknown", "disabled", "loop", "too deep", "too many"]
@@ -44,6 +48,14 @@ class LocalMailbox(Struct, frozen=True):
     address: Address
 
 
+class Routed(Struct, frozen=True):
+    """To the host that an outside directory names, for ``address``; ``source`` is the address that led to it."""
+
+    address: Address
+    hop: NextHop
+    source: Address
+
+
 class Problem(Struct, frozen=True):
     """An address met on the way that leads nowhere, and why."""
 
@@ -62,29 +74,36 @@ class Resolution(Struct, frozen=True):
     is_local: bool
     mailboxes: tuple[LocalMailbox, ...] = ()
     elsewhere: tuple[Address, ...] = ()
+    routed: tuple[Routed, ...] = ()
     problems: tuple[Problem, ...] = ()
     via: tuple[Address, ...] = ()
 
     @property
     def is_deliverable(self) -> bool:
         """Whether there is at least one destination."""
-        return bool(self.mailboxes or self.elsewhere)
+        return bool(self.mailboxes or self.elsewhere or self.routed)
 
     @property
     def grown(self) -> int:
         """By how many recipients it is more than the one that was asked about."""
-        return max(len(self.mailboxes) + len(self.elsewhere) + len(self.problems) - 1, 0)
+        return max(len(self.mailboxes) + len(self.elsewhere) + len(self.routed) + len(self.problems) - 1, 0)
 
 
 class RecipientResolver:
-    """Stateless but for what it was given; ``settings()`` is the current snapshot; ``rewriting`` knows rewritten senders."""
+    """Stateless but for what it was given; ``settings()`` is the current snapshot; ``rewriting`` knows rewritten senders,
+    ``outside`` other directories."""
 
     def __init__(
-        self, directory: Directory, settings: Callable[[], Settings], rewriting: SenderRewriting | None = None
+        self,
+        directory: Directory,
+        settings: Callable[[], Settings],
+        rewriting: SenderRewriting | None = None,
+        outside: Outside | None = None,
     ) -> None:
         self._directory = directory
         self._settings = settings
         self._rewriting = rewriting
+        self.outside = outside or Outside()
 
     async def resolve(self, address: Address) -> Resolution:
         """Raises Temporary if the directory cannot be asked."""
@@ -102,6 +121,8 @@ class RecipientResolver:
         address = step.address
         domain = await self._directory.domain(address.domain) if address.domain else None
         if domain is None and address.domain:
+            if self.outside.leads(address.domain) and await self._found_outside(step, expansion):
+                return
             expansion.elsewhere.setdefault(address.key, address)
             return
         if domain is not None:
@@ -116,6 +137,8 @@ class RecipientResolver:
                 return
             base, detail = address.split_detail(route.plus_addressing)
             if base != address.local and await self._found(step, address.with_local(base), detail, expansion):
+                return
+            if self.outside.leads(address.domain) and await self._found_outside(step, expansion):
                 return
             if domain.catch_all and (catch_all := _parsed(domain.catch_all)) is not None:
                 expansion.via.append(address)
@@ -146,6 +169,24 @@ class RecipientResolver:
                 expansion.add(target, step, detail)
         if account.forward is None or account.forward.keep:
             expansion.deliver(account, mailbox_name(detail), step.address)
+        return True
+
+    async def _found_outside(self, step: _Step, expansion: _Expansion) -> bool:
+        """Whether an outside directory says where an address leads; if so it has been dealt with."""
+        lead = await self.outside.lead(step.address)
+        if lead is None:
+            return False
+        if lead.members is not None:
+            expansion.via.append(step.address)
+            for member in lead.members:
+                expansion.add(member, step, "")
+            if not lead.members:
+                expansion.problem(step.address, "unknown")
+        elif lead.hop is not None:
+            expansion.routed.setdefault(lead.address.key, Routed(lead.address, lead.hop, step.address))
+        else:
+            expansion.via.append(step.address)
+            expansion.add(lead.address, step, "")
         return True
 
     async def _administrator(self, domain: str) -> Account | None:
@@ -182,6 +223,7 @@ class _Expansion(Struct):
     seen: set[str] = set()
     mailboxes: dict[tuple[int, str], LocalMailbox] = {}
     elsewhere: dict[str, Address] = {}
+    routed: dict[str, Routed] = {}
     problems: dict[str, Problem] = {}
     via: list[Address] = []
     too_many: Address | None = None
@@ -221,6 +263,7 @@ class _Expansion(Struct):
             is_local=address.key not in self.elsewhere,
             mailboxes=tuple(self.mailboxes.values()),
             elsewhere=tuple(self.elsewhere.values()),
+            routed=tuple(self.routed.values()),
             problems=tuple(self.problems.values()),
             via=tuple(self.via),
         )

@@ -1,8 +1,8 @@
 """What the attributes of a directory's entry mean to mail, by the names that hold for its server (``model.outside``).
 
 Values are other people's: what is no address, no text or no name of a host is passed over, never an error. Sources: RFC 4524
-(``mail``), draft-lachman-laser-ldap-mail-routing (``mailHost``, ``mailRoutingAddress``), Microsoft's [MS-ADA] (``proxyAddresses``,
-``homeMDB``, ``msExchHomeServerName``).
+(``mail``), draft-lachman-laser-ldap-mail-routing (``mailHost``, ``mailRoutingAddress``), Microsoft's [MS-ADA]
+(``proxyAddresses``, ``homeMDB``, ``msExchHomeServerName``).
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ def member_addresses(server: LdapServer, attributes: Attributes) -> tuple[Addres
 def member_dns(server: LdapServer, attributes: Attributes) -> tuple[bytes, ...]:
     """The names of the entries that a group lists; a piece of a long list counts too (``member;range=0-1499``)."""
     names = {name.lower() for name in server.names.member_dns}
-    return tuple(
-        value for name, values in attributes.items() if name.partition(";")[0] in names for value in values if value
-    )
+    return tuple(value for name, values in attributes.items() if name.partition(";")[0] in names for value in values if value)
 
 
 def rest_of_range(attributes: Attributes) -> str:

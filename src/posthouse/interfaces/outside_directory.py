@@ -22,6 +22,10 @@ class OutsideDirectory(Protocol):
         wherever there is no directory. Raises Temporary when the list of directories cannot be read."""
         ...
 
+    def is_used(self, purpose: Purpose) -> bool:
+        """Whether any directory is asked for this at all. Cheap, and raises, as ``covers``."""
+        ...
+
     def owns(self, domain: str) -> bool:
         """Whether a directory that gives routes names ``domain`` as its own: then mail for it is taken for whom it knows."""
         ...
@@ -48,6 +52,9 @@ class NoOutsideDirectory:
     """Where there is none."""
 
     def covers(self, domain: str, purpose: Purpose) -> bool:
+        return False
+
+    def is_used(self, purpose: Purpose) -> bool:
         return False
 
     def owns(self, domain: str) -> bool:

@@ -22,7 +22,7 @@ from posthouse.model.verdict import Continue, Defer, Reason, Refuse, Reply, Verd
 from posthouse.pipeline.harvest import Harvest
 from posthouse.pipeline.names import HostNames
 from posthouse.pipeline.onward import Onward
-from posthouse.pipeline.recipients import NO_USER, RecipientCheck
+from posthouse.pipeline.recipients import NO_USER, NOT_NOW, RecipientCheck
 from posthouse.pipeline.stage import Stage
 from posthouse.pipeline.transaction import Transaction
 
@@ -83,6 +83,8 @@ class Envelope(Stage):
             return full
         resolution = await self._recipients.resolve(address)
         if not resolution.is_local:
+            if self._recipients.outside.owns(address.domain):
+                return await self._without_host(transaction.session, address)
             return await self._relay(transaction, recipient)
         transaction.grown += resolution.grown
         if (full := self._full(transaction)) is not None:
@@ -109,6 +111,14 @@ class Envelope(Stage):
         elif verdict.reason.rule == "unknown-recipient":
             self._harvest.note(transaction.session)
         return verdict
+
+    async def _without_host(self, session: Session, address: Address) -> Verdict:
+        """An address of an outside directory's own domain, for which nothing says where its mail goes."""
+        entry = await self._recipients.outside.find(address, "routes")
+        if entry is None:
+            self._harvest.note(session)
+            return Refuse(NO_USER, Reason(self.name, "unknown-recipient", f"{address} is in no outside directory"))
+        return Defer(NOT_NOW, Reason(self.name, "no-host", f"LDAP server {entry.server} knows {address}, but not its host"))
 
     async def _relay(self, transaction: Transaction, recipient: Recipient) -> Verdict:
         session = transaction.session
@@ -145,4 +155,6 @@ class Envelope(Stage):
 
 def _told(resolution: Resolution) -> str:
     via = f" by way of {', '.join(map(str, resolution.via))}" if resolution.via else ""
-    return f"{resolution.address} is ours{via}"
+    hosts = ", ".join(dict.fromkeys(str(routed.hop) for routed in resolution.routed))
+    led = f", led by LDAP to {hosts}" if hosts else ""
+    return f"{resolution.address} is ours{via}{led}"

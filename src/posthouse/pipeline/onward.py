@@ -26,9 +26,15 @@ class Onward:
         self._router = router
 
     async def hop(self, address: Address) -> NextHop | None:
-        """Where a routed address goes; None if it is not routed."""
+        """Where a routed address goes; None if it is not routed. What an outside directory says of an address is nearer than
+        a route of its whole domain (RTE-2)."""
         found = await self._routes.route(address)
-        return found if found is None else self.instead(found)
+        if found is None:
+            return None
+        outside = self._recipients.outside
+        if outside.leads(address.domain) and not await self._routes.names(address) and await outside.lead(address) is not None:
+            return None
+        return self.instead(found)
 
     def instead(self, hop: NextHop) -> NextHop:
         """The message router, if there is one, else ``hop``."""
@@ -67,6 +73,12 @@ class Onward:
             hop = await self._routes.route(address)
             onward = Recipient(address, recipient.notify, recipient.orcpt)
             out.append(ToQueue(onward, str(hop) if hop else "", original=str(recipient.address)))
+        for routed in resolution.routed:
+            if routed.address.key == recipient.address.key:
+                out.append(ToQueue(recipient, str(routed.hop)))
+            else:
+                onward = Recipient(routed.address, recipient.notify, recipient.orcpt)
+                out.append(ToQueue(onward, str(routed.hop), original=str(recipient.address)))
         return tuple(out)
 
     async def own_mail(self, recipient: Recipient) -> Sequence[Destination]:

@@ -1,8 +1,9 @@
 """Part of stage ``envelope``: does the other host know this recipient? (INB-5, for domains that are routed elsewhere)
 
 Whom its host has disowned of late is refused (GRY-6). More is off until sources are named: the routing table, the directory,
-the host itself. They are asked in that order of naming; one that knows the address is enough. Failing: as set. If none knows it
-and one could not be asked, the mail is put off or taken.
+outside directories, the host itself; an outside directory that is used for recipients need not be named. They are asked in that
+order of naming; one that knows the address is enough. Failing: as set. If none knows it and one could not be asked, the mail is
+put off or taken.
 """
 
 from __future__ import annotations
@@ -50,11 +51,16 @@ class RecipientCheck:
         routed = f"{address} is routed to {hop.host}"
         if smtp.unknown_recipient_s and (said := await self._learnt(address)):
             return Refuse(NO_USER, Reason(STAGE, "unknown-recipient", f"{hop.host} has said of {address}: {said}"))
-        if not smtp.recipient_check:
+        sources = smtp.recipient_check
+        if self._recipients.outside.covers(address.domain, "recipients"):
+            sources = sources if "ldap" in sources else (*sources, "ldap")
+        elif "ldap" in sources:
+            sources = tuple(source for source in sources if source != "ldap")
+        if not sources:
             return Continue(Reason(STAGE, "route", routed))
         trouble = ""
         said = ""
-        for source in smtp.recipient_check:
+        for source in sources:
             try:
                 known, said = await self._ask(source, address, hop)
             except Temporary as error:
@@ -82,5 +88,8 @@ class RecipientCheck:
         if source == "directory":
             found = await self._recipients.resolve(address)
             return found.is_local and found.is_deliverable, "the directory"
+        if source == "ldap":
+            entry = await self._recipients.outside.find(address, "recipients")
+            return entry is not None, f"LDAP server {entry.server}" if entry is not None else "LDAP"
         probed = await self._probe.ask(address, hop)
         return probed.known, f"{hop.host}, which says: {probed.reply}"

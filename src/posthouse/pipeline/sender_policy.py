@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 
+from posthouse.base.errors import Permanent
 from posthouse.directory.permitted_senders import PermittedSenders
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.formats import author_fields
@@ -48,7 +49,7 @@ class SenderPolicy(Stage):
             transaction.sender = replace(transaction.sender, auth=session.account)
         if session.service == "lmtp" or not (session.account or session.relay):
             return None
-        told = self._masquerade(transaction, submission)
+        told = await self._masquerade(transaction, submission)
         if not session.account or transaction.sender.address is None:
             return told
         verdict = await self._as_whom(transaction, submission)
@@ -78,8 +79,8 @@ class SenderPolicy(Stage):
             return ()
         form, told = transaction.form, []
         content = form.content
-        if submission.masquerade:
-            content = author_fields.rewritten(content, form.summary.root, partial(_masked, submission.masquerade))
+        if (masks := await self._header_masks(transaction, submission)) is not None:
+            content = author_fields.rewritten(content, form.summary.root, masks)
             if content is not form.content:
                 told.append(Continue(Reason(self.name, "masquerade", "addresses in the header were masqueraded")))
                 await self._become(transaction, content)
@@ -87,12 +88,40 @@ class SenderPolicy(Stage):
             return (*told, *await self._authors(transaction, submission))
         return told
 
-    def _masquerade(self, transaction: Transaction, submission: SubmissionSettings) -> Verdict | None:
-        address = transaction.sender.address
-        if address is None or not submission.masquerade:
+    async def _mask(self, pairs: tuple[str, ...], local: str, domain: str) -> tuple[str, str]:
+        """The address that is written in its place (OUT-2): by the settings, else by an outside directory. Raises Temporary."""
+        masked = _masked(pairs, local, domain) if pairs else (local, domain)
+        return masked if masked[1] != domain else await self._recipients.outside.masked(local, domain)
+
+    async def _header_masks(self, transaction: Transaction, submission: SubmissionSettings) -> author_fields.Rewrite | None:
+        """What becomes of addresses in the header; None if nothing does. Raises Temporary."""
+        if not submission.masquerade and not self._recipients.outside.is_used("masquerade"):
             return None
-        local, domain = _masked(submission.masquerade, address.local, address.domain)
-        if domain == address.domain:
+        found: dict[tuple[str, str], tuple[str, str]] = {}
+        covers = self._recipients.outside.covers
+
+        def note(local: str, domain: str) -> tuple[str, str]:
+            found[local, domain] = _masked(submission.masquerade, local, domain)
+            return local, domain
+
+        author_fields.rewritten(transaction.form.content, transaction.form.summary.root, note)
+        asked = [each for each, mask in found.items() if mask == each and covers(each[1], "masquerade")]
+        if len(asked) > MAX_AUTHORS:
+            raise Permanent(
+                TOO_MANY.text, code=TOO_MANY.code, enhanced=TOO_MANY.enhanced, cause=f"{len(asked)} authors to look up"
+            )
+        for local, domain in asked:
+            found[local, domain] = await self._recipients.outside.masked(local, domain)
+        if all(mask == each for each, mask in found.items()):
+            return None
+        return lambda local, domain: found[local, domain]
+
+    async def _masquerade(self, transaction: Transaction, submission: SubmissionSettings) -> Verdict | None:
+        address = transaction.sender.address
+        if address is None:
+            return None
+        local, domain = await self._mask(submission.masquerade, address.local, address.domain)
+        if (local, domain) == (address.local, address.domain):
             return None
         transaction.sender = replace(transaction.sender, address=Address(local, domain))
         return Continue(Reason(self.name, "masquerade", f"{address} is written as {local}@{domain}"))

@@ -50,6 +50,10 @@ class LdapDirectory:
         servers = self._book.servers()
         return bool(servers) and any(server.serves(domain, purpose) for server in servers)
 
+    def is_used(self, purpose: Purpose) -> bool:
+        servers = self._book.servers()
+        return bool(servers) and any(purpose in server.uses for server in servers)
+
     def owns(self, domain: str) -> bool:
         servers = self._book.servers()
         return bool(servers) and any(server.owns(domain) for server in servers)
@@ -145,7 +149,9 @@ class LdapDirectory:
         found = await self._pool(server).search(wanted)
         if len(found) > 1:
             names = " and ".join(entry.dn.decode("utf-8", "replace") for entry in found)
-            raise Temporary("The directory is not clear about this address", cause=f"LDAP server {server.name}: {names} both have it")
+            raise Temporary(
+                "The directory is not clear about this address", cause=f"LDAP server {server.name}: {names} both have it"
+            )
         return ldap_entries.entry_of(server, found[0].dn, found[0].attributes) if found else None
 
     async def _look_for_mask(self, server: LdapServer, domain: str) -> str:

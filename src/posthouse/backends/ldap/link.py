@@ -130,7 +130,7 @@ class Link:
         try:
             await asked.done
         except asyncio.CancelledError:
-            if not self._lost and asked.done.cancelled():
+            if asked.done.cancelled() and not self.is_lost:
                 self._writer.write(messages.abandon(self._core.next_number(), number))
             raise
         finally:

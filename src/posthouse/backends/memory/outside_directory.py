@@ -54,6 +54,9 @@ class MemoryOutsideDirectory:
     def covers(self, domain: str, purpose: Purpose) -> bool:
         return any(server.serves(domain, purpose) for server in self.book.servers())
 
+    def is_used(self, purpose: Purpose) -> bool:
+        return any(purpose in server.uses for server in self.book.servers())
+
     def owns(self, domain: str) -> bool:
         return any(server.owns(domain) for server in self.book.servers())
 

@@ -1,4 +1,4 @@
-"""Outside directories in ``directory.db``, each as one document with its password (RTE-2). They are few, so readers keep them all,
+"""Outside directories in ``directory.db``, each as one document with its password (RTE-2). They are few: readers keep them all,
 as long as ``Reading`` says that nothing was committed since."""
 
 from __future__ import annotations

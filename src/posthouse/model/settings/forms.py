@@ -28,7 +28,7 @@ def _one_of(*words: str) -> Callable[[str], object]:
     return reads
 
 
-RECIPIENT_SOURCE = Form("routes, directory or call-forward", _one_of("routes", "directory", "call-forward"))
+RECIPIENT_SOURCE = Form("routes, directory, ldap or call-forward", _one_of("routes", "directory", "ldap", "call-forward"))
 
 
 def _domain_policy(text: str) -> str:

@@ -59,7 +59,8 @@ class SmtpSettings:
     sender_check: bool = setting(True, "Refuse senders whose domain does not exist or takes no mail (INB-4).")
     recipient_check: tuple[str, ...] = setting(
         (),
-        "Who must know recipients of routed domains (INB-5): routes, directory, call-forward (their host); empty: nobody.",
+        "Who must know recipients of routed domains (INB-5): routes, directory, ldap (asked in any case where"
+        " a server is used for recipients), call-forward (their host); empty: nobody else.",
         form=RECIPIENT_SOURCE,
     )
     recipient_check_failure: str = setting("defer", "A recipient that cannot be checked.", choices=("defer", "accept"))

@@ -1,4 +1,4 @@
-"""Search filters with places for an address in them, such as ``(|(mail=%s)(mailAlternateAddress=%s))`` (RFC 4515, RFC 4511 §4.5.1.7).
+"""Search filters with places for an address, such as ``(|(mail=%s)(mailAlternateAddress=%s))`` (RFC 4515, RFC 4511 §4.5.1.7).
 
 The filter is read first and values are put into it afterwards, as octets of one assertion: whatever a stranger's address
 holds, it cannot become syntax. ``%s`` is the whole address, ``%u`` its local part, ``%d`` its domain, ``%%`` a percent sign.
@@ -173,7 +173,9 @@ def _parts(text: str) -> tuple[tuple[Piece, ...], ...]:
     while at < len(text):
         match = _PIECE.match(text, at)
         if match is None:
-            raise BadFilter(f"{text[at : at + 3]!r}: a backslash has two hexadecimal digits after it, a percent sign s, u, d or %")
+            raise BadFilter(
+                f"{text[at : at + 3]!r}: a backslash has two hexadecimal digits after it, a percent sign s, u, d or %"
+            )
         at = match.end()
         if match[3]:
             parts.append([])

@@ -14,6 +14,7 @@ from posthouse.backends.sqlite.configuration import SqliteConfiguration
 from posthouse.backends.sqlite.search_schema import remove_files
 from posthouse.roles.bootstrap.checks import with_checks
 from posthouse.roles.bootstrap.holding import with_holds
+from posthouse.roles.bootstrap.looking_outside import with_ldap
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing_desk import with_reports
 from posthouse.roles.bootstrap.resolving import open_resolver
@@ -42,6 +43,7 @@ async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
         node = OfflineNodeControl(config.name, config.data, live.settings)
         clear = partial(remove_files, files.search)
         context = operations_context(files, writers, bus, live, node, stack, clear, open_resolver(config, bus))
+        context = with_ldap(config, context, writers, live, stack)
         context = with_reports(context, files, writers, stack)
         context = with_unknown_recipients(context, files, writers.triplets, stack)
         context = with_holds(config, context, writers, live, MemoryCounters(context.clock), stack)

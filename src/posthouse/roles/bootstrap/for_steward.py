@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from posthouse.admin.context import Context
+from posthouse.admin.ldapdesk import outside_of
 from posthouse.backends.counters import BusCounters
 from posthouse.backends.sqlite.configuration import SqliteConfiguration
 from posthouse.backends.sqlite.search_schema import wish_anew
@@ -29,6 +30,7 @@ from posthouse.queue.runner import QueueRunner
 from posthouse.roles.bootstrap.checks import with_checks
 from posthouse.roles.bootstrap.delivering import https, ways_out
 from posthouse.roles.bootstrap.holding import with_holds
+from posthouse.roles.bootstrap.looking_outside import with_ldap
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing import notifier, sender_rewriting
 from posthouse.roles.bootstrap.outgoing_desk import with_reports
@@ -78,6 +80,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     node = BusNodeControl(bus, ids, config.name, config.data, live.settings)
     resolver = open_resolver(config, bus)
     context = operations_context(files, writers, bus, live, node, stack, partial(_index_anew, files, bus), resolver)
+    context = with_ldap(config, context, writers, live, stack)
     context = with_reports(context, files, writers, stack)
     context = with_unknown_recipients(context, files, writers.triplets, stack)
     context = with_holds(config, context, writers, live, BusCounters(bus, context.clock, "steward"), stack)
@@ -117,7 +120,7 @@ async def _start_queue(
     assert context.holds is not None, "with_holds comes first"
     rewriting = await sender_rewriting(Files.under(config.data), context.directory, live, context.clock)
     router = lambda: live.settings().route.message_router  # noqa: E731
-    onward = Onward(RecipientResolver(context.directory, live.settings, rewriting), context.routes, router)
+    onward = Onward(RecipientResolver(context.directory, live.settings, rewriting, outside_of(context)), context.routes, router)
     tell = writers.tallies.tls
     targets, courier = ways_out(config, writers.outgoing, tell, resolver, queue, own_names, context.clock)
     tools = Tools(

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from posthouse.admin.context import Context
+from posthouse.admin.ldapdesk import outside_of
 from posthouse.backends.country_file import CountryFile
 from posthouse.backends.memory.account_holds import MemoryAccountHolds
 from posthouse.backends.sqlite.account_holds import RemotePlaces, SqliteAccountHolds, SqliteAccountHoldsWriter
@@ -81,7 +82,9 @@ def with_holds(
     """``context`` with what holds and releases accounts; workers reach it over the gate."""
     files = Files.under(config.data)
     onward = Onward(
-        RecipientResolver(context.directory, live.settings), context.routes, lambda: live.settings().route.message_router
+        RecipientResolver(context.directory, live.settings, outside=outside_of(context)),
+        context.routes,
+        lambda: live.settings().route.message_router,
     )
     letters = LetterTools(
         context.directory, onward.own_mail, context.sink, context.traces, context.clock, context.ids, config.name

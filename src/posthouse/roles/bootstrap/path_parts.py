@@ -39,6 +39,7 @@ from posthouse.pipeline.take_reports import ReportDesk
 from posthouse.roles.bootstrap.asking import hosts_behind
 from posthouse.roles.bootstrap.engines import EngineParts, spam_engines
 from posthouse.roles.bootstrap.listing import open_lists
+from posthouse.roles.bootstrap.looking_outside import outside_directory
 from posthouse.roles.bootstrap.outgoing import held_mail, mail_sink, notifier, sender_rewriting
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
@@ -78,7 +79,7 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
     await stack.enter_context(closing(store)).ready()
     sink = mail_sink(ways.gate, files, live, ids, may, store.packer)
     rewriting = await sender_rewriting(files, directory, live, clock)
-    recipients = RecipientResolver(directory, live.settings, rewriting)
+    recipients = RecipientResolver(directory, live.settings, rewriting, outside_directory(live, looked_up, config.name, stack))
     onward = Onward(recipients, routes, lambda: live.settings().route.message_router)
     notices = notifier(config, clock, live, onward)
     probe, deliver = hosts_behind(config, live, ways.resolver, stack)
