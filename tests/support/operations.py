@@ -12,6 +12,7 @@ from posthouse.admin.junkdesk import JunkDesk
 from posthouse.admin.listdesk import ListDesk
 from posthouse.admin.nodecontrol import Certificate, NodeStatus, ProcessStatus, Reloaded
 from posthouse.backends.dns_lists import DnsBlockLists
+from posthouse.backends.memory.api_tokens import MemoryApiTokens
 from posthouse.backends.memory.blocklists import MemoryBlockListZones
 from posthouse.backends.memory.bus import MemoryBus
 from posthouse.backends.memory.configuration import MemoryConfiguration
@@ -31,6 +32,7 @@ from posthouse.backends.memory.traces import MemoryTraceLog
 from posthouse.base.clock import ManualClock
 from posthouse.base.ids import Ids
 from posthouse.directory.allowances import AllowanceBook
+from posthouse.directory.key_ring import KeyRing
 from posthouse.model.settings import Settings
 
 
@@ -82,6 +84,7 @@ def make_context() -> Context:
     scripts = MemoryScripts()
     signing_keys = MemorySigningKeys(directory)
     senders, junk = MemorySenders(), MemoryJunk(directory, limits)
+    tokens = MemoryApiTokens(directory)
     rejected, zones = MemoryRejectList(), MemoryBlockListZones()
     return Context(
         clock=clock,
@@ -109,6 +112,7 @@ def make_context() -> Context:
         allowances=may,
         junk=JunkDesk(senders, senders, junk, junk),
         lists=ListDesk(rejected, rejected, zones, zones, DnsBlockLists(MemoryResolver(), zones, Settings, clock)),
+        key_ring=KeyRing(tokens, tokens, clock, b"n" * 32),
     )
 
 

@@ -1,4 +1,4 @@
-"""Operations on the real program: command line, shell and administration protocol, running and not (ADM-1, ADM-3, ADM-5)."""
+"""Operations on the real program: command line, shell, administration protocol and HTTP API, running and not (ADM-1, ADM-3, ADM-5)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from support.api_face import ApiFace
 from support.node import PASSWORD, Node, running, until
 
-SERVICES = ("smtp", "imap", "admin")
+SERVICES = ("smtp", "imap", "admin", "http", "https")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,9 @@ def test_an_operation_gives_the_same_in_every_face(node: Node) -> None:
     *lines, end = client.ask("USER", "LIST")
     client.close()
     assert end == "OK"
-    assert by_command == by_shell == [line.split('"')[1] for line in lines] == ["jane@example.test", "omar@example.org"]
+    by_api = [user["address"] for user in ApiFace(node).ask("user", "list")]
+    assert by_command == by_shell == by_api == [line.split('"')[1] for line in lines]
+    assert by_api == ["jane@example.test", "omar@example.org"]
 
 
 @pytest.mark.spec_part("ADM-3")

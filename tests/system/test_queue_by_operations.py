@@ -1,4 +1,4 @@
-"""The queue's operations on a running node, by the command line, by the shell and by the administration protocol (OUT-6)."""
+"""The queue's operations on a running node, in every administration face (OUT-6)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from support.api_face import ApiFace
 from support.desk import Desk
 from support.node import Node, running, until
 from support.scripted_host import ScriptedHost, in_background
@@ -23,11 +24,14 @@ class Busy:
     node: Node
     host: ScriptedHost
     desk: Desk
+    api: ApiFace
 
     def ask(self, face: str) -> Ask:
         """Runs an operation by one of the faces; gives what it says. Fails if it is refused."""
         if face == "protocol":
             return lambda *words: "\n".join(self.desk.ask(*words))
+        if face == "HTTP API":
+            return lambda *words: json.dumps(self.api.ask(*words))
         if face == "shell":
             return lambda *words: self.node.run("shell", stdin=" ".join(words) + "\n").stdout
         return lambda *words: self.node.run(*words).stdout
@@ -43,7 +47,7 @@ def busy(step: str, connection: int, argument: str) -> str | None:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Busy]:
     host = ScriptedHost()
-    services = ("smtp", "submission", "pop3", "admin")
+    services = ("smtp", "submission", "pop3", "admin", "http", "https")
     with (
         in_background(host),
         running(tmp_path_factory.mktemp("operations") / "node", workers=1, services=services) as node,
@@ -51,7 +55,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Busy]:
     ):
         node.run("route", "add", "ops.test", f"127.0.0.1:{host.port}")
         node.run("setting", "set", "queue.first_retry_s", "600")
-        yield Busy(node, host, desk)
+        yield Busy(node, host, desk, ApiFace(node))
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +69,7 @@ def fresh(world: Busy) -> Iterator[None]:
 
 
 @pytest.mark.spec_part("OUT-6", "ADM-1")
-@pytest.mark.parametrize("face", ["command line", "shell", "protocol"])
+@pytest.mark.parametrize("face", ["command line", "shell", "protocol", "HTTP API"])
 def test_list_show_hold_release_retry_export_delete_and_redirect(world: Busy, face: str) -> None:
     node, host, ask = world.node, world.host, world.ask(face)
     subject = f"operated by {face}"

@@ -17,16 +17,23 @@ from posthouse.protocols.control import Answer, Field, Request
 
 async def answer(context: Context, request: Request) -> Answer:
     """Runs ``request`` in ``context`` (narrowed to its caller). Errors of the family become answers; others pass."""
-    asked = context.asked_by(request.who or context.who, cast(Role, request.role), request.via, request.domain)
+    scopes = tuple(request.scopes) if request.scopes is not None else None
+    asked = context.asked_by(request.who or context.who, cast(Role, request.role), request.via, request.domain, scopes)
     try:
-        done = await registry.run(asked, request.words, given=request.given, protocol=request.face == "protocol")
+        if request.named is not None:
+            noun, verb = (*request.words, "", "")[:2]
+            done = await registry.run_named(asked, noun, verb, request.named)
+        else:
+            done = await registry.run(asked, request.words, given=request.given, protocol=request.face == "protocol")
     except UsageError as error:
         return Answer("usage", text=error.public, code=error.imap_code)
     except MailError as error:
-        return Answer("failed", text=error.public, code=error.imap_code)
+        return Answer("failed", text=error.public, code=error.imap_code, temporary=error.temporary)
     complaint = str(getattr(done.result, "complaint", ""))
     if request.face == "people":
         return Answer("done", text=rendering.people(done.result), complaint=complaint)
+    if request.face == "json":
+        return Answer("done", body=rendering.json(done.result), complaint=complaint)
     if request.face == "program":
         return Answer("done", value=rendering.plain(done.result), complaint=complaint)
     lines = rendering.fields(done.result, done.operation.columns)

@@ -38,6 +38,7 @@ _AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([kmgt]?)(?:i?b)?")
 _AMOUNT_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _HELP_LINE = re.compile(r"\s*(\w+): (.+)")
 _MAX_WORD = 1 << 20
+_MAX_INTEGER = (1 << 63) - 1
 
 
 class Secret:
@@ -253,9 +254,50 @@ def parse_value(argument: Argument, text: str, *, now: float, domain: str = "") 
         raise BadValue(f"{argument.word}: {text!r} does not fit{why}") from None
 
 
+def parse_named(
+    arguments: Sequence[Argument], named: Mapping[str, object], *, now: float, domain: str = ""
+) -> dict[str, object]:
+    """The values of arguments that are given by name in JSON's types; null and empty lists count as not given.
+
+    Raises UsageError for a name that is none, BadValue.
+    """
+    by_name = {argument.name: argument for argument in arguments}
+    values: dict[str, object] = {}
+    for word, given in named.items():
+        argument = by_name.get(word.replace("-", "_"))
+        if argument is None:
+            raise UsageError(f"there is no argument {word!r}")
+        if given is None or given == []:
+            continue
+        if argument.rest:
+            each_given = given if isinstance(given, (list, tuple)) else [given]
+            values[argument.name] = tuple(_typed(argument, each, now, domain) for each in each_given)
+        else:
+            values[argument.name] = _typed(argument, given, now, domain)
+    return values
+
+
+def _typed(argument: Argument, given: object, now: float, domain: str) -> object:
+    wanted = _JSON_TYPES.get(argument.kind, "string")
+    text = {True: "on", False: "off"}[given] if isinstance(given, bool) else str(given)
+    if argument.kind == "amount" and isinstance(given, int) and not isinstance(given, bool):
+        wanted = "integer"
+    if _json_type(given) != wanted and (wanted, _json_type(given)) != ("number", "integer"):
+        raise BadValue(f"{argument.word}: a JSON {wanted} is needed")
+    return parse_value(argument, text, now=now, domain=domain)
+
+
+def _json_type(given: object) -> str:
+    if isinstance(given, bool):
+        return "boolean"
+    if isinstance(given, str):
+        return "string"
+    return "integer" if isinstance(given, int) else "number" if isinstance(given, float) else "other"
+
+
 def _convert(kind: Kind, text: str, now: float, domain: str) -> object:
     if kind == "integer":
-        return int(text)
+        return _bounded(int(text))
     if kind == "number":
         return float(text)
     if kind in ("flag", "switch"):
@@ -271,13 +313,20 @@ def _convert(kind: Kind, text: str, now: float, domain: str) -> object:
     return Address.parse(f"{text}@{domain}" if domain and "@" not in text else text)
 
 
+def _bounded(number: int) -> int:
+    """A number that databases take. Raises ValueError."""
+    if abs(number) > _MAX_INTEGER:
+        raise ValueError(number)
+    return number
+
+
 def parse_amount(text: str) -> int:
     """Raises ValueError."""
     word = text.strip().lower()
     if word in ("none", "inherit"):
         return 0 if word == "none" else -1
     if match := _AMOUNT.fullmatch(word):
-        return int(float(match[1]) * _AMOUNT_UNITS[match[2]])
+        return _bounded(int(float(match[1]) * _AMOUNT_UNITS[match[2]]))
     raise ValueError("an amount is written as 1000, 500M, 2G, none or inherit")
 
 

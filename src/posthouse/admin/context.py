@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from posthouse.base.errors import Permanent
+from posthouse.model.api_token import role_limits
 
 if TYPE_CHECKING:  # the command line loads operations for their syntax: it must be quick
     from posthouse.admin.junkdesk import JunkDesk
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # the command line loads operations for their syntax: it must
     from posthouse.base.clock import Clock
     from posthouse.base.ids import Ids
     from posthouse.checking.desk import CheckDesk
+    from posthouse.directory.key_ring import KeyRing
     from posthouse.interfaces.bus import Bus
     from posthouse.interfaces.configuration import Configuration
     from posthouse.interfaces.directory import Directory, DirectoryWriter
@@ -64,7 +66,8 @@ class Context:
 
     ``domain`` is the current domain of a protocol session: bare names belong to it, lists show only it; "" means none.
     ``clear_index`` throws the full-text index away, so that it is made anew; both are None where there is no index.
-    ``care`` is None where the store looks after itself.
+    ``care`` is None where the store looks after itself. ``scopes``: what the caller's token is limited to, None: it is no
+    token.
     """
 
     clock: Clock
@@ -112,10 +115,16 @@ class Context:
     holds: HoldDesk | None = None
     send_reports: SendReports | None = None
     ldap: LdapDesk | None = None
+    key_ring: KeyRing | None = None
+    scopes: tuple[str, ...] | None = None
 
-    def asked_by(self, who: str, role: Role, via: str, domain: str = "") -> Context:
-        """The same services for one caller."""
-        return replace(self, who=who, role=role, via=via, domain=domain)
+    def asked_by(self, who: str, role: Role, via: str, domain: str = "", scopes: tuple[str, ...] | None = None) -> Context:
+        """The same services for one caller. What a token says of roles holds for an administrator as if it were the account's;
+        all others keep their own, with its limits to a domain, and may run what both roles may."""
+        limits = role_limits(scopes or ())
+        if limits and role == "administrator":
+            role = limits[0]
+        return replace(self, who=who, role=role, via=via, domain=domain, scopes=scopes)
 
     @property
     def own_domain(self) -> str:

@@ -34,6 +34,15 @@ _ALLOWED: dict[Role, tuple[LeastRole, ...]] = {
 }
 
 
+_DANGEROUS = frozenset(
+    {
+        "compact", "delete", "disable", "expire", "forget", "hold", "import", "load", "purge", "recall", "reject", "remove",
+        "repair", "reset", "retire", "revoke", "rollback", "rotate", "stop", "undo",
+    }
+)  # fmt: skip
+"""Verbs that take something away, or that much follows from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """``columns`` are the result's fields that the protocol shows, in order; None: all of them; empty: no line at all."""
@@ -76,6 +85,11 @@ class Operation:
     def schema(self) -> dict[str, object]:
         """JSON schema of its arguments."""
         return json_schema(self.arguments)
+
+    @property
+    def dangerous(self) -> bool:
+        """Whether people are asked before it is run from a page."""
+        return not self.reads and self.verb in _DANGEROUS
 
     def allowed(self, role: Role) -> bool:
         """Whether a caller of this role may run it at all; what it may touch is checked by the operation itself."""

@@ -11,11 +11,12 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from posthouse.admin.arguments import Secret, UsageError, is_dash, missing, parse_words
+from posthouse.admin.arguments import Secret, UsageError, is_dash, missing, parse_named, parse_words
 from posthouse.admin.context import Context, NotAllowed
 from posthouse.admin.operation import Operation, audit_text
 from posthouse.base.errors import MailError
 from posthouse.interfaces.configuration import AuditEntry
+from posthouse.model.api_token import covers, role_limits
 
 _MODULES = (
     "domain", "user", "account", "cos", "quota", "alias", "forward", "route", "mailbox", "share", "sharedmailbox", "expiry",
@@ -23,6 +24,7 @@ _MODULES = (
     "quarantine", "policy", "mail", "node", "certificate", "check", "dkim", "report", "suppression", "store", "search",
     "migration", "audit", "help", "greylist", "reject", "dnsbl", "antivirus", "outbreak", "antispam",
     "recipient", "ldapserver",
+    "recipient", "token",
 )  # fmt: skip
 _SHARED_NOUNS = {
     "mailbox": ("mailbox", "expiry", "migration"),
@@ -37,6 +39,14 @@ _SHARED_NOUNS = {
 _ALONE = {"check": "all"}
 """What a noun alone means."""
 _MAX_OUTCOME = 500
+
+
+class NoSuchOperation(UsageError):
+    """There is no such noun, or it has no such verb."""
+
+    def __init__(self, public: str) -> None:
+        super().__init__(public)
+        self.imap_code = "NOSUCHOPERATION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +94,14 @@ def find(words: Sequence[str]) -> tuple[Operation, list[str]]:
     if noun == "help":
         return by_verb["show"], list(words[1:])
     if not by_verb:
-        raise UsageError(f"there is no noun {words[0]!r}{_near(noun, nouns())}")
+        raise NoSuchOperation(f"there is no noun {words[0]!r}{_near(noun, nouns())}")
     if len(words) == 1 and noun in _ALONE:
         return by_verb[_ALONE[noun]], []
     if len(words) == 1:
         raise UsageError(f"{noun}: which verb? {', '.join(by_verb)}")
     found = by_verb.get(words[1].lower())
     if found is None:
-        raise UsageError(f"{noun} has no verb {words[1]!r}; it has {', '.join(by_verb)}")
+        raise NoSuchOperation(f"{noun} has no verb {words[1]!r}; it has {', '.join(by_verb)}")
     return found, list(words[2:])
 
 
@@ -109,11 +119,34 @@ async def run(
     ``protocol``: words follow the administration protocol's looser grammar. Raises UsageError, NotAllowed, MailError.
     """
     found, rest = find(words)
-    if not found.allowed(context.role):
-        raise NotAllowed(f"the role {context.role} may not run {found.name!r}")
-    domain = context.domain or (await context.configuration.load()).auth.default_domain
+    _require(context, found)
+    domain = await _domain(context)
     values = parse_words(found.arguments, rest, now=context.clock.now(), domain=domain, protocol=protocol)
     return await call(context, found, _with_given(found, values, given or {}))
+
+
+async def run_named(context: Context, noun: str, verb: str, named: Mapping[str, object]) -> Done:
+    """Runs an operation with arguments by name, in the types of JSON. Raises UsageError, NotAllowed, MailError."""
+    found, _ = find([noun, verb])
+    if (found.noun, found.verb) != (noun.lower(), verb.lower()):
+        raise NoSuchOperation(f"{noun} has no verb {verb!r}")
+    _require(context, found)
+    values = parse_named(found.arguments, named, now=context.clock.now(), domain=await _domain(context))
+    return await call(context, found, values)
+
+
+async def _domain(context: Context) -> str:
+    """The one that bare names belong to."""
+    return context.domain or (await context.configuration.load()).auth.default_domain
+
+
+def _require(context: Context, found: Operation) -> None:
+    """Raises NotAllowed if the caller's role or token does not cover the operation."""
+    for role in (context.role, *role_limits(context.scopes or ())):
+        if not found.allowed(role):
+            raise NotAllowed(f"the role {role} may not run {found.name!r}")
+    if not covers(context.scopes or (), found.noun, found.verb):
+        raise NotAllowed(f"this token's scopes do not cover {found.name!r}")
 
 
 def _with_given(found: Operation, values: dict[str, object], given: Mapping[str, str]) -> dict[str, object]:
@@ -130,8 +163,7 @@ def _with_given(found: Operation, values: dict[str, object], given: Mapping[str,
 
 async def call(context: Context, found: Operation, values: Mapping[str, object]) -> Done:
     """Runs one operation with parsed values, by name, and writes it to the audit trail if it is one for that."""
-    if not found.allowed(context.role):
-        raise NotAllowed(f"the role {context.role} may not run {found.name!r}")
+    _require(context, found)
     lacking = missing(found.arguments, values)
     if lacking is not None:
         raise UsageError(f"{found.name}: {lacking.word} is missing; usage: {found.usage}")

@@ -32,6 +32,11 @@ def plain(result: object) -> Plain:
     return cast(Plain, msgspec.json.decode(msgspec.json.encode(result, enc_hook=str)))
 
 
+def json(result: object) -> bytes:
+    """The result as JSON."""
+    return msgspec.json.encode(result, enc_hook=str)
+
+
 def people(result: object) -> str:
     """The result as text for a terminal, without a final line end; "" when there is nothing to say.
 

@@ -15,6 +15,7 @@ REFUSED = Counter("posthouse_refused_connections", "Connections refused at once.
 MESSAGES = Counter("posthouse_messages", "Mail transactions by how they ended.", ["service", "outcome"], registry=REGISTRY)
 MESSAGE_BYTES = Counter("posthouse_message_bytes", "Octets of accepted messages.", ["service"], registry=REGISTRY)
 LOGINS = Counter("posthouse_logins", "Logins by result.", ["service", "result"], registry=REGISTRY)
+API_REQUESTS = Counter("posthouse_api_requests", "Requests to the HTTP API by status.", ["status"], registry=REGISTRY)
 ZONE_ANSWERS = Counter(
     "posthouse_zone_answers", "Answers of the served block list zone.", ["over", "result"], registry=REGISTRY
 )

@@ -1,7 +1,8 @@
 """``posthouse docs FOLDER``: the reference, made from the code, so that it cannot be wrong.
 
 settings.md from the catalogue, operations.md from the registry, metrics.md from the metrics, protocol.md (the
-administration protocol) from a written text and the operations. A test fails when the files kept in docs/ differ.
+administration protocol) and http-api.md from written texts and the operations. A test fails when the files kept in docs/
+differ.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from posthouse.admin import registry
 from posthouse.admin.operation import Operation
 from posthouse.base.metrics import REGISTRY
+from posthouse.cli import http_api_text
 from posthouse.cli.protocol_text import PROTOCOL
 from posthouse.model.settings import CATALOGUE, GROUPS
 
@@ -31,6 +33,7 @@ def pages() -> dict[str, str]:
         "operations.md": operations_page(),
         "metrics.md": metrics_page(),
         "protocol.md": _MADE + PROTOCOL,
+        "http-api.md": _MADE + http_api_text.page(),
     }
 
 
@@ -57,7 +60,8 @@ def operations_page() -> str:
     """All operations, by noun."""
     lines = [_MADE, "# Operations\n"]
     lines.append(
-        "Run by `posthouse --config node.toml NOUN VERB ...`, in the shell, or over the administration protocol. "
+        "Run by `posthouse --config node.toml NOUN VERB ...`, in the shell, over the administration protocol, or "
+        "the HTTP API. "
         "`--json` gives results for programs. The role is the weakest that may run it; *own domain* marks what a domain "
         "administrator may run, within their domain.\n"
     )

@@ -163,6 +163,16 @@ class Authenticator:
             return await self._admit(account, session, claimed)
         return await self._refuse(login, address, session, "token: unknown login" if account is None else "disabled")
 
+    async def key(self, login: str, account: Account | None, session: Session, *, cause: str = "") -> Account:
+        """Ends a login by a key that the face has looked up and compared itself; ``cause`` says why it does not fit. One that
+        fits waits for nobody's failures: it cannot be guessed. Raises LoginFailed, after its delay."""
+        if account is None or cause or not await self._may_log_in(account):
+            return await self._refuse(login, self._address(login), session, cause or "key: disabled or unknown")
+        session.account = str(account.address)
+        session.account_id = account.account_id
+        LOGINS.labels(session.service, "ok").inc()
+        return account
+
     async def scram_secret(self, login: str) -> ScramSecret:
         """The stored keys of ``login``'s account; made-up ones, stable for each login, if it has none or does not exist."""
         address, account = await self._account(login)

@@ -6,7 +6,7 @@ protocol speak it to the steward over a Unix socket; the peer's user id, not the
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,7 +21,9 @@ Field = bool | int | float | str | None
 class Request(msgspec.Struct, frozen=True):
     """``who`` "" stands for the peer's own user. ``given``: texts by argument name from standard input.
 
-    ``face``: ``people`` wants text, ``program`` plain values, ``protocol`` lines of fields (and its looser grammar).
+    ``face``: ``people`` wants text, ``program`` plain values, ``protocol`` lines of fields (and its looser grammar), ``json``
+    the value as JSON in ``body``. ``named``: arguments by name, in JSON's types; then ``words`` are noun and verb alone.
+    ``scopes``: what the asker's token is limited to, None: it is no token.
     """
 
     words: list[str]
@@ -30,7 +32,9 @@ class Request(msgspec.Struct, frozen=True):
     role: str = "administrator"
     via: str = "shell"
     domain: str = ""
-    face: Literal["people", "program", "protocol"] = "people"
+    face: Literal["people", "program", "protocol", "json"] = "people"
+    named: dict[str, Any] | None = None
+    scopes: list[str] | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -44,6 +48,8 @@ class Answer(msgspec.Struct, frozen=True):
     value: object = None
     lines: list[list[Field]] = []
     complaint: str = ""
+    body: bytes = b""
+    temporary: bool = False
 
 
 class FrameError(ValueError):

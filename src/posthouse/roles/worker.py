@@ -74,8 +74,11 @@ async def _live(config: NodeConfig, sockets: Mapping[str, socket.socket], name: 
 def _web(share: MetricsShare, services: Services, ready: Callable[[], bool]) -> Server:
     from posthouse.servers.health import application  # only nodes that serve HTTP pay for it
     from posthouse.servers.http import HttpServer
+    from posthouse.servers.http.front import Front
 
-    return HttpServer(application(share, ready, lambda: services.settings().monitoring.metrics_networks), services.clock)
+    assert services.key_ring is not None, "this node serves HTTP"
+    health = application(share, ready, lambda: services.settings().monitoring.metrics_networks)
+    return HttpServer(Front(services, services.key_ring, health), services.clock)
 
 
 async def _drain(listeners: list[Listener], seconds: float) -> None:

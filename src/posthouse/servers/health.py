@@ -1,4 +1,4 @@
-"""Health, readiness and metrics over HTTP (MON-4). The web faces will join this application later.
+"""Health, readiness and metrics over HTTP (MON-4).
 
 Health is told to anyone; metrics tell what passes here, and cost every process something: only to networks that are let.
 A Starlette application; ``servers.http`` serves it.
@@ -44,7 +44,12 @@ def application(share: MetricsShare, ready: Callable[[], bool], readers: Callabl
         return Response(await share.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     routes = [Route("/health/live", live), Route("/health/ready", readiness), Route("/metrics", metrics)]
-    return _SafeHeaders(Starlette(routes=routes))
+    return with_safe_headers(Starlette(routes=routes))
+
+
+def with_safe_headers(app: ASGIApp) -> ASGIApp:
+    """``app`` with headers that keep browsers from doing anything clever, where it sets none itself."""
+    return _SafeHeaders(app)
 
 
 class _SafeHeaders:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from posthouse.base.clock import Clock
 from posthouse.base.ids import Ids
 from posthouse.directory.authenticate import Authenticator
+from posthouse.directory.key_ring import KeyRing
 from posthouse.interfaces.bus import Bus
 from posthouse.interfaces.counters import Counters
 from posthouse.interfaces.directory import Directory
@@ -30,8 +31,8 @@ class Services:
 
     ``driver`` walks messages along the path (``pipeline.path.stages``); mail servers use it, the others need not.
     ``control_path`` is the steward's control socket, where operations run; "" if there is none. ``text_index`` None: searches
-    look at every message. ``scripts`` None: ManageSieve has nothing to manage. ``allowances``: what accounts may use (the store
-    and the sink see to it; here they are for telling).
+    look at every message. ``key_ring`` None: no tokens and no sessions of web faces here. ``scripts`` None: ManageSieve has
+    nothing to manage. ``allowances``: what accounts may use (the store and the sink see to it; here they are for telling).
     """
 
     node_name: str
@@ -54,3 +55,4 @@ class Services:
     reject_list: RejectList | None = None
     scripts_writer: ScriptsWriter | None = None
     allowances: Allowances = unlimited
+    key_ring: KeyRing | None = None

@@ -246,3 +246,20 @@ CREATE TABLE ldap_server (
 """
 
 MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS, _LEAVING, _OWNERS, _FORWARDS, _LDAP)
+_API_TOKENS = """
+CREATE TABLE api_token (
+    token_id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    account_id INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    scopes TEXT NOT NULL,
+    made_at REAL NOT NULL,
+    expires_at REAL NOT NULL,
+    seen_at REAL NOT NULL,
+    mark TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX api_token_by_account ON api_token (account_id, kind);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS, _LEAVING, _OWNERS, _FORWARDS, _API_TOKENS)

@@ -32,6 +32,7 @@ from posthouse.model.settings.submission import SubmissionSettings
 from posthouse.model.settings.tls import TlsSettings
 from posthouse.model.settings.tokens import TokenSettings
 from posthouse.model.settings.watch import WatchSettings
+from posthouse.model.settings.web import WebSettings
 from posthouse.model.settings.zone import ZoneSettings
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "TlsSettings",
     "TokenSettings",
     "WatchSettings",
+    "WebSettings",
     "ZoneSettings",
 ]
 
@@ -98,6 +100,7 @@ class Settings:
     antivirus: AntivirusSettings = field(default_factory=AntivirusSettings)
     archives: ArchivesSettings = field(default_factory=ArchivesSettings)
     outbreak: OutbreakSettings = field(default_factory=OutbreakSettings)
+    web: WebSettings = field(default_factory=WebSettings)
 
     def get(self, key: str) -> Value:
         """Raises NotFound for an unknown key."""
@@ -141,6 +144,7 @@ GROUPS: dict[str, type] = {
     "antivirus": AntivirusSettings,
     "archives": ArchivesSettings,
     "outbreak": OutbreakSettings,
+    "web": WebSettings,
 }
 CATALOGUE: dict[str, Spec] = {spec.key: spec for name, group in GROUPS.items() for spec in specs(name, group)}
 

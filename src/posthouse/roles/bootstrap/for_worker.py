@@ -38,6 +38,7 @@ from posthouse.reporting.failures import encoded as failure_encoded
 from posthouse.reporting.tallies import encoded
 from posthouse.roles.bootstrap.delivering import takes_outgoing
 from posthouse.roles.bootstrap.holding import account_watch, barred
+from posthouse.roles.bootstrap.key_rings import workers_key_ring
 from posthouse.roles.bootstrap.outgoing import node_secret
 from posthouse.roles.bootstrap.path_parts import Ways, path_parts
 from posthouse.roles.bootstrap.resolving import open_resolver
@@ -117,6 +118,7 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         reject_list=parts.reject_list,
         scripts_writer=parts.scripts_writer,
         allowances=parts.allowances,
+        key_ring=workers_key_ring(config, files, gate.call, clock, key, stack),
     )
     return Worker(services, await takes_outgoing(config, live, files, name), stack)
 

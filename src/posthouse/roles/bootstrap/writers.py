@@ -9,6 +9,9 @@ from functools import partial
 
 from posthouse.backends import notices
 from posthouse.backends.sqlite.account_holds import PLACES_CALL, SqliteAccountHoldsWriter, places_handler
+from posthouse.backends.sqlite.api_tokens import CALL as API_TOKENS_CALL
+from posthouse.backends.sqlite.api_tokens import SqliteApiTokensWriter
+from posthouse.backends.sqlite.api_tokens import handler as api_tokens_handler
 from posthouse.backends.sqlite.bulk import TELL as BULK_TELL
 from posthouse.backends.sqlite.bulk_writer import BulkWriter
 from posthouse.backends.sqlite.database import DatabaseThread
@@ -85,6 +88,7 @@ async def open_writers(files: Files, bus: Bus, stack: AsyncExitStack, *, gate: b
     calls: dict[str, CallHandler] = {
         SCRIPTS_CALL: scripts_handler(SqliteScriptsWriter(directory)),
         REPORT_CALL: report_handler(reports, SqliteSuppressionsWriter(outgoing)),
+        API_TOKENS_CALL: api_tokens_handler(SqliteApiTokensWriter(directory)),
         PLACES_CALL: places_handler(SqliteAccountHoldsWriter(outgoing)),
     }
     if gate:
