@@ -34,17 +34,19 @@ def named(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
 
 
 class ApiFace:
-    """The node has the listener ``https``. A token is made at first use, of an administrator who is made for it."""
+    """The node has the listener ``https``. A token is made at first use: the ``owner``'s, else one's who is made for it."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, owner: str = "") -> None:
         self._node = node
+        self._owner = owner
         self._token = ""
 
     @property
     def token(self) -> str:
         if not self._token:
-            self._node.run("user", "add", OWNER, "--role", "administrator", "--password", "an api's own 7")
-            self._token = self._node.json("token", "add", OWNER, "tests")["token"]
+            if not self._owner:
+                self._node.run("user", "add", OWNER, "--role", "administrator", "--password", "an api's own 7")
+            self._token = self._node.json("token", "add", self._owner or OWNER, "tests")["token"]
         return self._token
 
     def request(self, path: str, body: object) -> tuple[int, Any]:

@@ -1,4 +1,4 @@
-"""Operations on the real program: command line, shell, administration protocol and HTTP API, running and not (ADM-1, ADM-3, ADM-5)."""
+"""Operations on the real program, in all administration faces, running and not (ADM-1, ADM-3, ADM-5)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 from support.api_face import ApiFace
 from support.node import PASSWORD, Node, running, until
 
+JANE = "jane@example.test"
 SERVICES = ("smtp", "imap", "admin", "http", "https")
 
 
@@ -65,7 +66,7 @@ def test_an_operation_gives_the_same_in_every_face(node: Node) -> None:
     *lines, end = client.ask("USER", "LIST")
     client.close()
     assert end == "OK"
-    by_api = [user["address"] for user in ApiFace(node).ask("user", "list")]
+    by_api = [user["address"] for user in ApiFace(node, JANE).ask("user", "list")]
     assert by_command == by_shell == by_api == [line.split('"')[1] for line in lines]
     assert by_api == ["jane@example.test", "omar@example.org"]
 

@@ -94,9 +94,8 @@ async def worker(config: NodeConfig, bus: Bus, name: str) -> Worker:
         tell_bulk=partial(gate.tell, BULK_TELL),
     )
     parts = await path_parts(config, live, ways, stack)
-    clock, ids, directory = parts.clock, parts.ids, parts.directory
+    clock, ids, directory, hooks = parts.clock, parts.ids, parts.directory, _hooks(config, live, ways, devices)
     hasher, key = stack.enter_context(closing(Argon2Hasher())), await node_secret(files)
-    hooks = _hooks(config, live, ways, devices)
     services = Services(
         node_name=config.name,
         settings=live.settings,
