@@ -23,8 +23,7 @@ _MODULES = (
     "undelete",    "filter", "filtertest", "wordlist", "sender", "junk", "spamrule", "lesson", "setting", "group", "queue",
     "quarantine", "policy", "mail", "node", "certificate", "check", "dkim", "report", "suppression", "store", "search",
     "migration", "audit", "help", "greylist", "reject", "dnsbl", "antivirus", "outbreak", "antispam",
-    "recipient", "ldapserver",
-    "recipient", "token",
+    "recipient", "ldapserver", "token",
 )  # fmt: skip
 _SHARED_NOUNS = {
     "mailbox": ("mailbox", "expiry", "migration"),

@@ -245,7 +245,6 @@ CREATE TABLE ldap_server (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS, _LEAVING, _OWNERS, _FORWARDS, _LDAP)
 _API_TOKENS = """
 CREATE TABLE api_token (
     token_id TEXT PRIMARY KEY,
@@ -262,4 +261,4 @@ CREATE TABLE api_token (
 CREATE INDEX api_token_by_account ON api_token (account_id, kind);
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS, _LEAVING, _OWNERS, _FORWARDS, _API_TOKENS)
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _JUNK, _LISTS, _LEAVING, _OWNERS, _FORWARDS, _LDAP, _API_TOKENS)

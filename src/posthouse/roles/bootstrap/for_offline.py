@@ -14,8 +14,8 @@ from posthouse.backends.sqlite.configuration import SqliteConfiguration
 from posthouse.backends.sqlite.search_schema import remove_files
 from posthouse.roles.bootstrap.checks import with_checks
 from posthouse.roles.bootstrap.holding import with_holds
-from posthouse.roles.bootstrap.looking_outside import with_ldap
 from posthouse.roles.bootstrap.key_rings import with_key_ring
+from posthouse.roles.bootstrap.looking_outside import with_ldap
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing_desk import with_reports
 from posthouse.roles.bootstrap.resolving import open_resolver
@@ -46,7 +46,7 @@ async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
         context = operations_context(files, writers, bus, live, node, stack, clear, open_resolver(config, bus))
         context = with_ldap(config, context, writers, live, stack)
         context = with_reports(context, files, writers, stack)
-        context = await with_key_ring(with_reports(context, files, writers, stack), files, writers, stack)
+        context = await with_key_ring(context, files, writers, stack)
         context = with_unknown_recipients(context, files, writers.triplets, stack)
         context = with_holds(config, context, writers, live, MemoryCounters(context.clock), stack)
         context = with_viruses(with_checks(context, config), config, live)

@@ -30,8 +30,8 @@ from posthouse.queue.runner import QueueRunner
 from posthouse.roles.bootstrap.checks import with_checks
 from posthouse.roles.bootstrap.delivering import https, ways_out
 from posthouse.roles.bootstrap.holding import with_holds
-from posthouse.roles.bootstrap.looking_outside import with_ldap
 from posthouse.roles.bootstrap.key_rings import with_key_ring
+from posthouse.roles.bootstrap.looking_outside import with_ldap
 from posthouse.roles.bootstrap.operations import operations_context
 from posthouse.roles.bootstrap.outgoing import notifier, sender_rewriting
 from posthouse.roles.bootstrap.outgoing_desk import with_reports
@@ -83,7 +83,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     context = operations_context(files, writers, bus, live, node, stack, partial(_index_anew, files, bus), resolver)
     context = with_ldap(config, context, writers, live, stack)
     context = with_reports(context, files, writers, stack)
-    context = await with_key_ring(with_reports(context, files, writers, stack), files, writers, stack)
+    context = await with_key_ring(context, files, writers, stack)
     context = with_unknown_recipients(context, files, writers.triplets, stack)
     context = with_holds(config, context, writers, live, BusCounters(bus, context.clock, "steward"), stack)
     onward = await _start_queue(config, context, writers, live, resolver, stack)
