@@ -256,3 +256,21 @@ async def test_many_are_put_off_as_one_unit_but_none_that_does_not_wait_since_th
     assert seen["T3"] == [("waiting", 1, 200.0, "450", "mx")] * 2
     assert seen["T4"] == [put_off] * 2
     assert await backends.spool.put_off([]) == 0
+
+
+async def test_what_an_account_keeps_for_later_is_counted_up_to_a_bound(backends: MailBackends) -> None:
+    for number in range(4):
+        later = acceptance(letter(), to_queue("ann"), to_queue("bob"), trace_id=f"L{number}", received_at=100.0)
+        sender = replace(later.sender, auth="Jane@example.test", hold_until=500.0 + number)
+        await backends.sink.commit(replace(later, sender=sender))
+    at_once = acceptance(letter(), to_queue(), trace_id="N1", received_at=100.0)
+    await backends.sink.commit(replace(at_once, sender=replace(at_once.sender, auth="jane@example.test")))
+    others = acceptance(letter(), to_queue(), trace_id="O1", received_at=100.0)
+    await backends.sink.commit(replace(others, sender=replace(others.sender, auth="omar@example.test", hold_until=900.0)))
+    count = backends.spool.postponed
+    assert [await count("JANE@example.test", 100.0, most) for most in (10, 4, 3)] == [4, 4, 3]
+    assert await count("jane@example.test", 501.0, 10) == 2, "two are due"
+    assert await count("omar@example.test", 100.0, 10) == 1
+    assert await count("nobody@example.test", 100.0, 10) == await count("", 100.0, 10) == 0
+    await backends.spool.delete("L3")
+    assert await count("jane@example.test", 100.0, 10) == 3

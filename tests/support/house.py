@@ -174,6 +174,7 @@ class House:
             triplets=self.triplets,
             reports=ReportDesk(self.seen.append, self.failed.append, self.reports.receive, self.suppressions),
             allowances=self.allowances,
+            postponed=self.spool.postponed,
             clock=self.clock,
             node_name="mx.example.test",
             signing_keys=self.signing_keys,
@@ -257,14 +258,16 @@ class House:
     async def deliver(
         self,
         *recipients: str,
-        sender: str = "lena@elsewhere.test",
+        sender: str | Sender = "lena@elsewhere.test",
         content: bytes = MESSAGE,
         session: Session | None = None,
     ) -> Reply:
         """The first refusal of the envelope, or the reply to the message."""
         session = session or self.session()
         refused: Final | None
-        transaction, refused = await self.driver.begin(session, Sender(Address.parse(sender) if sender else None))
+        if isinstance(sender, str):
+            sender = Sender(Address.parse(sender) if sender else None)
+        transaction, refused = await self.driver.begin(session, sender)
         for text in recipients:
             if refused is None:
                 address = Address.parse(text) if "@" in text else Address(text, "")

@@ -118,6 +118,33 @@ def test_mail_that_waits_for_its_time_can_be_deleted_or_sent_at_once_by_an_admin
         assert len(host.heard) == 1
 
 
+def test_an_account_has_so_many_messages_waiting_which_are_listed_taken_back_or_sent_at_once(node: Node) -> None:
+    with far_host(node) as host:
+        first, second = (submit(node, f"wait {number}", FAR, options=["HOLDFOR=3600"]) for number in range(2))
+        node.run("setting", "set", "queue.hold_messages", "2")
+        try:
+            until(lambda: _told(node, "HOLDFOR=3600")[0] == 450)
+            assert b"waiting for their time" in _told(node, "HOLDFOR=3600")[1]
+            assert [row["queue_id"] for row in node.json("postponed", "list", "--account", JANE)] == [first, second]
+            node.run("postponed", "cancel", first)
+            assert _told(node, "HOLDFOR=3600")[0] == 250
+        finally:
+            node.run("setting", "reset", "queue.hold_messages")
+        node.run("postponed", "send", second)
+        until(lambda: host.heard)
+        assert b"Subject: wait 1" in host.heard[0].content
+        until_queue_is_empty(node)
+    until(lambda: "cancelled (" in node.run("mail", "trace", first).stdout)
+
+
+def _told(node: Node, wish: str) -> tuple[int, bytes]:
+    """The answer to a sender who wishes that."""
+    with node.smtp("submission") as client:
+        client.ehlo("client.test")
+        client.login(JANE, PASSWORD)
+        return client.mail(JANE, [wish])
+
+
 def test_attack_strangers_cannot_have_mail_held_or_served_first(node: Node) -> None:
     with node.smtp() as client:
         client.ehlo("client.test")

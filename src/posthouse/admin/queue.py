@@ -14,6 +14,7 @@ import msgspec
 from posthouse.admin.context import Context
 from posthouse.admin.ldapdesk import outside_of
 from posthouse.admin.operation import operation
+from posthouse.admin.queuestory import note
 from posthouse.admin.rendering import record, stamp
 from posthouse.base.errors import BadValue, NotFound
 from posthouse.directory.resolve import RecipientResolver
@@ -22,7 +23,6 @@ from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient
 from posthouse.model.plan import Acceptance, ToMailbox
 from posthouse.model.queued import Outcome, QueuedMessage, QueuedRecipient, State
-from posthouse.model.trace import TraceRecord, TraceStep
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.postpone import postponed
 from posthouse.queue.causes import cause_of
@@ -253,6 +253,7 @@ async def delete(context: Context, queue_ids: tuple[str, ...]) -> Touched:
         message = await context.spool.get(queue_id.upper())
         if message is None or not await context.spool.delete(message.queue_id):
             raise _no_message(queue_id)
+        note(context, message, "deleted", f"by {context.who}, without notice")
         recipients += len(message.recipients)
     return Touched(len(queue_ids), recipients)
 
@@ -272,27 +273,7 @@ async def redirect(context: Context, queue_id: str, address: Address) -> Touched
     reply = f"250 2.0.0 redirected to {address} by {context.who}"
     outcomes = [Outcome(each.recipient_id, "done", reply, "") for each in open_]
     await context.spool.record(message.queue_id, outcomes, await _instead(context, message, address))
-    now = context.clock.now()
-    whom = tuple(str(each.recipient) for each in open_)
-    steps = tuple(TraceStep(now, "queue", "redirect", "redirect", each, f"to {address}, by {context.who}") for each in whom)
-    context.traces.record(
-        TraceRecord(
-            trace_id=message.trace_id,
-            at=now,
-            service="queue",
-            client="",
-            helo="",
-            account="",
-            sender=str(message.sender),
-            recipients=(*whom, str(address)),
-            message_id="",
-            subject="",
-            size_bytes=message.size_bytes,
-            outcome="accepted",
-            reply="",
-            steps=steps,
-        )
-    )
+    note(context, message, "redirect", f"to {address}, by {context.who}", str(address))
     context.bus.publish("queue", {"retry": True})
     return Touched(1, len(open_))
 

@@ -22,7 +22,7 @@ _MODULES = (
     "domain", "user", "account", "cos", "quota", "alias", "forward", "route", "mailbox", "share", "sharedmailbox", "expiry",
     "undelete",    "filter", "filtertest", "wordlist", "sender", "junk", "spamrule", "lesson", "setting", "group", "queue",
     "quarantine", "policy", "mail", "node", "certificate", "check", "dkim", "report", "suppression", "store", "search",
-    "migration", "audit", "help", "greylist", "reject", "dnsbl", "antivirus", "outbreak", "antispam",
+    "migration", "audit", "help", "greylist", "reject", "dnsbl", "antivirus", "outbreak", "antispam", "postponed",
     "recipient", "ldapserver", "token",
 )  # fmt: skip
 _SHARED_NOUNS = {

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from posthouse.model.plan import Acceptance
 from posthouse.model.queued import Delay, Outcome, QueuedMessage, State
+
+Postponed = Callable[[str, float, int], Awaitable[int]]
+"""``Spool.postponed``, for those who need nothing else of it."""
+
+
+async def none_postponed(_account: str, _now: float, _most: int) -> int:
+    """Where nothing is kept for later."""
+    return 0
 
 
 class Spool(Protocol):
@@ -43,6 +51,11 @@ class Spool(Protocol):
     ) -> Sequence[QueuedMessage]:
         """Messages in order of ``queue_id`` after ``after``, with their recipients that are not done; with ``account``
         only those that the account of this address has sent."""
+        ...
+
+    async def postponed(self, account: str, now: float, most: int) -> int:
+        """How many messages of an account wait for a time that their sender gave and have not been tried yet; it is not
+        counted further than ``most``."""
         ...
 
     async def count(self) -> dict[str, int]:

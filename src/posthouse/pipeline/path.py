@@ -35,6 +35,7 @@ from posthouse.interfaces.scripts import Scripts, ScriptsWriter
 from posthouse.interfaces.senders import SenderLists
 from posthouse.interfaces.signing_keys import SigningKeys
 from posthouse.interfaces.sink import Sink
+from posthouse.interfaces.spool import Postponed, none_postponed
 from posthouse.interfaces.triplets import Triplets
 from posthouse.interfaces.unknown_recipients import UnknownRecipients
 from posthouse.mailauth.verify import Verifier
@@ -70,7 +71,7 @@ from posthouse.pipeline.room import Room
 from posthouse.pipeline.route import Route
 from posthouse.pipeline.scoring import Engines, Scoring
 from posthouse.pipeline.sender import SenderDomain
-from posthouse.pipeline.sender_policy import SenderPolicy
+from posthouse.pipeline.sender_policy import Amounts, SenderPolicy
 from posthouse.pipeline.sign import Sign
 from posthouse.pipeline.spf_begin import SpfCheck
 from posthouse.pipeline.stage import Stage
@@ -115,6 +116,7 @@ class Parts:
     viruses: VirusScanning
     allowances: Allowances = unlimited
     is_short: Callable[[], bool] = bool
+    postponed: Postponed = none_postponed
 
 
 def stages(parts: Parts) -> tuple[Stage, ...]:
@@ -141,7 +143,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         Envelope(parts.settings, parts.recipients, parts.routes, hosts, check, harvest),
         harvest,
         SenderDomain(parts.settings, parts.directory, parts.resolver, patience),
-        SenderPolicy(parts.settings, permitted, parts.recipients, parts.counters),
+        SenderPolicy(parts.settings, permitted, parts.recipients, Amounts(parts.counters, parts.postponed)),
         Quota(parts.allowances, parts.store, parts.clock),
         Greylist(parts.settings, parts.triplets, spf, parts.clock),
         Authenticate(parts.settings, verifier, spf, parts.node_name, parts.reports.seen, parts.reports.failed),

@@ -9,7 +9,7 @@ the sender tries again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 from posthouse.base.errors import Permanent
@@ -18,6 +18,7 @@ from posthouse.directory.resolve import RecipientResolver
 from posthouse.formats import author_fields
 from posthouse.formats.mime import Limits, summarise
 from posthouse.interfaces.counters import Counters
+from posthouse.interfaces.spool import Postponed, none_postponed
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient
 from posthouse.model.session import Session
@@ -29,19 +30,29 @@ from posthouse.pipeline.transaction import Transaction
 
 HOUR_S = 3600.0
 MAX_AUTHORS = 100
+MAX_LISTED = 250
 TOO_MANY = Reply(550, "5.7.1", "The message has too many authors")
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What tells how much an account sends: ``counters`` by the hour, ``postponed`` what waits for its time."""
+
+    counters: Counters
+    postponed: Postponed = none_postponed
 
 
 class SenderPolicy(Stage):
     name = "sender-policy"
 
     def __init__(
-        self, settings: Callable[[], Settings], permitted: PermittedSenders, recipients: RecipientResolver, counters: Counters
+        self, settings: Callable[[], Settings], permitted: PermittedSenders, recipients: RecipientResolver, amounts: Amounts
     ) -> None:
         self._settings = settings
         self._permitted = permitted
         self._recipients = recipients
-        self._counters = counters
+        self._counters = amounts.counters
+        self._postponed = amounts.postponed
 
     async def mail_from(self, transaction: Transaction) -> Verdict | None:
         session, submission = transaction.session, self._settings().submission
@@ -49,6 +60,8 @@ class SenderPolicy(Stage):
             transaction.sender = replace(transaction.sender, auth=session.account)
         if session.service == "lmtp" or not (session.account or session.relay):
             return None
+        if (full := await self._no_more_for_later(transaction)) is not None:
+            return full
         told = await self._masquerade(transaction, submission)
         if not session.account or transaction.sender.address is None:
             return told
@@ -87,6 +100,19 @@ class SenderPolicy(Stage):
         if session.account and submission.sender != "any":
             return (*told, *await self._authors(transaction, submission))
         return told
+
+    async def _no_more_for_later(self, transaction: Transaction) -> Verdict | None:
+        """Whoever has much waiting for its time, elsewhere as well as here, gets no more of it into the queue."""
+        account, most = transaction.session.account, self._settings().queue.hold_messages
+        now = transaction.started_at
+        if not (account and most and transaction.sender.hold_until > now):
+            return None
+        if await self._postponed(account, now, most) < most:
+            return None
+        text = (
+            f"Your account has {most} messages waiting for their time, which is the most: cancel one, or send this one at once"
+        )
+        return Defer(Reply(450, "4.7.1", text), Reason(self.name, "postponed", f"{account} has {most} messages that wait"))
 
     async def _mask(self, pairs: tuple[str, ...], local: str, domain: str) -> tuple[str, str]:
         """The address that is written in its place (OUT-2): by the settings, else by an outside directory. Raises Temporary."""
@@ -137,7 +163,16 @@ class SenderPolicy(Stage):
         if submission.sender == "rewrite":
             transaction.sender = replace(transaction.sender, address=account)
             return Continue(Reason(self.name, "rewritten", f"{account} may not send as {address}: sent as itself"))
-        return Refuse(_not_yours(str(address)), Reason(self.name, "not-own", f"{account} may not send as {address}"))
+        return await self._refused(account, str(address), "not-own")
+
+    async def _refused(self, account: Address, stranger: str, rule: str) -> Refuse:
+        """Says also as whom the account may send: that is its owner's to know."""
+        own = [each for each in await self._permitted.all_of(account) if each != account.key]
+        whom = _listed([account.key, *own])
+        text = _printable(f"You may not send as {stranger[:150]}, but as {whom}")
+        return Refuse(
+            Reply(550, "5.7.1", text), Reason(self.name, rule, f"{account} may not send as {stranger}, but as {whom}")
+        )
 
     async def _unknown(self, address: Address) -> Verdict | None:
         """A sender that takes no mail here (OUT-4)."""
@@ -159,7 +194,7 @@ class SenderPolicy(Stage):
             return ()
         shown = ", ".join(sorted(f"{local}@{domain}" for local, domain in strangers))[:300] or "somebody who cannot be read"
         if submission.sender == "refuse":
-            return (Refuse(_not_yours(shown), Reason(self.name, "not-own-header", f"{account} may not write as {shown}")),)
+            return (await self._refused(account, shown, "not-own-header"),)
         own = (account.local, account.domain)
 
         def as_itself(local: str, domain: str) -> tuple[str, str]:
@@ -186,9 +221,18 @@ def _rates(session: Session, submission: SubmissionSettings) -> list[tuple[str, 
     return [limit for limit in limits if limit[2]]
 
 
-def _not_yours(address: str) -> Reply:
-    printable = "".join(char if char.isprintable() else "?" for char in address)
-    return Reply(550, "5.7.1", f"You may not send as {printable[:300]}")
+def _listed(addresses: Sequence[str]) -> str:
+    """As many as fit into a line, its own first."""
+    shown = ""
+    for number, address in enumerate(addresses):
+        if len(shown) + len(address) > MAX_LISTED:
+            return f"{shown or addresses[0][:MAX_LISTED]} and {len(addresses) - max(number, 1)} more"
+        shown += f", {address}" if shown else address
+    return shown
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _masked(pairs: tuple[str, ...], local: str, domain: str) -> tuple[str, str]:

@@ -89,12 +89,13 @@ async def test_reader_may_look_and_not_change() -> None:
             await run(context, line)
 
 
-async def test_plain_users_may_do_nothing_but_look_after_their_own_held_mail_and_lists() -> None:
+async def test_plain_users_may_do_nothing_but_look_after_their_own_mail_and_lists() -> None:
     context = (await populated()).asked_by("jane@example.test", "user", "protocol")
     allowed = {each.name for each in registry.operations().values() if each.allowed(context.role)}
     held = {f"quarantine {verb}" for verb in ("list", "show", "release", "delete")}
     lists = {f"sender {verb}" for verb in ("list", "allow", "block", "load", "remove")}
-    assert allowed == {*held, *lists, "junk filter"}
+    later = {f"postponed {verb}" for verb in ("list", "cancel", "send")}
+    assert allowed == {*held, *lists, *later, "junk filter"}
 
 
 async def test_domain_administrator_sees_only_the_own_domain() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pytest
 
 from posthouse.base.settings import Value
 from posthouse.model.address import Address
+from posthouse.model.envelope import Sender
 from posthouse.model.session import Session
 from posthouse.model.trace import TraceQuery
 from posthouse.model.verdict import Reply
@@ -83,10 +85,42 @@ async def test_an_account_sends_only_as_itself(sender: str, author: str, code: i
     assert (await send(made, sender, author)).code == code
 
 
-async def test_the_refusal_says_which_address() -> None:
-    reply = await send(await house(), OMAR)
-    assert (reply.code, reply.enhanced) == (550, "5.7.1")
-    assert OMAR in reply.text
+@pytest.mark.spec_part("OUT-3")
+async def test_the_refusal_says_which_address_and_as_whom_the_account_may_send() -> None:
+    made = await house(delegates=(f"{JANE}=sales@example.test", f"{JANE}=@shop.test"))
+    await made.directory.put_alias(Address.parse("j@example.test"), [Address.parse(JANE)])
+    members = Address.parse("all@example.test")
+    await made.directory.put_alias(members, [Address.parse(OMAR)])
+    await made.directory.add_owners(members, [Address.parse(JANE)])
+    for reply in (await send(made, OMAR), await send(made, JANE, OMAR)):
+        assert (reply.code, reply.enhanced) == (550, "5.7.1")
+        own = f"{JANE}, @shop.test, all@example.test, j@example.test, sales@example.test"
+        assert reply.text == f"You may not send as {OMAR}, but as {own}"
+
+
+async def test_a_refusal_fits_into_a_line_however_many_addresses_there_are() -> None:
+    made = await house(delegates=tuple(f"{JANE}=sales-department-{number}@example.test" for number in range(300)))
+    reply = await send(made, f"{'x' * 60}@{'y' * 60}.test")
+    assert len(reply.text) < 480
+    assert re.search(r"but as jane@example\.test, sales-department-0@example\.test, .* and 29\d more$", reply.text)
+
+
+async def test_an_account_has_only_so_many_messages_waiting_for_their_time() -> None:
+    made = await house()
+    made.set("queue.hold_messages", 2)
+
+    async def later(hold_until: float, account: str = JANE) -> Reply:
+        sender = Sender(Address.parse(account), hold_until=hold_until)
+        return await made.deliver(OUT, sender=sender, content=message(account), session=await login(made, account))
+
+    soon = made.clock.now() + 3600
+    assert [(await later(soon)).code for _ in range(3)] == [250, 250, 450]
+    assert (await later(soon, OMAR)).code == 250, "others have their own"
+    assert (await send(made)).code == 250, "what leaves at once does"
+    made.clock.advance(7200)
+    assert (await later(made.clock.now() + 60)).code == 250, "the others are due"
+    made.set("queue.hold_messages", 0)
+    assert [(await later(made.clock.now() + 60)).code for _ in range(3)] == [250] * 3
 
 
 @pytest.mark.spec_part("OUT-3")

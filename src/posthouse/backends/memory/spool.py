@@ -128,6 +128,11 @@ class MemorySpool:
             :limit
         ]
 
+    async def postponed(self, account: str, now: float, most: int) -> int:
+        mine = (each for each in self._entries.values() if account and each.message.sender.auth.lower() == account.lower())
+        waits = [any(not r.attempts and r.next_attempt_at > now for r in each.recipients.values()) for each in mine]
+        return min(sum(waits), most)
+
     async def count(self) -> dict[str, int]:
         counts: dict[str, int] = {}
         for entry in self._entries.values():

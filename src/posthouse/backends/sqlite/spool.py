@@ -37,6 +37,10 @@ _BY_TIME = _DUE.format("queued_recipient_by_time")
 _URGENT = _DUE.format("queued_recipient_urgent") + "r.priority > 0 AND "
 """By its own index: whoever looked for urgent mail by time would go through all that is due."""
 _WAITING = "SELECT recipient_id FROM queued_recipient WHERE queue_id = ? AND +state = 'waiting'"
+_POSTPONED = (
+    "SELECT count(*) FROM (SELECT 1 FROM queued AS q WHERE account = ? AND account <> '' AND EXISTS (SELECT 1 FROM"
+    " queued_recipient AS r WHERE r.queue_id = q.queue_id AND attempts = 0 AND next_attempt_at > ?) LIMIT ?)"
+)
 _LISTED = (
     "{0} AND queue_id IN (SELECT queue_id FROM queued AS q WHERE queue_id > ? {1} AND EXISTS"
     " (SELECT 1 FROM queued_recipient AS r WHERE r.queue_id = q.queue_id AND {0}) ORDER BY queue_id LIMIT ?)"
@@ -113,6 +117,10 @@ class SqliteSpool:
         whose, names = ("AND account = ? AND account <> ''", (account.lower(),)) if account else ("", ())
         rows = self._reading.all(_RECIPIENT + _LISTED.format(states, whose), (*wanted, after, *names, *wanted, limit))
         return self._messages([_recipient(row) for row in rows])
+
+    async def postponed(self, account: str, now: float, most: int) -> int:
+        [(count,)] = self._reading.all(_POSTPONED, (account.lower(), now, most))
+        return int(count)
 
     async def count(self) -> dict[str, int]:
         """In a thread: a long queue takes long to count."""

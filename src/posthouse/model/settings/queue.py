@@ -23,6 +23,9 @@ class QueueSettings:
         at_least=0,
         at_most=31_536_000,
     )
+    hold_messages: int = setting(
+        100, "Messages that one account may have waiting for a time that it gave (FUTURERELEASE); 0: no limit.", at_least=0
+    )
     priority_max: int = setting(
         3,
         "The highest priority that a user's message may have (MT-PRIORITY); hosts that may relay have 9.",

@@ -19,6 +19,7 @@ from posthouse.backends.sqlite.routes import SqliteRoutes
 from posthouse.backends.sqlite.scripts import SqliteScripts
 from posthouse.backends.sqlite.senders import SqliteSenders
 from posthouse.backends.sqlite.signing_keys import SqliteSigningKeys
+from posthouse.backends.sqlite.spool import SqliteSpool
 from posthouse.backends.sqlite.unknown_recipients import SqliteUnknownRecipients, UnknownWriting
 from posthouse.base.clock import SystemClock
 from posthouse.base.ids import Ids
@@ -118,4 +119,5 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
         viruses=ways.viruses,
         allowances=may,
         is_short=store.packer.room.is_short,
+        postponed=stack.enter_context(closing(SqliteSpool(ways.gate, files.mail))).postponed,
     )
