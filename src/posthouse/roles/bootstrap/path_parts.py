@@ -78,13 +78,12 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
     routes, may = SqliteRoutes(looked_up), AllowanceBook(SqliteLimits(looked_up), live.settings).of
     store = SqliteMailStore(ways.gate, files.mail, settings=lambda: live.settings().store, allowances=may)
     await stack.enter_context(closing(store)).ready()
-    sink = mail_sink(ways.gate, files, live, ids, may, store.packer)
+    sink, lists = mail_sink(ways.gate, files, live, ids, may, store.packer), open_lists(looked_up, live, ways.resolver)
     rewriting = await sender_rewriting(files, directory, live, clock)
     recipients = RecipientResolver(directory, live.settings, rewriting, outside_directory(live, looked_up, config.name, stack))
     onward = Onward(recipients, routes, lambda: live.settings().route.message_router)
     notices = notifier(config, clock, live, onward)
     probe, deliver = hosts_behind(config, live, ways.resolver, stack)
-    lists = open_lists(looked_up, live, ways.resolver)
     return Parts(
         settings=live.settings,
         counters=ways.counters,
