@@ -1,4 +1,5 @@
-"""An administrator by the HTTP API of a running node, over TLS and with a token; commands are written as in the shell."""
+"""An administrator by the HTTP API of a running node, with a token: by hand over TLS, and by the Python client. Commands are
+written as in the shell."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any
 
 from posthouse.admin import registry
 from posthouse.admin.arguments import split_words
+from posthouse.client import Client
 from posthouse.roles import certificates
 from support.node import Node
 
@@ -68,3 +70,18 @@ class ApiFace:
         status, value = self.request(path, given)
         assert status == 200, (words, value)
         return value
+
+
+class ClientFace:
+    """The Python client; the node has the listener ``http``, too."""
+
+    def __init__(self, node: Node, api: ApiFace) -> None:
+        self._node = node
+        self._api = api
+
+    def ask(self, *words: str) -> Any:
+        """One operation; what it gives. Fails if it was refused."""
+        path, given = named(words)
+        noun, verb = path.removeprefix("/api/v1/").split("/")
+        with Client(f"http://127.0.0.1:{self._node.ports['http']}", token=self._api.token) as client:
+            return getattr(getattr(client, noun), verb)(**given)

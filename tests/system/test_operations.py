@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support.api_face import ApiFace
+from support.api_face import ApiFace, ClientFace
 from support.node import PASSWORD, Node, running, until
 
 JANE = "jane@example.test"
@@ -66,8 +66,10 @@ def test_an_operation_gives_the_same_in_every_face(node: Node) -> None:
     *lines, end = client.ask("USER", "LIST")
     client.close()
     assert end == "OK"
-    by_api = [user["address"] for user in ApiFace(node, JANE).ask("user", "list")]
-    assert by_command == by_shell == by_api == [line.split('"')[1] for line in lines]
+    api = ApiFace(node, JANE)
+    by_api = [user["address"] for user in api.ask("user", "list")]
+    by_client = [user["address"] for user in ClientFace(node, api).ask("user", "list")]
+    assert by_command == by_shell == by_api == by_client == [line.split('"')[1] for line in lines]
     assert by_api == ["jane@example.test", "omar@example.org"]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from support.api_face import ApiFace
+from support.api_face import ApiFace, ClientFace
 from support.desk import Desk
 from support.node import Node, running, until
 from support.scripted_host import ScriptedHost, in_background
@@ -32,6 +32,8 @@ class Busy:
             return lambda *words: "\n".join(self.desk.ask(*words))
         if face == "HTTP API":
             return lambda *words: json.dumps(self.api.ask(*words))
+        if face == "Python client":
+            return lambda *words: json.dumps(ClientFace(self.node, self.api).ask(*words))
         if face == "shell":
             return lambda *words: self.node.run("shell", stdin=" ".join(words) + "\n").stdout
         return lambda *words: self.node.run(*words).stdout
@@ -69,7 +71,7 @@ def fresh(world: Busy) -> Iterator[None]:
 
 
 @pytest.mark.spec_part("OUT-6", "ADM-1")
-@pytest.mark.parametrize("face", ["command line", "shell", "protocol", "HTTP API"])
+@pytest.mark.parametrize("face", ["command line", "shell", "protocol", "HTTP API", "Python client"])
 def test_list_show_hold_release_retry_export_delete_and_redirect(world: Busy, face: str) -> None:
     node, host, ask = world.node, world.host, world.ask(face)
     subject = f"operated by {face}"
