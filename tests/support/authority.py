@@ -71,10 +71,10 @@ class Authority:
     def tlsa_ta(self) -> str:
         return "2 1 1 " + key_digest(self.certificate)
 
-    def issue(self, *names: str, expired: bool = False) -> Issued:
+    def issue(self, *names: str, expired: bool = False, days: int = 10) -> Issued:
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.now(datetime.UTC)
-        until = now - DAY if expired else now + 10 * DAY
+        until = now - DAY if expired else now + days * DAY
         who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         certificate = (
             _begun(who, self.certificate.subject, key, now - 10 * DAY, until)

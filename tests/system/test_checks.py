@@ -40,6 +40,7 @@ RECORDS = {
 class Net:
     node: Node
     clock: str
+    knot: Knot
 
 
 @contextmanager
@@ -76,7 +77,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Net]:
         running(folder / "node", workers=1, name=HOST, extra=knot.toml) as node,
         time_server(90.0) as clock,
     ):
-        yield Net(node, clock)
+        yield Net(node, clock, knot)
 
 
 def check(net: Net, *words: str) -> tuple[list[dict[str, Any]], int, str]:
@@ -122,6 +123,14 @@ def test_a_domain_whose_records_shut_this_node_out_is_wrong(net: Net) -> None:
     assert state == "wrong" and "ip4:192.0.2.10" in advice
     assert state_of(findings, "DMARC: there is no record")[0] == "warning"
     assert code == 1
+
+
+@pytest.mark.spec_part("PLN-2")
+def test_what_was_published_meanwhile_is_seen_at_once(net: Net) -> None:
+    net.node.run("domain", "add", "anew.test")
+    assert state_of(check(net, "domain", "anew.test")[0], "SPF:")[0] == "warning"
+    net.knot.publish({("anew.test", "TXT"): ["v=spf1 ip4:192.0.2.10 -all"]})
+    assert state_of(check(net, "domain", "anew.test")[0], "SPF:")[0] == "ok"
 
 
 @pytest.mark.spec_part("PLN-2")

@@ -14,10 +14,12 @@ from posthouse.admin.operation import operation
 from posthouse.base.errors import BadValue, Permanent
 from posthouse.checking.desk import CheckDesk
 from posthouse.checking.disk import check_disk
-from posthouse.checking.domain import DomainCheck, Site
+from posthouse.checking.domain import check_domain
+from posthouse.checking.domain_desk import DomainDesk, Site
 from posthouse.checking.host import check_host
 from posthouse.checking.reputation import ADDRESS_ZONES, check_reputation
 from posthouse.checking.surroundings import check_certificates, check_clock, check_ports
+from posthouse.interfaces.probe import ServedTls
 from posthouse.model.finding import Finding
 from posthouse.model.route import NextHop
 
@@ -56,9 +58,11 @@ async def all_(context: Context, hosts: tuple[str, ...] = (), *, time_server: st
         hosts: hosts (or host:port; 25 without a port) that must be reachable; without any, the smart host if there is one.
         time_server: the NTP server to compare the clock with, as host or host:port.
     """
+    _begun(context)
     found = await _host(context)
+    served: dict[str, ServedTls | str] = {}
     for entry in await context.directory.domains():
-        found += await _domain(context, entry.name)
+        found += await _domain(context, entry.name, served)
     found += await _reputation(context, ADDRESS_ZONES)
     found += await _certificates(context)
     found += await _ports(context, hosts)
@@ -70,18 +74,20 @@ async def all_(context: Context, hosts: tuple[str, ...] = (), *, time_server: st
 @operation("check host", role="reader", reads=True)
 async def host(context: Context) -> Checked:
     """Checks the node's name in DNS: its addresses, and their names back."""
+    _begun(context)
     return Checked(tuple(await _host(context)))
 
 
 @operation("check domain", role="reader", scope="domain", reads=True)
 async def domain(context: Context, name: DomainName) -> Checked:
-    """Checks a domain's DNS records (MX, SPF, DKIM, DMARC, MTA-STS, TLSA), and says what to publish.
+    """Checks a domain's records in DNS, its MTA-STS policy and the TLS of its mail hosts, and says what to publish.
 
     Args:
         name: name of the domain.
     """
     context.require_domain(name)
-    return Checked(tuple(await _domain(context, name)))
+    _begun(context)
+    return Checked(tuple(await _domain(context, name, {})))
 
 
 @operation("check reputation", role="reader", reads=True)
@@ -91,6 +97,7 @@ async def reputation(context: Context, zones: tuple[str, ...] = ADDRESS_ZONES) -
     Args:
         zones: block lists of addresses to ask.
     """
+    _begun(context)
     return Checked(tuple(await _reputation(context, zones)))
 
 
@@ -131,12 +138,13 @@ async def _host(context: Context) -> list[Finding]:
     return list(found)
 
 
-async def _domain(context: Context, name: str) -> list[Finding]:
+async def _domain(context: Context, name: str, served: dict[str, ServedTls | str]) -> list[Finding]:
     desk, own = _desk(context), await _host_name(context)
     _, addresses = await check_host(desk.resolver, own)
     settings = await context.configuration.load()
-    site = Site(own, addresses, settings.route.smart_host)
-    return await DomainCheck(desk.resolver, context.signing_keys, site, name).run()
+    site = Site(own, addresses, settings.route.smart_host, settings.reports.addresses)
+    now = context.clock.now()
+    return await check_domain(DomainDesk(desk.resolver, context.signing_keys, desk.probe, desk.web, site, name, now, served))
 
 
 async def _reputation(context: Context, zones: Sequence[str]) -> list[Finding]:
@@ -162,6 +170,13 @@ def _desk(context: Context) -> CheckDesk:
     if context.checks is None:
         raise Permanent("Checks need a node", enhanced="5.3.0")
     return context.checks
+
+
+def _begun(context: Context) -> CheckDesk:
+    """For a check that looks anew."""
+    desk = _desk(context)
+    desk.forget()
+    return desk
 
 
 async def _host_name(context: Context) -> str:

@@ -56,9 +56,9 @@ def prove(chain: Sequence[x509.Certificate], records: Sequence[Tlsa], names: Seq
     if not chain:
         raise NotProven("validation-failure", "no certificate was shown")
     usable = [record for record in records if record.is_usable]
-    if any(record.usage == 3 and _matches(chain[0], record) for record in usable):
+    if any(record.usage == 3 and matches(chain[0], record) for record in usable):
         return
-    anchors = [place for place, each in enumerate(chain) if any(r.usage == 2 and _matches(each, r) for r in usable)]
+    anchors = [place for place, each in enumerate(chain) if any(r.usage == 2 and matches(each, r) for r in usable)]
     if not anchors:
         raise NotProven("validation-failure", "no TLSA record matches the certificate shown")
     at = time.time() if now is None else now
@@ -75,7 +75,8 @@ def prove(chain: Sequence[x509.Certificate], records: Sequence[Tlsa], names: Seq
         raise NotProven("certificate-host-mismatch", f"the certificate is not for {' or '.join(names)}")
 
 
-def _matches(certificate: x509.Certificate, record: Tlsa) -> bool:
+def matches(certificate: x509.Certificate, record: Tlsa) -> bool:
+    """Whether a record is of this certificate, or of its key."""
     if record.selector == 0:
         data = certificate.public_bytes(Encoding.DER)
     else:

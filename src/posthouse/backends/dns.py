@@ -66,12 +66,16 @@ class DnsResolver:
         """Asks these from now on, and forgets what others said; questions under way are left to those they went to."""
         self._nameservers = tuple(nameservers)
         self._client = None
-        self._kept.clear()
-        self._kept_bytes = 0
+        self.forget()
         self._running = {}
         self._of_zone = Counter()
         self._silences = 0
         self._dead = False
+
+    def forget(self) -> None:
+        """All that was kept: who asks next hears what is true now."""
+        self._kept.clear()
+        self._kept_bytes = 0
 
     async def mx(self, domain: str) -> Sequence[Mx]:
         found = [

@@ -7,12 +7,15 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from posthouse.backends.disk import try_disk
+from posthouse.backends.probe_tls import MailTls
 from posthouse.base.errors import Temporary
-from posthouse.interfaces.probe import Disk
+from posthouse.interfaces.probe import Disk, ServedTls
 from posthouse.interfaces.resolver import Resolver
+from posthouse.model.tls_policy import Tlsa
 
 CONNECT_S = 5.0
 GREETING_S = 3.0
@@ -21,11 +24,20 @@ _NTP_EPOCH = 2_208_988_800
 
 
 class SystemProbe:
-    """``data`` is the node's data folder."""
+    """``data`` is the node's data folder, ``name`` how it greets; ``own_network`` and ``ca_file`` are as ``HttpsFetch``
+    takes them."""
 
-    def __init__(self, data: Path, resolver: Resolver) -> None:
+    def __init__(
+        self,
+        data: Path,
+        resolver: Resolver,
+        name: str = "localhost",
+        own_network: Callable[[], bool] = bool,
+        ca_file: Callable[[], str] = str,
+    ) -> None:
         self._data = data
         self._resolver = resolver
+        self._tls = MailTls(resolver, name, own_network, ca_file)
 
     async def greeting(self, host: str, port: int) -> str:
         try:
@@ -42,6 +54,11 @@ class SystemProbe:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    async def mail_tls(
+        self, host: str, records: Sequence[Tlsa], names: Sequence[str], allowed: Sequence[str] = ()
+    ) -> ServedTls:
+        return await self._tls.look(host, records, names, allowed)
 
     async def clock_offset(self, server: str) -> float:
         host, _, port = server.partition(":")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from posthouse.base.errors import MailError
@@ -36,28 +37,33 @@ def check_certificates(certificates: Sequence[tuple[Sequence[str], str, float, s
 
 
 async def check_ports(probe: Probe, listeners: Sequence[tuple[str, str]], outgoing: Sequence[tuple[str, int]]) -> list[Finding]:
-    """``listeners`` are (service, ``address:port``) as the node has opened them; ``outgoing`` are hosts to reach."""
-    found = []
-    for service, where in listeners:
-        host, _, port = where.rpartition(":")
-        host = host.strip("[]")
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - not bound, replaced
-        if not port.isdigit():
-            continue
-        try:
-            await probe.greeting(host, int(port))
-            found.append(Finding("port", where, "ok", f"{service} answers"))
-        except MailError as error:
-            advice = "Look at the node's log; does another program hold the port?"
-            found.append(Finding("port", where, "wrong", f"{service} does not answer: {error.cause}", advice))
-    for other, number in outgoing:
-        try:
-            said = await probe.greeting(other, number)
-            found.append(Finding("port", f"{other}:{number}", "ok", f"can be reached: {said[:100]}"))
-        except MailError as error:
-            advice = "Many networks block port 25 going out: ask yours to open it, or set route.smart_host."
-            found.append(Finding("port", f"{other}:{number}", "wrong", f"cannot be reached: {error.cause}", advice))
-    return found
+    """``listeners`` are (service, ``address:port``) as the node has opened them; ``outgoing`` are hosts to reach. All are tried
+    side by side: many say nothing by themselves."""
+    own = [_own_port(probe, service, where) for service, where in listeners if where.rpartition(":")[2].isdigit()]
+    others = [_other_port(probe, host, number) for host, number in outgoing]
+    return list(await asyncio.gather(*own, *others))
+
+
+async def _own_port(probe: Probe, service: str, where: str) -> Finding:
+    host, _, port = where.rpartition(":")
+    host = host.strip("[]")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - not bound, replaced
+    try:
+        await probe.greeting(host, int(port))
+    except MailError as error:
+        advice = "Look at the node's log; does another program hold the port?"
+        return Finding("port", where, "wrong", f"{service} does not answer: {error.cause}", advice)
+    return Finding("port", where, "ok", f"{service} answers")
+
+
+async def _other_port(probe: Probe, host: str, number: int) -> Finding:
+    subject = f"{host}:{number}"
+    try:
+        said = await probe.greeting(host, number)
+    except MailError as error:
+        advice = "Many networks block port 25 going out: ask yours to open it, or set route.smart_host."
+        return Finding("port", subject, "wrong", f"cannot be reached: {error.cause}", advice)
+    return Finding("port", subject, "ok", f"can be reached: {said[:100]}")
 
 
 async def check_clock(probe: Probe, server: str) -> list[Finding]:

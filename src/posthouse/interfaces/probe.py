@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from posthouse.model.tls_policy import Tlsa
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +24,34 @@ class Disk:
     databases: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class ServedTls:
+    """What a mail host showed when asked for TLS. ``offered``: it has STARTTLS. ``broken`` is why TLS did not come about,
+    ``untrusted`` why its certificate would not be taken under the host's name, "" if it would. ``unproven`` is why the TLSA
+    records asked about do not prove it, "" if they do; ``matching`` are those that match a certificate shown. ``record`` is
+    what to publish for its own certificate (3 1 1), ``not_after`` its end in seconds since 1970."""
+
+    offered: bool
+    broken: str = ""
+    untrusted: str = ""
+    unproven: str = ""
+    matching: tuple[Tlsa, ...] = ()
+    record: Tlsa | None = None
+    not_after: float = 0.0
+
+
 class Probe(Protocol):
     """Each call has a time-out of its own. Raises Temporary when there is no answer."""
 
     async def greeting(self, host: str, port: int) -> str:
         """Connects, and gives the first line that the server says by itself, "" if it says nothing soon."""
+        ...
+
+    async def mail_tls(
+        self, host: str, records: Sequence[Tlsa], names: Sequence[str], allowed: Sequence[str] = ()
+    ) -> ServedTls:
+        """Asks a mail host on port 25 for TLS, up to the certificate and no further. ``names`` are those that DANE's trust
+        anchors may vouch for. Addresses that are not public are left alone, but those ``allowed``."""
         ...
 
     async def clock_offset(self, server: str) -> float:

@@ -50,6 +50,12 @@ async def evaluate(message: Message, dmarc: DmarcResult, resolver: Resolver, wal
     return BimiResult("none", dmarc.domain, selector)
 
 
+async def is_shown_for(domain: str, walks: TreeWalks) -> bool:
+    """Whether the domain's DMARC policy is strict enough for its picture. Raises Temporary."""
+    walk = await walks.of(domain)
+    return _enforced(domain, walk.organizational, dict(walk.records))
+
+
 def _enforced(author: str, organization: str, records: dict[str, Record]) -> bool:
     """Whether the author's domain and its organization both have false mail refused or quarantined, all of it."""
     own, whole = records.get(author), records.get(organization)

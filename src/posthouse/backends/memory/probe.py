@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from posthouse.base.errors import Temporary
-from posthouse.interfaces.probe import Disk
+from posthouse.interfaces.probe import Disk, ServedTls
+from posthouse.model.tls_policy import Tlsa
 
 
 @dataclass
@@ -21,6 +23,11 @@ class MemoryProbe:
             return self.ports[(host, port)]
         except KeyError:
             raise Temporary("No connection", cause=f"{host}:{port}: refused") from None
+
+    async def mail_tls(
+        self, host: str, records: Sequence[Tlsa], names: Sequence[str], allowed: Sequence[str] = ()
+    ) -> ServedTls:
+        raise Temporary("The mail host does not answer", cause=f"{host}: refused")
 
     async def clock_offset(self, server: str) -> float:
         if self.offset_s is None:

@@ -49,7 +49,7 @@ async def offline_context(config: NodeConfig) -> AsyncIterator[Context]:
         context = await with_key_ring(context, files, writers, stack)
         context = with_unknown_recipients(context, files, writers.triplets, stack)
         context = with_holds(config, context, writers, live, MemoryCounters(context.clock), stack)
-        context = with_viruses(with_checks(context, config), config, live)
+        context = with_viruses(with_checks(context, config, live, bus), config, live)
         context = replace(context, rehearsals=RehearsalProcess(config.path, context.clock))
         context = with_engines(context, files, writers, live, stack).context
         yield await with_migrations(context, config.data, stack, running=False)

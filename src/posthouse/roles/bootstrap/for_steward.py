@@ -90,7 +90,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     reports = _daily_reports(config, context, writers, live, resolver, onward)
     stack.push_async_callback(reports.write_down)
     context = replace(context, send_reports=reports.send_now)
-    context = with_viruses(with_checks(context, config), config, live)
+    context = with_viruses(with_checks(context, config, live, bus), config, live)
     start_virus_watch(config, context, live, onward, stack)
     context = await with_releases(config, context, writers, live, resolver, stack)
     context = replace(context, rehearsals=RehearsalProcess(config.path, context.clock))
