@@ -185,7 +185,8 @@ class World:
     keys: MemorySigningKeys
 
     async def findings(self, domain: str, *, validating: bool = True) -> list[Finding]:
-        resolver = DnsResolver([f"127.0.0.1:{self.unbound.port}"] if validating else [self.knot.address])
+        servers = [f"127.0.0.1:{self.unbound.port}"] if validating else [self.knot.address]
+        resolver = DnsResolver(servers, budget_s=60.0)
 
         def file() -> str:
             return str(self.authority.file)
