@@ -45,7 +45,7 @@ async def check_spf(desk: DomainDesk) -> Sequence[Finding]:
     if not texts:
         return [desk.said("warning", "SPF: there is no record", f"Publish: {wanted}")]
     if len(texts) > 1:
-        advice = f"Leave one, such as: {_spf_line(desk, texts[0])}"
+        advice = f"Leave one, such as: {_spf_line(desk, max(texts, key=len))}"
         return [desk.said("wrong", f"SPF: there are {len(texts)} records, which counts as an error", advice)]
     [text] = texts
     sender = f"postmaster@{desk.domain}"
