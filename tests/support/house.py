@@ -18,6 +18,7 @@ from posthouse.backends.memory.junk import MemoryJunk
 from posthouse.backends.memory.limits import MemoryLimits
 from posthouse.backends.memory.mail_reports import MemoryReportBook
 from posthouse.backends.memory.mailstore import MemoryMailStore
+from posthouse.backends.memory.outside_directory import MemoryOutsideDirectory
 from posthouse.backends.memory.recipient_probe import MemoryProbe
 from posthouse.backends.memory.reject_list import MemoryRejectList
 from posthouse.backends.memory.resolver import MemoryResolver
@@ -39,6 +40,7 @@ from posthouse.content.antivirus.asking import VirusEngines
 from posthouse.directory.allowances import AllowanceBook
 from posthouse.directory.behaviour import Behaviour
 from posthouse.directory.device_logins import DeviceLogins
+from posthouse.directory.outside import Outside
 from posthouse.directory.resolve import RecipientResolver
 from posthouse.interfaces.courier import Answer, Parcel
 from posthouse.interfaces.scorer import Scorer
@@ -121,7 +123,9 @@ class House:
         self.scanners: dict[str, MemoryScanner] = {}
         self.viruses: list[VirusFound] = []
         self.signing_keys = MemorySigningKeys(self.directory)
-        self.recipients = RecipientResolver(self.directory, lambda: self.settings)
+        self.outside = MemoryOutsideDirectory()
+        outside = Outside(self.outside, lambda: self.settings, lambda: ("mx.example.test",))
+        self.recipients = RecipientResolver(self.directory, lambda: self.settings, outside=outside)
         self.onward = Onward(self.recipients, self.routes, lambda: self.settings.route.message_router)
         self.notices = Notices(
             clock=self.clock,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from support.clients import message_of
+from support.clients import Proxied, message_of
 from support.desk import Desk
 from support.node import PASSWORD, Node, running, until
-from support.slapd import BASE, READER, Slapd, person
+from support.scripted_host import ScriptedHost, in_background
+from support.slapd import BASE, READER, Slapd, dn, group, person
 from support.slapd import PASSWORD as LDAP_PASSWORD
 
 JANE, OMAR = "jane@example.test", "omar@example.org"
+CLIENTS = itertools.count(1)
 SETTINGS = {
     "smtp.sender_check": "off",
     "smtp.tarpit_s": "0",
@@ -101,3 +106,189 @@ def test_senders_are_written_as_one_domain_by_the_settings_and_by_ldap(node: Nod
     submit(node, "jd@old.example.test", "jd@old.example.test", "what is written in its place is her own")
     desk.ask("ldapserver", "delete", "masks")
     desk.ask("setting", "reset", "submission.masquerade")
+
+
+def rcpt(node: Node, *addresses: str) -> list[str]:
+    """The answers to RCPT TO, to one client that nobody knows yet."""
+    with Proxied(node.ports["smtp"], f"198.18.0.{next(CLIENTS) % 250 + 1}") as client:
+        client.ehlo()
+        client.mail("x@elsewhere.test")
+        answers = [client.rcpt(address) for address in addresses]
+    return [f"{code} {text.decode()}" for code, text in answers]
+
+
+def taken(node: Node, address: str) -> bool:
+    """Whether mail for an address is taken now."""
+    return rcpt(node, address)[0].startswith("250")
+
+
+def why(desk: Desk, address: str) -> str:
+    """What the traces say of mail for an address."""
+    return "".join(desk.ask("mail", "trace", "--recipient", address))
+
+
+@pytest.fixture(scope="module")
+def people(slapd: Slapd) -> None:
+    """The directory of a company, and the one of another that runs Exchange."""
+    slapd.add(
+        person("mei", "mail: mei@corp.test", "mailAlternateAddress: m@corp.test", "mailHost: 127.0.0.1:1")
+        + person("paul", "mail: paul@corp.test")
+        + person("ann", "proxyAddresses: SMTP:ann@exchange.test", "proxyAddresses: smtp:a.b@exchange.test",
+                 "proxyAddresses: X500:/o=x/cn=ann", "mail: ann@exchange.test",
+                 "msExchHomeServerName: /o=Corp/ou=First/cn=Configuration/cn=Servers/cn=EX01")
+        + person("bob", "proxyAddresses: smtp:bob@exchange.test", "targetAddress: SMTP:jane@example.test")
+    )  # fmt: skip
+
+
+@pytest.mark.spec_part("INB-5")
+def test_recipients_that_ldap_does_not_know_are_refused_and_who_tries_many_is_slowed(
+    node: Node, desk: Desk, slapd: Slapd, people: None
+) -> None:
+    desk.ask("route", "add", "corp.test", "127.0.0.1:1")
+    assert taken(node, "nobody@corp.test"), "off by default"
+    add_server(desk, slapd, "corp", "domains=corp.test", "uses=recipients")
+    until(lambda: rcpt(node, "nobody@corp.test")[0].startswith("550 5.1.1"))
+    known = rcpt(node, "MEI@corp.test", "m@corp.test", "mei+x@corp.test", "paul@corp.test")
+    assert [answer[:3] for answer in known] == ["250"] * 4
+    assert (
+        rcpt(node, '"*"@corp.test', '"mei@corp.test)(mail=*"@corp.test', "m*@corp.test") == ["550 5.1.1 No such user here"] * 3
+    )
+    until(lambda: "nobody@corp.test is not known to LDAP" in why(desk, "nobody@corp.test"))
+    with desk.settings(harvest_free="1", harvest_delay_s="2"):
+        until(lambda: slowed(node))
+    slapd.kill()
+    until(lambda: rcpt(node, "mei@corp.test")[0].startswith("451"))
+    until(lambda: f"LDAP server corp: {slapd.url}: " in why(desk, "mei@corp.test"))
+    with desk.settings(recipient_check_failure="accept"):
+        until(lambda: taken(node, "mei@corp.test"))
+    slapd.start()
+    until(lambda: taken(node, "mei@corp.test"))
+    desk.ask("ldapserver", "delete", "corp")
+    desk.ask("route", "delete", "corp.test")
+
+
+def slowed(node: Node) -> bool:
+    """Whether a client's commands take longer after some unknown recipients."""
+    began = time.monotonic()
+    rcpt(node, *(f"x{number}@corp.test" for number in range(3)))
+    return time.monotonic() - began >= 2
+
+
+def arrived(host: ScriptedHost) -> list[str]:
+    """Whom the host has taken mail for, each time."""
+    return sorted(line.partition("<")[2].partition(">")[0] for heard in host.heard for line in heard.recipients)
+
+
+def send(node: Node, subject: str, *recipients: str) -> None:
+    with node.smtp() as client:
+        client.sendmail("x@elsewhere.test", list(recipients), f"Subject: {subject}\r\n\r\nHi.\r\n".encode())
+
+
+@pytest.mark.spec("RTE-2")
+def test_mail_goes_where_ldap_says_by_any_of_several_servers(node: Node, desk: Desk, slapd: Slapd, people: None) -> None:
+    """``mail``, ``mailAlternateAddress``, ``mailLocalAddress``, ``mailHost``, ``mailRoutingAddress``; TLS; failover; kept
+    answers; a filter and attribute names of one's own; Exchange's attributes in Active Directory."""
+    one, two, ex01 = ScriptedHost(), ScriptedHost(), ScriptedHost()
+    with in_background(one, two, ex01):
+        slapd.add(
+            f"dn: {dn('mei')}\nchangetype: modify\nreplace: mailHost\nmailHost: 127.0.0.1:{one.port}\n-\n"
+            "add: mailLocalAddress\nmailLocalAddress: mei@local.corp.test\n\n"
+            f"dn: {dn('paul')}\nchangetype: modify\nadd: mailHost\nmailHost: 127.0.0.1:{two.port}\n-\nadd: mailRoutingAddress\n"
+            "mailRoutingAddress: paul@inner.test\n\n"
+            f"dn: {dn('ann')}\nchangetype: modify\nreplace: msExchHomeServerName\n"
+            f"msExchHomeServerName: /o=Corp/cn=Servers/cn=127.0.0.1:{ex01.port}\n"
+        )
+        dead = "ldap://127.0.0.1:1"
+        terms = ("domains=corp.test,local.corp.test", "tls=starttls", f"ca_file={slapd.ca_file}")
+        assert rcpt(node, "mei@corp.test")[0].startswith("550 5.7.1"), "not ours yet"
+        add_server(desk, slapd, "corp", *terms, urls=f"{dead},{slapd.url}")
+        until(lambda: taken(node, "mei@corp.test"))
+        assert [answer[:9] for answer in rcpt(node, "nobody@corp.test", "x@other.test")] == ["550 5.1.1", "550 5.7.1"]
+        send(node, "by ldap", "mei@corp.test", "m@corp.test", "mei@local.corp.test", "paul@corp.test", JANE)
+        until(lambda: len(arrived(one)) == 3 and arrived(two))
+        assert arrived(one) == ["m@corp.test", "mei@corp.test", "mei@local.corp.test"]
+        assert arrived(two) == ["paul@inner.test"]
+        until(lambda: "mei@corp.test is ours, led by LDAP to 127.0.0.1" in why(desk, "mei@corp.test"))
+
+        desk.ask("route", "add", "mei@corp.test", f"127.0.0.1:{two.port}")
+        send(node, "by the table", "mei@corp.test")
+        until(lambda: arrived(two) == ["mei@corp.test", "paul@inner.test"])
+        desk.ask("route", "delete", "mei@corp.test")
+
+        tried = desk.ask("ldapserver", "test", "corp")
+        assert dead in tried[0] and "answers" not in tried[0]
+        assert slapd.url in tried[1] and "answers" in tried[1]
+        assert f"m@corp.test by 127.0.0.1:{one.port}" in "".join(desk.ask("ldapserver", "lookup", "m@corp.test"))
+        assert LDAP_PASSWORD not in "".join(desk.ask("ldapserver", "show", "corp") + desk.ask("audit", "list"))
+
+        with kept_for(desk, "600"):
+            until(lambda: taken(node, "mei@corp.test"))
+            assert rcpt(node, "new@corp.test")[0].startswith("550")
+            slapd.kill()
+            assert taken(node, "mei@corp.test"), "what was found is kept"
+            assert rcpt(node, "new@corp.test")[0].startswith("550"), "and that there is nobody"
+            assert rcpt(node, "m@corp.test")[0].startswith("451"), "what was not asked cannot be known"
+            slapd.start()
+        until(lambda: taken(node, "m@corp.test"))
+
+        exchange = ("domains=exchange.test", "preset=active-directory")
+        add_server(desk, slapd, "exchange", *exchange, f"ca_file={slapd.ca_file}", urls=slapd.ldaps)
+        until(lambda: taken(node, "A.B@exchange.test"))
+        send(node, "to exchange", "a.b@exchange.test", "bob@exchange.test")
+        until(lambda: arrived(ex01) == ["a.b@exchange.test"])
+        assert message_of(node, JANE, "to exchange")
+        assert rcpt(node, "X500:/o=x/cn=ann@exchange.test", "/o=x/cn=ann@exchange.test")[1].startswith("550")
+
+        desk.ask("ldapserver", "set", "exchange", "filter=(&(objectClass=inetOrgPerson)(cn=%u))", "host=sn", "preset=standard",
+                 "host_suffix=corp.test")  # fmt: skip
+        until(lambda: "mei@exchange.test by mei.corp.test" in "".join(desk.ask("ldapserver", "lookup", "mei@exchange.test")))
+        desk.ask("ldapserver", "set", "exchange", "ca_file=")
+        until(lambda: rcpt(node, "mei@exchange.test")[0].startswith("451"))
+        assert "certificate verify failed" in "".join(desk.ask("ldapserver", "test", "exchange")).lower()
+        for name in ("corp", "exchange"):
+            desk.ask("ldapserver", "delete", name)
+
+
+@contextlib.contextmanager
+def kept_for(desk: Desk, seconds: str) -> Iterator[None]:
+    """Answers are kept meanwhile."""
+    for key in ("ldap.keep_s", "ldap.keep_unknown_s"):
+        desk.set(key, seconds)
+    yield
+    for key in ("ldap.keep_s", "ldap.keep_unknown_s"):
+        desk.set(key, "0")
+    desk.ask("ldapserver", "set", "corp", "tls=off")
+
+
+@pytest.mark.spec_part("RTE-4", "GRP-2")
+def test_mail_for_ldap_groups_goes_to_each_member_once(node: Node, desk: Desk, slapd: Slapd, people: None) -> None:
+    """A ``mailGroup`` with addresses and entries, a ``groupOfNames`` and Exchange's in it, and a way back to the first."""
+    host = ScriptedHost()
+    with in_background(host):
+        slapd.add(
+            person("lin", "mail: lin@groups.test", f"mailHost: 127.0.0.1:{host.port}")
+            + group("all", "mail: all@groups.test", f"mgrpRFC822MailMember: {JANE}", "mgrpRFC822MailMember: all@example.test",
+                    f"uniqueMember: {dn('lin')}", f"uniqueMember: {dn('some', 'groups')}")
+            + group("some", f"member: {dn('lin')}", f"member: {dn('all', 'groups')}", f"member: {dn('ad', 'groups')}",
+                    kind="groupOfNames")
+            + group("ad", "mail: ad@groups.test", f"member: {dn('some', 'groups')}", f"member: {dn('lin')}")
+        )  # fmt: skip
+        desk.ask("alias", "add", "all@example.test", JANE, OMAR, "all@groups.test")
+        add_server(desk, slapd, "groups", "domains=groups.test")
+        until(lambda: taken(node, "all@groups.test"))
+        send(node, "to all of them", "all@groups.test", "ad@groups.test", JANE)
+        until(lambda: arrived(host))
+        for user in (JANE, OMAR):
+            assert message_of(node, user, "to all of them"), "one copy"
+        assert arrived(host) == ["lin@groups.test"]
+        with kept_for_groups(desk):
+            until(lambda: rcpt(node, "all@groups.test")[0].startswith("451"))
+        desk.ask("ldapserver", "delete", "groups")
+
+
+@contextlib.contextmanager
+def kept_for_groups(desk: Desk) -> Iterator[None]:
+    """A group may have one member only meanwhile."""
+    desk.set("ldap.max_members", "1")
+    yield
+    desk.ask("setting", "reset", "ldap.max_members")

@@ -34,5 +34,7 @@ class ClientCore:
         while size := ber.whole(self._buffer, at, self._max_message_bytes):
             found.append(messages.read(bytes(self._buffer[at : at + size])))
             at += size
+        if at < len(self._buffer) and self._buffer[at] != ber.SEQUENCE:
+            raise ber.Malformed("no LDAP message")  # and it may never be whole
         del self._buffer[:at]
         return found

@@ -120,8 +120,8 @@ def _message(number: int, operation: bytes) -> bytes:
 
 def read(octets: bytes) -> Message:
     """The message that ``octets``, one whole element, are. Raises ber.Malformed."""
-    ((tag, content),) = ber.elements(octets)
-    parts = list(ber.elements(content)) if tag == ber.SEQUENCE else []
+    found = list(ber.elements(octets))
+    parts = list(ber.elements(found[0][1])) if len(found) == 1 and found[0][0] == ber.SEQUENCE else []
     if len(parts) < 2 or parts[0][0] != ber.INTEGER:
         raise ber.Malformed("no LDAP message")
     number, (operation, body) = ber.number(parts[0][1]), parts[1]
