@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from posthouse.interfaces.traces import TraceQuery
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient
 from posthouse.model.outside import LdapServer, OutsideEntry, Purpose
 from posthouse.model.plan import Destination, ToMailbox, ToQueue
 from posthouse.model.route import NextHop, Route
+from posthouse.model.trace import TraceQuery
 from support.house import MESSAGE, House
 
 BACKEND = NextHop("backend.test", 2525)
