@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.api_face import ApiFace, ClientFace
+from support.html_pages import PagesFace
 from support.node import PASSWORD, Node, running, until
 
 JANE = "jane@example.test"
@@ -69,7 +70,10 @@ def test_an_operation_gives_the_same_in_every_face(node: Node) -> None:
     api = ApiFace(node, JANE)
     by_api = [user["address"] for user in api.ask("user", "list")]
     by_client = [user["address"] for user in ClientFace(node, api).ask("user", "list")]
-    assert by_command == by_shell == by_api == by_client == [line.split('"')[1] for line in lines]
+    pages = PagesFace(node, JANE, PASSWORD)
+    by_pages = [row[0] for row in pages.ask("user", "list").rows[1:]]
+    pages.close()
+    assert by_command == by_shell == by_api == by_client == by_pages == [line.split('"')[1] for line in lines]
     assert by_api == ["jane@example.test", "omar@example.org"]
 
 

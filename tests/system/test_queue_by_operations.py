@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from support.api_face import ApiFace, ClientFace
-from support.desk import Desk
+from support.desk import ADMINISTRATOR, SECRET, Desk
+from support.html_pages import PagesFace
 from support.node import Node, running, until
 from support.scripted_host import ScriptedHost, in_background
 from support.sending import JANE, queue, submit, with_subject
@@ -25,6 +26,7 @@ class Busy:
     host: ScriptedHost
     desk: Desk
     api: ApiFace
+    pages: PagesFace
 
     def ask(self, face: str) -> Ask:
         """Runs an operation by one of the faces; gives what it says. Fails if it is refused."""
@@ -34,6 +36,8 @@ class Busy:
             return lambda *words: json.dumps(self.api.ask(*words))
         if face == "Python client":
             return lambda *words: json.dumps(ClientFace(self.node, self.api).ask(*words))
+        if face == "pages":
+            return lambda *words: self.pages.ask(*words).result
         if face == "shell":
             return lambda *words: self.node.run("shell", stdin=" ".join(words) + "\n").stdout
         return lambda *words: self.node.run(*words).stdout
@@ -57,7 +61,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Busy]:
     ):
         node.run("route", "add", "ops.test", f"127.0.0.1:{host.port}")
         node.run("setting", "set", "queue.first_retry_s", "600")
-        yield Busy(node, host, desk, ApiFace(node))
+        pages = PagesFace(node, ADMINISTRATOR, SECRET)
+        yield Busy(node, host, desk, ApiFace(node), pages)
+        pages.close()
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +77,7 @@ def fresh(world: Busy) -> Iterator[None]:
 
 
 @pytest.mark.spec_part("OUT-6", "ADM-1")
-@pytest.mark.parametrize("face", ["command line", "shell", "protocol", "HTTP API", "Python client"])
+@pytest.mark.parametrize("face", ["command line", "shell", "protocol", "HTTP API", "Python client", "pages"])
 def test_list_show_hold_release_retry_export_delete_and_redirect(world: Busy, face: str) -> None:
     node, host, ask = world.node, world.host, world.ask(face)
     subject = f"operated by {face}"

@@ -1,4 +1,5 @@
-"""The web faces of the real program, over real sockets: the Python client as its guide shows it, over TLS too (ADM-6)."""
+"""The web faces of the real program: the Python client as its guide shows it, over TLS too; the pages in a real browser
+(ADM-6)."""
 
 from __future__ import annotations
 
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from posthouse.client import Client, LoginNeeded
 from posthouse.roles import certificates
 from support.node import PASSWORD, Node, running, until
 
+CHROMIUM = "/usr/bin/chromium"
 JANE = "jane@example.test"
 GUIDE = Path(__file__).parents[2] / "docs" / "admin" / "python-client.md"
 
@@ -64,3 +67,39 @@ def test_the_client_over_tls_by_token_and_by_password_and_not_after_the_token_is
     audited = node.json("audit", "list", "--limit", "1")[0]
     assert (audited["operation"], audited["who"]) == ("token revoke", JANE)
     assert audited["via"].endswith(" token short-lived")
+
+
+def test_an_administrator_with_a_browser_makes_and_deletes_a_user(node: Node) -> None:
+    url = f"http://127.0.0.1:{node.ports['http']}"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(color_scheme="dark")
+        page.set_default_timeout(60_000)
+        complaints: list[str] = []
+        page.on("console", lambda told: complaints.append(told.text) if told.type in ("warning", "error") else None)
+        page.on("response", lambda came: complaints.append(came.url) if came.status >= 400 else None)
+        page.goto(f"{url}/admin/")
+        page.get_by_label("Address").fill(JANE)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("navigation").get_by_role("link", name="user", exact=True).click()
+        page.get_by_role("main").get_by_role("link", name="add", exact=True).click()
+        page.get_by_label("address", exact=False).fill("nina@example.test")
+        page.get_by_label("password", exact=False).fill("nina's own 7")
+        page.get_by_label("name", exact=True).fill("<b>Nina</b>")
+        page.get_by_role("button", name="user add").click()
+        assert "<b>Nina</b>" in page.get_by_role("status").inner_text()
+        assert [user["name"] for user in node.json("user", "list") if user["address"] == "nina@example.test"] == ["<b>Nina</b>"]
+        page.get_by_role("status").get_by_role("link", name="delete").click()
+        page.get_by_role("button", name="user delete").click()
+        page.get_by_role("button", name="Yes, delete").click()
+        assert page.get_by_role("status").inner_text() == "Done."
+        assert "nina@example.test" not in str(node.json("user", "list"))
+        # what people see, not only what is written: the sheet came, and dark mode is dark
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert ground == "rgb(18, 22, 28)"
+        page.get_by_role("button", name="Log out").click()
+        page.goto(f"{url}/admin/user")
+        assert page.url == f"{url}/admin/login"
+        browser.close()
+    assert complaints == [], complaints

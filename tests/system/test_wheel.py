@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import sysconfig
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -52,7 +53,9 @@ def test_the_wheel_holds_the_package_with_its_types_and_its_licence_and_nothing_
     assert "posthouse/py.typed" in names
     assert [name for name in names if name.endswith("/LICENSE")]
     assert not [
-        name for name in names if name.startswith("posthouse/") and not name.endswith((".py", "py.typed", ".toml", ".eml"))
+        name
+        for name in names
+        if name.startswith("posthouse/") and not name.endswith((".py", "py.typed", ".toml", ".eml", ".html", ".css"))
     ]
 
 
@@ -64,7 +67,10 @@ def test_an_installed_wheel_serves_and_brings_a_message_from_smtp_to_imap(
     where = run(str(environment / "bin" / "python"), "-c", "import posthouse; print(posthouse.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(environment)
     monkeypatch.setattr("support.node.POSTHOUSE", [str(environment / "bin" / "posthouse")])
-    with Node(tmp_path / "node", services=("smtp", "imap"), workers=1) as node:
+    with Node(tmp_path / "node", services=("smtp", "imap", "http"), workers=1) as node:
+        for path, word in (("/admin/login", b"Log in"), ("/admin/style.css", b"dark")):
+            with urllib.request.urlopen(f"http://127.0.0.1:{node.ports['http']}{path}", timeout=60) as answer:
+                assert word in answer.read()
         node.run("domain", "add", "example.test")
         node.run("user", "add", "jane@example.test", stdin=f"{PASSWORD}\n")
         node.send("jane@example.test", "Subject: from a wheel\r\n\r\nHello.\r\n")

@@ -39,6 +39,7 @@ USERS = {
     "anna@example.org": "Anna Petrova",
     "paul@example.org": "Paul Martin",
 }
+ADMINISTRATOR = "omar@example.com"
 MARKER = ".posthouse-demo"
 
 
@@ -124,7 +125,8 @@ def _fill_directory(config: Path) -> dict[str, str]:
     for domain in DOMAINS:
         _operation(config, "domain", "add", domain)
     for address, name in USERS.items():
-        _operation(config, "user", "add", address, "--name", name, stdin=passwords[address] + "\n")
+        role = "administrator" if address == ADMINISTRATOR else "user"
+        _operation(config, "user", "add", address, "--name", name, "--role", role, stdin=passwords[address] + "\n")
     _operation(config, "alias", "add", "info@example.com", "jane@example.com", "paul@example.org")
     return passwords
 
@@ -157,4 +159,6 @@ def _explain(where: dict[str, str], passwords: dict[str, str], config: Path) -> 
         print(f"  {address:21} {password}")
     base = f"{sys.argv[0]} --config {config}"
     print(f"\nAdminister it:\n  {base} user list\n  {base} mail trace --recipient jane@example.com\n  {base} shell")
+    if "http" in where:
+        print(f"  or in a browser, as {ADMINISTRATOR}: http://{where['http']}/admin/")
     print("\nCtrl-C ends it.", flush=True)

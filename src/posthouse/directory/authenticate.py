@@ -136,7 +136,7 @@ class Authenticator:
         right = self._remembered.holds(digest, self._settings().auth.remember_s)
         if not right:
             right = await self._shared(digest, secret, password[: LONGEST_PASSWORD + 1], network_of(session.client_address))
-        if right and account is not None and await self._may_log_in(account):
+        if right and account is not None and await self.may_log_in(account):
             return await self._admit(account, session, authzid)
         cause = "unknown login" if account is None else "disabled" if right else "wrong password"
         return await self._refuse(login, address, session, cause)
@@ -159,14 +159,14 @@ class Authenticator:
             wanted = self._address(claimed)
             if address is None or wanted is None or wanted.key != address.key:
                 return await self._refuse(claimed, wanted, session, "token: of another user")
-        if account is not None and await self._may_log_in(account):
+        if account is not None and await self.may_log_in(account):
             return await self._admit(account, session, claimed)
         return await self._refuse(login, address, session, "token: unknown login" if account is None else "disabled")
 
     async def key(self, login: str, account: Account | None, session: Session, *, cause: str = "") -> Account:
         """Ends a login by a key that the face has looked up and compared itself; ``cause`` says why it does not fit. One that
         fits waits for nobody's failures: it cannot be guessed. Raises LoginFailed, after its delay."""
-        if account is None or cause or not await self._may_log_in(account):
+        if account is None or cause or not await self.may_log_in(account):
             return await self._refuse(login, self._address(login), session, cause or "key: disabled or unknown")
         session.account = str(account.address)
         session.account_id = account.account_id
@@ -185,7 +185,7 @@ class Authenticator:
         """Ends a SCRAM exchange: ``ok`` tells whether the client's proof was right. Raises LoginFailed after its delay."""
         if ok and account is not None:
             now = await self._directory.account_by_id(account.account_id)
-            if now is not None and now.scram and now.scram == account.scram and await self._may_log_in(now):
+            if now is not None and now.scram and now.scram == account.scram and await self.may_log_in(now):
                 return await self._admit(now, session, authzid)
         cause = "unknown login" if account is None else "disabled or changed" if ok else "wrong password"
         return await self._refuse(login, self._address(login), session, cause)
@@ -206,7 +206,8 @@ class Authenticator:
         except ValueError:
             return None
 
-    async def _may_log_in(self, account: Account) -> bool:
+    async def may_log_in(self, account: Account) -> bool:
+        """Whether it is on, as its domain is, and not held."""
         if not account.enabled or await self._directory.domain(account.address.domain) is None:
             return False
         return not await self._hooks.barred(account.account_id)
@@ -247,7 +248,7 @@ class Authenticator:
         address, user = await self._account(authzid)
         if address is not None and address.key == administrator.address.key:
             return administrator
-        allowed = session.service in acting.SERVICES and user is not None and await self._may_log_in(user)
+        allowed = session.service in acting.SERVICES and user is not None and await self.may_log_in(user)
         facts = {"service": session.service, "client": session.client_address, "administrator": str(administrator.address)}
         if not allowed or user is None or not acting.may_act(administrator, user):
             LOGINS.labels(session.service, "failed").inc()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from posthouse.directory.key_ring import KeyRing
@@ -18,8 +21,11 @@ class Front:
 
     def __init__(self, services: Services, ring: KeyRing, rest: ASGIApp) -> None:
         self._settings = services.settings
+        self._services = services
         self._ear = StewardsEar(services.control_path)
-        self._api = Api(Access(services, ring), self._ear)
+        self._access = Access(services, ring)
+        self._api = Api(self._access, self._ear)
+        self._pages: ASGIApp | None = None
         self._rest = rest
         self._safely = with_safe_headers(self._choose)
 
@@ -33,8 +39,21 @@ class Front:
     async def _choose(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith("/api/"):
             await (self._api if self._settings().web.api else _off)(scope, receive, send)
+        elif scope["path"] == "/admin" or scope["path"].startswith("/admin/"):
+            await (await self._made_pages() if self._settings().web.pages else _off)(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
+
+    async def _made_pages(self) -> ASGIApp:
+        """Imported and made at the first visit, in a thread."""
+        if self._pages is None:
+            self._pages = await asyncio.to_thread(_pages, self._services, self._access, self._ear)
+        return self._pages
+
+
+def _pages(services: Services, access: Access, ear: StewardsEar) -> ASGIApp:
+    made: ASGIApp = importlib.import_module("posthouse.servers.http.pages").Pages(services, access, ear)
+    return made
 
 
 async def _off(scope: Scope, receive: Receive, send: Send) -> None:
