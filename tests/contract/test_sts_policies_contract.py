@@ -39,6 +39,15 @@ async def test_a_newer_one_takes_its_place(policies: StsPolicies) -> None:
     assert await policies.kept("far.test") == newer
 
 
+async def test_those_in_force_are_listed_as_they_end(policies: StsPolicies) -> None:
+    later = KeptPolicy("1", StsPolicy("testing", ("mx.near.test",), 1000), 5900.0)
+    await policies.keep("near.test", later)
+    await policies.keep("far.test", ONE)
+    assert await policies.in_force(4000.0, 10) == [("far.test", ONE), ("near.test", later)]
+    assert await policies.in_force(4000.0, 1) == [("far.test", ONE)]
+    assert await policies.in_force(5000.0, 10) == [("near.test", later)]
+
+
 async def test_what_had_ended_is_dropped_when_another_is_fetched(policies: StsPolicies) -> None:
     await policies.keep("far.test", ONE)
     await policies.keep("near.test", KeptPolicy("1", StsPolicy("none", (), 1000), 6000.0))

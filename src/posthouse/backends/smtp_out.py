@@ -148,11 +148,12 @@ class SmtpCourier:
 
     async def _encrypt(self, link: Link, target: Target) -> None:
         """Raises TlsBroken, Unreachable."""
-        await link.start_tls(await self._verifying() if target.policy.by_name else self._tls_context(), target.host)
+        base = target.policy.base or target.host
+        await link.start_tls(await self._verifying() if target.policy.by_name else self._tls_context(), base)
         if not target.policy.by_record or link.tls is None:
             return
         try:
-            prove(chain_of(link.tls), target.policy.records, (target.host, target.policy.domain))
+            prove(chain_of(link.tls), target.policy.records, (base, target.host, target.policy.domain))
         except (NotProven, ValueError) as error:
             link.abort()
             raise TlsBroken(str(error)) from error

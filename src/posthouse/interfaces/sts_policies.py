@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +28,10 @@ class StsPolicies(Protocol):
 
     async def kept(self, domain: str) -> KeptPolicy | None:
         """What was kept last, however old."""
+        ...
+
+    async def in_force(self, now: float, limit: int) -> Sequence[tuple[str, KeptPolicy]]:
+        """Domains with their policies that have not ended, those that end soonest first."""
         ...
 
     async def keep(self, domain: str, kept: KeptPolicy) -> None:

@@ -46,6 +46,7 @@ class Tlsa:
 class TlsPolicy:
     """The policy that one host is met with. ``domain`` is the recipients'. ``enforced``: without the proof no mail is handed
     over; else failures are reported only (testing). ``records`` are DANE's; none of them usable: encryption alone is owed.
+    ``base`` is the name at which they stand, "" if that is the host's own: where an alias of it leads (RFC 7672 §2.2.2).
     ``lines`` and ``hosts`` are the policy's text and patterns, for reports.
     """
 
@@ -55,6 +56,7 @@ class TlsPolicy:
     records: tuple[Tlsa, ...] = ()
     lines: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    base: str = ""
 
     @property
     def by_name(self) -> bool:

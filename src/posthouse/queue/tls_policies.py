@@ -17,6 +17,7 @@ from posthouse.model.settings import QueueSettings
 from posthouse.model.tls_policy import NO_POLICY, TlsFailure, TlsPolicy, TlsResult
 from posthouse.queue.sts import Sts
 
+MAX_ALIASES = 8
 Demand = Literal["verify", "required", "opportunistic", "off"]
 
 
@@ -74,18 +75,35 @@ class TlsPolicies:
 
     async def _by_dane(self, domain: str, host: str) -> HostPolicy:
         """RFC 7672 §2.2: TLSA records count if the host's addresses are signed too."""
-        if not (await self._is_signed(host, "A") or await self._is_signed(host, "AAAA")):
-            return HostPolicy(host)
-        name = f"_{self._settings().port}._tcp.{host}"
         try:
-            records = tuple(await self._resolver.tlsa(name))
-            if not records or not await self._resolver.authentic(name, "TLSA"):
-                return HostPolicy(host)
+            for base in await self._bases(host):
+                name = f"_{self._settings().port}._tcp.{base}"
+                records = tuple(await self._resolver.tlsa(name))
+                if records and await self._resolver.authentic(name, "TLSA"):
+                    lines, alias = tuple(map(str, records)), base if base != host else ""
+                    policy = TlsPolicy("dane", domain, records=records, lines=lines, base=alias)
+                    return HostPolicy(host, policy, tls="required")
         except MailError as error:
             policy = TlsPolicy("dane", domain)
             self._report(TlsResult(policy, host, "", "dnssec-invalid", error.cause))
             return HostPolicy(host, policy, f"its TLSA records cannot be had: {error.cause or error.public}")
-        return HostPolicy(host, TlsPolicy("dane", domain, records=records, lines=tuple(map(str, records))), tls="required")
+        return HostPolicy(host)
+
+    async def _bases(self, host: str) -> Sequence[str]:
+        """The names at which a host's TLSA records may stand, in order: where its alias leads, if all the way there is signed,
+        then its own (RFC 7672 §2.2.2). None: it has no such records that could be believed. Raises Temporary."""
+        signed = await self._is_signed(host, "A") or await self._is_signed(host, "AAAA")
+        alias = await self._resolver.cname(host)
+        if not alias:
+            return [host] if signed else []
+        if not signed:
+            return [host] if await self._is_signed(host, "CNAME") else []
+        for _ in range(MAX_ALIASES):
+            further = await self._resolver.cname(alias)
+            if not further:
+                break
+            alias = further
+        return [alias.lower().rstrip("."), host]
 
     async def _by_sts(self, domain: str, found: dict[str, HostPolicy]) -> None:
         sts, failure = await self._sts.policy(domain)

@@ -51,7 +51,7 @@ class World:
     def restarted(self) -> TlsPolicies:
         self.resolver = MemoryResolver(self.records)
         self.resolver.signed = ["signed.test"]
-        sts = Sts(self.resolver, self.web, self.kept, self.clock)
+        self.sts = sts = Sts(self.resolver, self.web, self.kept, self.clock)
         return TlsPolicies(
             self.resolver,
             sts,
@@ -62,6 +62,9 @@ class World:
     async def met(self, domain: str = "far.test", host: str = HOST, *, implicit: bool = False) -> HostPolicy:
         [found] = await self.restarted().of(domain, [host], implicit=implicit)
         return found
+
+    async def refreshed(self) -> None:
+        await self.sts.refresh()
 
 
 def announced() -> World:
@@ -180,3 +183,70 @@ async def test_each_can_be_switched_off() -> None:
     world = signed()
     world.settings |= {"dane": False, "sts": False}
     assert (await world.met("signed.test", "mx.signed.test")).policy.kind == "none"
+
+
+def aliased() -> World:
+    """A mail host that is an alias: its addresses and records stand where that leads."""
+    world = signed("mx.signed.test")
+    world.records |= {("mx.signed.test", "CNAME"): ["one.signed.test"], ("one.signed.test", "CNAME"): ["Two.signed.test."]}
+    world.records[("_25._tcp.two.signed.test", "TLSA")] = ["3 1 1 " + "cd" * 32]
+    return world
+
+
+async def test_records_stand_where_an_alias_leads_before_its_own_name() -> None:
+    found = await aliased().met("signed.test", "mx.signed.test")
+    assert (found.policy.base, found.policy.lines) == ("two.signed.test", ("3 1 1 " + "cd" * 32,))
+
+
+async def test_an_alias_without_records_there_is_met_with_its_own() -> None:
+    world = aliased()
+    del world.records[("_25._tcp.two.signed.test", "TLSA")]
+    found = await world.met("signed.test", "mx.signed.test")
+    assert (found.policy.base, found.policy.lines) == ("", (RECORD,))
+
+
+async def test_attack_records_that_are_kept_from_us_where_an_alias_leads_keep_the_mail() -> None:
+    world = aliased()
+    world.records[("_25._tcp.two.signed.test", "FAIL")] = []
+    assert "cannot be had" in (await world.met("signed.test", "mx.signed.test")).refused
+
+
+async def test_an_alias_that_leads_round_in_a_circle_ends() -> None:
+    world = aliased()
+    world.records[("two.signed.test", "CNAME")] = ["one.signed.test"]
+    assert (await world.met("signed.test", "mx.signed.test")).policy.kind == "dane"
+
+
+async def test_attack_who_keeps_us_from_a_site_while_its_policy_ends_does_not_end_it() -> None:
+    """It is fetched again at half its time; only who keeps us away for all the other half ends it."""
+    world = announced()
+    await world.met()
+    await world.refreshed()
+    assert len(world.web.asked) == 1, "it is too new"
+    for _ in range(6):
+        world.clock.advance(600)
+        await world.refreshed()
+    world.web.body = ""
+    world.clock.advance(600)
+    await world.refreshed()
+    assert (await world.met()).policy.kind == "sts" and len(world.web.asked) >= 7
+
+
+async def test_a_policy_that_is_fetched_again_may_have_changed() -> None:
+    world = announced()
+    await world.met()
+    world.web.body = POLICY.replace("enforce", "testing")
+    world.clock.advance(501)
+    await world.refreshed()
+    assert not (await world.met()).policy.enforced
+
+
+async def test_policies_of_domains_that_no_mail_goes_to_end() -> None:
+    world = announced()
+    world.web.body = POLICY.replace("1000", "200000")
+    policies = world.restarted()
+    await policies.of("far.test", [HOST], implicit=False)
+    for _ in range(40):
+        world.clock.advance(86_400)
+        await world.sts.refresh()
+    assert len(world.web.asked) == 31, "once, and daily for thirty days"

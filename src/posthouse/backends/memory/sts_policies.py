@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from posthouse.interfaces.sts_policies import KeptPolicy
 
 
@@ -11,6 +13,10 @@ class MemoryStsPolicies:
 
     async def kept(self, domain: str) -> KeptPolicy | None:
         return self._kept.get(domain)
+
+    async def in_force(self, now: float, limit: int) -> Sequence[tuple[str, KeptPolicy]]:
+        found = [(name, each) for name, each in self._kept.items() if each.until > now]
+        return sorted(found, key=lambda item: item[1].until)[:limit]
 
     async def keep(self, domain: str, kept: KeptPolicy) -> None:
         self._kept = {name: each for name, each in self._kept.items() if each.until >= kept.fetched_at}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import apsw
 
 from posthouse.backends.sqlite.database import DatabaseThread
@@ -16,12 +18,13 @@ class SqliteStsPolicies:
     async def kept(self, domain: str) -> KeptPolicy | None:
         sql = "SELECT policy_id, policy, until FROM sts_policy WHERE domain = ?"
         row = await self._database.run(lambda db: db.execute(sql, (domain,)).fetchone())
-        if row is None:
-            return None
-        try:
-            return KeptPolicy(str(row[0]), parse(str(row[1]).encode()), float(row[2]))
-        except BadPolicy:
-            return None
+        return _read(*row) if row is not None else None
+
+    async def in_force(self, now: float, limit: int) -> Sequence[tuple[str, KeptPolicy]]:
+        sql = "SELECT domain, policy_id, policy, until FROM sts_policy WHERE until > ? ORDER BY until LIMIT ?"
+        rows = await self._database.run(lambda db: db.execute(sql, (now, limit)).fetchall())
+        found = ((str(domain), _read(*rest)) for domain, *rest in rows)
+        return [(domain, kept) for domain, kept in found if kept is not None]
 
     async def keep(self, domain: str, kept: KeptPolicy) -> None:
         values = (domain, kept.policy_id, _text(kept.policy), kept.until)
@@ -31,6 +34,13 @@ class SqliteStsPolicies:
             db.execute("INSERT OR REPLACE INTO sts_policy VALUES (?, ?, ?, ?)", values)
 
         await self._database.write(work)
+
+
+def _read(policy_id: object, policy: object, until: object) -> KeptPolicy | None:
+    try:
+        return KeptPolicy(str(policy_id), parse(str(policy).encode()), float(str(until)))
+    except BadPolicy:
+        return None
 
 
 def _text(policy: StsPolicy) -> str:

@@ -31,15 +31,15 @@ def ways_out(
     queue: Callable[[], QueueSettings],
     own_names: Callable[[], Sequence[str]],
     clock: Clock,
-) -> tuple[Targets, WorkersCourier]:
-    """Who finds hosts, and who goes there: the workers, and the steward where they do not. ``report`` hears how TLS went with
-    hosts under a policy."""
+) -> tuple[Targets, WorkersCourier, Sts]:
+    """Who finds hosts, who goes there (the workers, and the steward where they do not), and the policies of others.
+    ``report`` hears how TLS went with hosts under a policy."""
     sts = Sts(resolver, https(resolver, queue), SqliteStsPolicies(outgoing), clock)
     policies = TlsPolicies(resolver, sts, queue, report)
     targets = Targets(resolver, queue, own_names, random.shuffle, policies)
     files = Files.under(config.data)
     paths = [files.courier(f"worker-{number}") for number in range(1, config.workers + 1)]
-    return targets, WorkersCourier(SmtpCourier(lambda: own_names()[0], queue, report), paths, report)
+    return targets, WorkersCourier(SmtpCourier(lambda: own_names()[0], queue, report), paths, report), sts
 
 
 async def takes_outgoing(config: NodeConfig, live: Live, files: Files, worker: str) -> CourierServer:

@@ -52,6 +52,7 @@ from posthouse.roles.rehearsal_process import RehearsalProcess
 from posthouse.servers.control import ControlServer
 
 DRAIN_S = 10.0
+HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     context = await with_key_ring(context, files, writers, stack)
     context = with_unknown_recipients(context, files, writers.triplets, stack)
     context = with_holds(config, context, writers, live, BusCounters(bus, context.clock, "steward"), stack)
-    onward = await _start_queue(config, context, writers, live, resolver, stack)
+    onward, refresh = await _start_queue(config, context, writers, live, resolver, stack)
     reports = _daily_reports(config, context, writers, live, resolver, onward)
     stack.push_async_callback(reports.write_down)
     context = replace(context, send_reports=reports.send_now)
@@ -100,7 +101,7 @@ async def steward(config: NodeConfig, bus: Bus) -> Steward:
     control = ControlServer(context, files.control)
     await control.start()
     stack.push_async_callback(control.close)
-    return Steward(context, live.settings, [*reports.chores, *training.chores], stack)
+    return Steward(context, live.settings, [*reports.chores, *training.chores, refresh], stack)
 
 
 def _index_anew(files: Files, bus: Bus) -> None:
@@ -110,8 +111,9 @@ def _index_anew(files: Files, bus: Bus) -> None:
 
 async def _start_queue(
     config: NodeConfig, context: Context, writers: Writers, live: Live, resolver: Resolver, stack: AsyncExitStack
-) -> Onward:
-    """The runner of the outbound queue, woken by new mail and by operations. Gives where the node's own mail goes."""
+) -> tuple[Onward, Chore]:
+    """The runner of the outbound queue, woken by new mail and by operations. Gives where the node's own mail goes, and
+    a chore."""
 
     def queue() -> QueueSettings:
         return live.settings().queue
@@ -124,7 +126,7 @@ async def _start_queue(
     router = lambda: live.settings().route.message_router  # noqa: E731
     onward = Onward(RecipientResolver(context.directory, live.settings, rewriting, outside_of(context)), context.routes, router)
     tell = writers.tallies.tls
-    targets, courier = ways_out(config, writers.outgoing, tell, resolver, queue, own_names, context.clock)
+    targets, courier, sts = ways_out(config, writers.outgoing, tell, resolver, queue, own_names, context.clock)
     tools = Tools(
         spool=context.spool,
         courier=courier,
@@ -152,7 +154,7 @@ async def _start_queue(
         task.cancel()
 
     stack.push_async_callback(end)
-    return onward
+    return onward, (HOUR_S, sts.refresh)
 
 
 def _daily_reports(
