@@ -102,7 +102,7 @@ class _Reader(HTMLParser):
         if any(given.get("role") == "alert" for _, given in self._open):
             self.page.alert += data
         if any(given.get("role") == "status" for _, given in self._open) or "table" in tags:
-            self.page.result += data + "\n" * (tags[-1:] in (["td"], ["dd"], ["li"]))
+            self.page.result += data + "\n" * (tags[-1:] in (["td"], ["dt"], ["dd"], ["li"]))
         if "td" in tags or "th" in tags:
             self.page.rows[-1][-1] += data
 

@@ -18,6 +18,7 @@ from posthouse.base.clock import ManualClock
 from posthouse.directory.authenticate import Authenticator
 from posthouse.model.settings import Settings
 from posthouse.pipeline.driver import Driver
+from posthouse.roles.data_files import Files
 from posthouse.servers.control import ControlServer
 from posthouse.servers.http.front import Front
 from posthouse.servers.services import Services
@@ -31,11 +32,14 @@ async def nothing_else(scope: Scope, receive: Receive, send: Send) -> None:
 
 @dataclass
 class Site:
-    """``waits``: the delays of failed logins, in order; nobody really waits."""
+    """``waits``: the delays of failed logins, in order; nobody really waits. ``config`` is a file by which the command line
+    finds this node."""
 
     context: Context
     app: ASGIApp
     waits: list[float]
+    services: Services
+    config: Path
 
     @property
     def clock(self) -> ManualClock:
@@ -62,7 +66,8 @@ async def web_site(folder: Path) -> AsyncIterator[Site]:
     async def wait(seconds: float) -> None:
         waits.append(seconds)
 
-    control = ControlServer(context, folder / "control.sock")
+    control_path = Files.under(folder).control
+    control = ControlServer(context, control_path)
     await control.start()
     counters = MemoryCounters(context.clock)
     settings: Callable[[], Settings] = lambda: context.configuration._settings  # type: ignore[attr-defined]  # noqa: E731
@@ -81,11 +86,13 @@ async def web_site(folder: Path) -> AsyncIterator[Site]:
         counters=counters,
         driver=cast(Driver, None),  # administration never sends mail through the path
         locks=MemoryLocks(),
-        control_path=str(folder / "control.sock"),
+        control_path=str(control_path),
         key_ring=context.key_ring,
     )
     assert context.key_ring is not None
     front = Front(services, context.key_ring, nothing_else)
-    yield Site(context, front, waits)
+    config = folder / "node.toml"
+    config.write_text('[node]\nname = "mx.example.test"\ndata = "."\n')
+    yield Site(context, front, waits, services, config)
     front.close()
     await control.close()

@@ -3,18 +3,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import ssl
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from playwright.sync_api import sync_playwright
 
-from posthouse.client import Client, LoginNeeded
+from posthouse.admin import registry
+from posthouse.client import Client, LoginNeeded, NotAllowed
 from posthouse.roles import certificates
 from support.node import PASSWORD, Node, running, until
 
@@ -103,3 +109,45 @@ def test_an_administrator_with_a_browser_makes_and_deletes_a_user(node: Node) ->
         assert page.url == f"{url}/admin/login"
         browser.close()
     assert complaints == [], complaints
+
+
+@pytest.mark.spec("ADM-6")
+def test_the_http_api_is_described_by_openapi_and_opened_by_tokens_with_scopes(node: Node, token: str) -> None:
+    """The description is valid, has every operation, and the answers are what it says; a token opens what its scopes cover."""
+    url = f"http://127.0.0.1:{node.ports['http']}"
+    with urllib.request.urlopen(f"{url}/api/v1/openapi.json", timeout=60) as answer:
+        described = json.loads(answer.read())
+    OpenAPIV31SpecValidator(described).validate()
+    assert described["openapi"].startswith("3.1")
+    assert len(described["paths"]) == len(registry.operations())
+    asked: dict[str, dict[str, Any]] = {
+        "domain/list": {},
+        "user/list": {"pattern": "*"},
+        "user/show": {"address": JANE},
+        "queue/list": {"limit": 10},
+        "queue/count": {},
+        "setting/list": {},
+        "setting/get": {"key": "web.idle_s"},
+        "node/status": {},
+        "token/list": {},
+        "audit/list": {"limit": 5},
+        "help/show": {"words": ["user", "add"]},
+    }
+    scoped = node.json("token", "add", JANE, "scoped", "user", "queue:list")["token"]
+    reader = node.json("token", "add", JANE, "reader", "role:reader")["token"]
+    with Client(url, token=token) as client, Client(url, token=scoped) as narrow, Client(url, token=reader) as looks:
+        for path, arguments in asked.items():
+            noun, verb = path.split("/")
+            wanted = described["paths"][f"/api/v1/{path}"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+            value = client.run(noun, verb, **arguments)
+            OAS31Validator({**wanted, "components": described["components"]}).validate(value)
+            if noun == "user" or path == "queue/list":
+                assert narrow.run(noun, verb, **arguments) == value
+            else:
+                with pytest.raises(NotAllowed):
+                    narrow.run(noun, verb, **arguments)
+        assert looks.user.show(JANE)["role"] == "administrator"
+        with pytest.raises(NotAllowed):
+            looks.user.set(JANE, name="changed")
+    with pytest.raises(LoginNeeded), Client(url, token=scoped[:-4] + "AAAA") as stranger:
+        stranger.user.list()

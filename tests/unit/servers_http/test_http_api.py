@@ -333,10 +333,10 @@ async def test_a_body_that_comes_octet_by_octet_does_not_hold_its_place_for_ever
 async def test_it_can_be_switched_off_and_says_when_the_steward_is_away(site: Site, tmp_path: Path) -> None:
     token = await site.token("ada@example.test")
     async with site.client(headers=bearer(token)) as client:
-        (tmp_path / "control.sock").rename(tmp_path / "elsewhere.sock")
+        (tmp_path / "run" / "control.sock").rename(tmp_path / "run" / "elsewhere.sock")
         away = await asked(client, "queue count")
         assert (away.status_code, away.headers["retry-after"]) == (503, "5")
-        (tmp_path / "elsewhere.sock").rename(tmp_path / "control.sock")
+        (tmp_path / "run" / "elsewhere.sock").rename(tmp_path / "run" / "control.sock")
         assert (await asked(client, "queue count")).status_code == 200
         await site.run("web set api off")
         assert (await asked(client, "queue count")).status_code == 404
