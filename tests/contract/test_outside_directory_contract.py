@@ -41,6 +41,7 @@ ENTRIES = (
             f"uniqueMember: {dn('jane')}", f"uniqueMember: {dn('gone')}", f"uniqueMember: {dn('nobody')}",
             f"uniqueMember: {OUTER}")
     + group("outer", f"member: {dn('omar')}", f"member: {STAFF}", f"member: {dn('nameless', 'groups')}")
+    + group("large", "mail: large@corp.test", *(f"mgrpRFC822MailMember: member{at}@far.test" for at in range(2_000)))
     + group("nameless", f"member: {OUTER}", f"member: {dn('jane')}")
 )  # fmt: skip
 
@@ -186,3 +187,13 @@ async def test_one_directory_that_knows_an_address_is_enough(pair: Pair) -> None
     assert await pair.directory.find(JANE, "recipients") is not None
     with pytest.raises(Temporary, match="dead"):
         await pair.directory.find(Address.parse("nobody@corp.test"), "recipients")
+
+
+async def test_a_large_group_comes_whole(pair: Pair) -> None:
+    """2,000 members in one answer of some 100 KiB, also through StartTLS."""
+    if isinstance(pair.directory, MemoryOutsideDirectory):
+        large = OutsideEntry("corp", dn("large", "groups"), Address.parse("large@corp.test"), is_group=True)
+        pair.directory.add(large, "large@corp.test", members=[Address.parse(f"member{at}@far.test") for at in range(2_000)])
+    found = await pair.directory.find(Address.parse("large@corp.test"), "groups")
+    assert found is not None
+    assert len(await pair.directory.members(found)) == 2_000

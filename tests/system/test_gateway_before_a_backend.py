@@ -75,7 +75,7 @@ def deliver(node: Node, *recipients: str, subject: str, login: bool = False) -> 
 def test_unknown_recipients_of_a_backend_are_refused_before_their_mail_is_taken(
     gateway: Node, desk: Desk, backend: Node
 ) -> None:
-    """The LDAP server as a source comes with the directory."""
+    """LDAP as a source has a test of its own (test_outside_directory)."""
     smtp, lmtp = (f"127.0.0.1:{backend.ports[service]}" for service in ("smtp", "lmtp"))
     desk.ask("route", "add", "behind.test", smtp)
     assert rcpt(gateway, "nobody@behind.test").startswith("250"), "off by default"

@@ -13,6 +13,7 @@ from posthouse.admin.context import Context
 from posthouse.admin.operation import operation
 from posthouse.base.errors import BadValue, Permanent
 from posthouse.checking.desk import CheckDesk
+from posthouse.checking.directory import check_directories
 from posthouse.checking.disk import check_disk
 from posthouse.checking.domain import check_domain
 from posthouse.checking.domain_desk import DomainDesk, Site
@@ -52,7 +53,7 @@ class Checked:
 
 @operation("check all", role="administrator", reads=True)
 async def all_(context: Context, hosts: tuple[str, ...] = (), *, time_server: str = TIME_SERVER) -> Checked:
-    """Checks everything: the host's name, every domain's records, reputation, certificates, ports, clock and disk.
+    """Checks everything: the host's name, every domain's records, reputation, certificates, ports, directories, clock, disk.
 
     Args:
         hosts: hosts (or host:port; 25 without a port) that must be reachable; without any, the smart host if there is one.
@@ -66,6 +67,7 @@ async def all_(context: Context, hosts: tuple[str, ...] = (), *, time_server: st
     found += await _reputation(context, ADDRESS_ZONES)
     found += await _certificates(context)
     found += await _ports(context, hosts)
+    found += await _directories(context)
     found += await check_clock(_desk(context).probe, time_server)
     found += await check_disk(_desk(context).probe)
     return Checked(tuple(found))
@@ -117,6 +119,12 @@ async def port(context: Context, hosts: tuple[str, ...] = ()) -> Checked:
     return Checked(tuple(await _ports(context, hosts)))
 
 
+@operation("check directory", role="administrator", reads=True)
+async def directory(context: Context) -> Checked:
+    """Checks that each server of the outside directories can be reached, takes our login, and has what is looked through."""
+    return Checked(tuple(await _directories(context)))
+
+
 @operation("check clock", role="administrator", reads=True)
 async def clock(context: Context, *, time_server: str = TIME_SERVER) -> Checked:
     """Compares the node's clock with a time server.
@@ -164,6 +172,10 @@ async def _ports(context: Context, hosts: tuple[str, ...]) -> list[Finding]:
     smart_host = (await context.configuration.load()).route.smart_host
     wanted = hosts or ((smart_host,) if smart_host else ())
     return await check_ports(_desk(context).probe, status.listeners, [_host_port(text) for text in wanted])
+
+
+async def _directories(context: Context) -> list[Finding]:
+    return await check_directories(context.ldap.tries, context.ldap.servers.servers()) if context.ldap is not None else []
 
 
 def _desk(context: Context) -> CheckDesk:

@@ -47,6 +47,12 @@ INDEX_WAITING = Gauge("posthouse_search_waiting", "Contents that wait for the fu
 DOCUMENTS_READ = Counter(
     "posthouse_search_documents", "Attached documents read for the index, by result.", ["kind", "result"], registry=REGISTRY
 )
+DIRECTORY_ANSWERS = Counter(
+    "posthouse_outside_directory_answers",
+    "Questions to outside directories, by what came of them: found, unknown, failed.",
+    ["server", "result"],
+    registry=REGISTRY,
+)
 GREYLISTED = Counter(
     "posthouse_greylist_decisions", "Recipients that greylisting decided, by outcome.", ["outcome"], registry=REGISTRY
 )

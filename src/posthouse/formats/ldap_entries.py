@@ -78,10 +78,18 @@ def domain_mask(server: LdapServer, attributes: Attributes) -> str:
 def _texts(attributes: Attributes, names: Sequence[str]) -> Iterator[str]:
     for name in names:
         for value in attributes.get(name.lower(), ()):
-            if 0 < len(value) <= _MAX_VALUE:
-                text = value.decode("utf-8", "replace").strip()
-                if text and text.isprintable():
-                    yield text
+            text = _text(value)
+            if text:
+                yield text
+
+
+def _text(value: bytes) -> str:
+    """ "" for what is none."""
+    try:
+        text = value.decode().strip() if len(value) <= _MAX_VALUE else ""
+    except UnicodeDecodeError:
+        return ""
+    return text if text.isprintable() else ""
 
 
 def _addresses(attributes: Attributes, names: Sequence[str], *, main: bool = False) -> Iterator[Address]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["ok", "note", "warning", "wrong", "unknown"]
-Area = Literal["host", "domain", "certificate", "port", "clock", "disk", "reputation"]
+Area = Literal["host", "domain", "certificate", "port", "clock", "disk", "reputation", "directory"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from posthouse.base.errors import Temporary
 from posthouse.directory.resolve import STEPS_PER_TURN, RecipientResolver, Resolution
 from posthouse.interfaces.routes import Routes
 from posthouse.model.address import Address
@@ -82,8 +83,14 @@ class Onward:
         return tuple(out)
 
     async def own_mail(self, recipient: Recipient) -> Sequence[Destination]:
-        """Where the node's own mail for an address goes; nothing if it leads nowhere."""
-        hop = await self.hop(recipient.address)
+        """Where the node's own mail for an address goes; nothing if it leads nowhere. Raises Temporary."""
+        try:
+            hop = await self.hop(recipient.address)
+        except Temporary:  # an outside directory that is down: its domain's host takes what cannot wait for it
+            found = await self._routes.route(recipient.address)
+            if found is None:
+                raise
+            hop = self.instead(found)
         if hop is not None:
             return (ToQueue(recipient, str(hop)),)
         resolution = await self._recipients.resolve(recipient.address)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from posthouse.base.errors import Temporary
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient
 from posthouse.model.outside import LdapServer, OutsideEntry, Purpose
@@ -236,6 +237,12 @@ async def test_the_nodes_own_mail_finds_the_same_way() -> None:
     person(made, "jane@corp.test", "mx1.corp.test")
     [destination] = await made.onward.own_mail(Recipient(Address.parse("jane@corp.test")))
     assert way(destination) == "jane@corp.test by mx1.corp.test"
+    made.outside.down.add("corp")
+    [destination] = await made.onward.own_mail(Recipient(Address.parse("jane@corp.test")))
+    assert way(destination) == "jane@corp.test by backend.test:2525", "a bounce does not wait for the directory"
+    await made.routes.delete_route("corp.test")
+    with pytest.raises(Temporary):
+        await made.onward.own_mail(Recipient(Address.parse("jane@corp.test")))
 
 
 async def test_nothing_is_asked_about_domains_that_no_directory_covers() -> None:

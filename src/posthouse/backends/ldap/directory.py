@@ -15,6 +15,7 @@ from typing import TypeVar, cast
 from posthouse.backends.ldap.pool import PUBLIC, Pool
 from posthouse.base.clock import Clock
 from posthouse.base.errors import Temporary
+from posthouse.base.metrics import DIRECTORY_ANSWERS
 from posthouse.formats import ldap_entries
 from posthouse.interfaces.outside_directory import LdapServers, Tried
 from posthouse.model.address import Address
@@ -128,7 +129,13 @@ class LdapDirectory:
         return cast(Found, await asyncio.shield(task))
 
     async def _answer(self, key: Key, ask: Callable[[], Awaitable[object]]) -> object:
-        found, settings = await ask(), self._settings()
+        try:
+            found = await ask()
+        except Temporary:
+            DIRECTORY_ANSWERS.labels(key[1], "failed").inc()
+            raise
+        settings = self._settings()
+        DIRECTORY_ANSWERS.labels(key[1], "found" if found else "unknown").inc()
         keep_s = settings.keep_s if found else settings.keep_unknown_s
         if keep_s and settings.max_kept and key[0] == self._generation:
             self._kept[key] = (self._clock.steady() + keep_s, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from posthouse.base.errors import NotFound, Temporary
+from posthouse.interfaces.outside_directory import Tried
 from posthouse.model.address import Address
 from posthouse.model.outside import LdapServer, OutsideEntry, Purpose
 
@@ -106,6 +107,9 @@ class MemoryOutsideDirectory:
                 if mask := self.masks.get((server.name, domain)):
                     return mask
         return ""
+
+    async def tried(self, server: LdapServer) -> Sequence[Tried]:
+        return [Tried(url, "down" if server.name in self.down else "", 0.001) for url in server.urls]
 
     def _named(self, server: str, dn: str) -> OutsideEntry | None:
         for entries in self.entries.get(server, {}).values():
