@@ -157,12 +157,12 @@ async def test_it_covers_and_owns_what_its_servers_say(pair: Pair) -> None:
     directory = pair.directory
     assert directory.covers("corp.test", "routes")
     assert not directory.covers("else.test", "routes")
-    assert directory.owns("corp.test")
+    assert directory.owns("corp.test", "routes")
     server = pair.book.servers()[0]
     await pair.book.put_server(replace(server, domains=(), uses=("recipients", "routes")))
     assert directory.covers("else.test", "recipients")
     assert not directory.covers("else.test", "masquerade")
-    assert not directory.owns("corp.test"), "a server for all domains makes none ours"
+    assert not directory.owns("corp.test", "routes"), "a server for all domains makes none ours"
     await pair.book.delete_server("corp")
     assert not directory.covers("corp.test", "recipients")
     assert await directory.find(JANE, "recipients") is None

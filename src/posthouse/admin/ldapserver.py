@@ -103,7 +103,7 @@ async def set_(context: Context, name: str, terms: tuple[str, ...]) -> ServerCar
     """Changes what is set of an outside directory; an empty value takes something away.
 
     ``domains``: those whose addresses it is asked about, and whose mail is taken if it knows the recipient and its host; none:
-    it is asked about all, and makes no domain ours. ``uses``: recipients (who is unknown is refused), routes, groups,
+    it is asked about the node's domains and routed ones. ``uses``: recipients (who is unknown is refused), routes, groups,
     masquerade. ``preset``: which attributes hold what: standard, active-directory, appliance. ``bind_dn``: the entry that we
     log in as. ``tls``: starttls encrypts ldap:// connections before anything is said. ``verify``: off accepts any certificate.
     ``ca_file``: the authority that certificates must be from; none: the system's. ``scope``: base, one or sub. ``filter``: how

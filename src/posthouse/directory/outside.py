@@ -50,13 +50,15 @@ class Outside:
         """As ``OutsideDirectory.is_used``."""
         return self._directory.is_used(purpose)
 
-    def leads(self, domain: str) -> bool:
-        """Whether a directory may say where mail for addresses of ``domain`` goes."""
-        return self._directory.covers(domain, "routes") or self._directory.covers(domain, "groups")
+    def leads(self, domain: str, *, known: bool) -> bool:
+        """Whether a directory may say where mail for addresses of ``domain`` goes. ``known``: the node has or routes it; of
+        others only those count that a directory names, so that mail for the rest of the world waits for none."""
+        asked = self._directory.covers if known else self._directory.owns
+        return asked(domain, "routes") or asked(domain, "groups")
 
     def owns(self, domain: str) -> bool:
-        """As ``OutsideDirectory.owns``."""
-        return self._directory.owns(domain)
+        """Whether a domain is ours because a directory that gives routes names it."""
+        return self._directory.owns(domain, "routes")
 
     async def find(self, address: Address, purpose: Purpose) -> OutsideEntry | None:
         """The entry of an address, or of the one without its detail. Raises Temporary."""

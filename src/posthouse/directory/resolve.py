@@ -105,10 +105,11 @@ class RecipientResolver:
         self._rewriting = rewriting
         self.outside = outside or Outside()
 
-    async def resolve(self, address: Address) -> Resolution:
-        """Raises Temporary if the directory cannot be asked."""
+    async def resolve(self, address: Address, *, routed: bool = False) -> Resolution:
+        """``routed``: its domain has a route, but an outside directory leads elsewhere. Raises Temporary if a directory cannot
+        be asked."""
         route = self._settings().route
-        expansion = _Expansion(route)
+        expansion = _Expansion(route, address if routed else None)
         expansion.add(address, None, "")
         while (step := expansion.next()) is not None:
             await self._follow(step, expansion, route)
@@ -121,7 +122,8 @@ class RecipientResolver:
         address = step.address
         domain = await self._directory.domain(address.domain) if address.domain else None
         if domain is None and address.domain:
-            if self.outside.leads(address.domain) and await self._found_outside(step, expansion):
+            known = expansion.routed_root is address
+            if self.outside.leads(address.domain, known=known) and await self._found_outside(step, expansion):
                 return
             expansion.elsewhere.setdefault(address.key, address)
             return
@@ -138,7 +140,7 @@ class RecipientResolver:
             base, detail = address.split_detail(route.plus_addressing)
             if base != address.local and await self._found(step, address.with_local(base), detail, expansion):
                 return
-            if self.outside.leads(address.domain) and await self._found_outside(step, expansion):
+            if self.outside.leads(address.domain, known=True) and await self._found_outside(step, expansion):
                 return
             if domain.catch_all and (catch_all := _parsed(domain.catch_all)) is not None:
                 expansion.via.append(address)
@@ -219,6 +221,7 @@ class _Expansion(Struct):
     """What one resolution has seen and found so far; destinations are kept in the order of finding, each once."""
 
     route: RouteSettings
+    routed_root: Address | None = None
     waiting: deque[_Step] = field(default_factory=deque)
     seen: set[str] = set()
     mailboxes: dict[tuple[int, str], LocalMailbox] = {}

@@ -26,8 +26,9 @@ class OutsideDirectory(Protocol):
         """Whether any directory is asked for this at all. Cheap, and raises, as ``covers``."""
         ...
 
-    def owns(self, domain: str) -> bool:
-        """Whether a directory that gives routes names ``domain`` as its own: then mail for it is taken for whom it knows."""
+    def owns(self, domain: str, purpose: Purpose) -> bool:
+        """Whether a directory that is used for this names ``domain``. A domain of one that gives routes is ours: mail for it is
+        taken for whom the directory knows."""
         ...
 
     async def find(self, address: Address, purpose: Purpose) -> OutsideEntry | None:
@@ -57,7 +58,7 @@ class NoOutsideDirectory:
     def is_used(self, purpose: Purpose) -> bool:
         return False
 
-    def owns(self, domain: str) -> bool:
+    def owns(self, domain: str, purpose: Purpose) -> bool:
         return False
 
     async def find(self, address: Address, purpose: Purpose) -> OutsideEntry | None:

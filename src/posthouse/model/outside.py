@@ -75,9 +75,9 @@ class LdapServer:
     """One directory, on one or several servers that hold the same: ``urls`` are tried in order.
 
     ``tls``: whether an ``ldap://`` connection is made secret by StartTLS. ``verify``: whether certificates must be good, by
-    ``ca_file`` or the system's authorities. ``filter`` "": made from the address attributes. ``domains`` empty: any domain,
-    but then it makes no domain ours. ``attributes`` says what differs from the preset. ``host_suffix`` follows a host's name
-    that has no dot. ``domain_filter`` finds a domain's entry for masquerading, "" if only addresses are looked up.
+    ``ca_file`` or the system's authorities. ``filter`` "": made from the address attributes. ``domains`` empty: those that the
+    node has or routes, and no other becomes ours. ``attributes`` says what differs from the preset. ``host_suffix`` follows a
+    host's name that has no dot. ``domain_filter`` finds a domain's entry for masquerading, "" if only addresses are looked up.
     """
 
     name: str
@@ -106,9 +106,9 @@ class LdapServer:
         """Whether it is asked about addresses of a domain for this."""
         return purpose in self.uses and (not self.domains or domain in self.domains)
 
-    def owns(self, domain: str) -> bool:
-        """Whether it says that mail for the domain is taken."""
-        return domain in self.domains and "routes" in self.uses
+    def owns(self, domain: str, purpose: Purpose) -> bool:
+        """Whether it names the domain, and is used for this."""
+        return domain in self.domains and purpose in self.uses
 
 
 @dataclass(frozen=True, slots=True)

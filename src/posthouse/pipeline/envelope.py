@@ -77,11 +77,12 @@ class Envelope(Stage):
 
     async def rcpt_to(self, transaction: Transaction, recipient: Recipient) -> Verdict | None:
         address = recipient.address
-        if (hop := await self._onward.hop(address)) is not None:
+        hop = await self._onward.hop(address)
+        if isinstance(hop, NextHop):
             return await self._routed(transaction, recipient, hop)
         if (full := self._full(transaction)) is not None:
             return full
-        resolution = await self._recipients.resolve(address)
+        resolution = await self._recipients.resolve(address, routed=hop is not None)
         if not resolution.is_local:
             if self._recipients.outside.owns(address.domain):
                 return await self._without_host(transaction.session, address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from posthouse.base.errors import Temporary
 from posthouse.directory.resolve import STEPS_PER_TURN, RecipientResolver, Resolution
@@ -26,15 +27,19 @@ class Onward:
         self._routes = routes
         self._router = router
 
-    async def hop(self, address: Address) -> NextHop | None:
-        """Where a routed address goes; None if it is not routed. What an outside directory says of an address is nearer than
-        a route of its whole domain (RTE-2)."""
+    async def hop(self, address: Address) -> NextHop | Literal["led"] | None:
+        """Where a routed address goes; None if it is not routed. ``led``: what an outside directory says of the address is
+        nearer than the route of its whole domain (RTE-2)."""
         found = await self._routes.route(address)
         if found is None:
             return None
         outside = self._recipients.outside
-        if outside.leads(address.domain) and not await self._routes.names(address) and await outside.lead(address) is not None:
-            return None
+        if (
+            outside.leads(address.domain, known=True)
+            and not await self._routes.names(address)
+            and await outside.lead(address) is not None
+        ):
+            return "led"
         return self.instead(found)
 
     def instead(self, hop: NextHop) -> NextHop:
@@ -91,9 +96,9 @@ class Onward:
             if found is None:
                 raise
             hop = self.instead(found)
-        if hop is not None:
+        if isinstance(hop, NextHop):
             return (ToQueue(recipient, str(hop)),)
-        resolution = await self._recipients.resolve(recipient.address)
+        resolution = await self._recipients.resolve(recipient.address, routed=hop is not None)
         if (rest := await self.rest_of(resolution)) is not None:
             return (ToQueue(recipient, str(rest)),)
         if resolution.is_local:

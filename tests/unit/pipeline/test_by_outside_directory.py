@@ -184,6 +184,23 @@ async def test_a_directory_for_all_domains_opens_no_relay() -> None:
 
 
 @pytest.mark.spec_part("RTE-2")
+async def test_a_directory_for_all_domains_is_asked_about_those_that_the_node_has_or_routes() -> None:
+    """Mail for the rest of the world neither waits for it nor fails with it."""
+    made = await house(domains=(), routed=True)
+    jane = await made.add_user("jane@example.test")
+    person(made, "mei@corp.test", "mx1.corp.test")
+    person(made, "omar@example.test", "mx1.corp.test")
+    assert (await made.deliver("mei@corp.test", "omar@example.test")).code == 250
+    assert ways(made) == ["mei@corp.test by mx1.corp.test", "omar@example.test by mx1.corp.test"]
+    await made.outside.book.put_server(replace(made.outside.book.servers()[0], uses=("recipients", "routes", "groups")))
+    await made.directory.put_alias(Address.parse("friends@example.test"), [Address.parse("x@far.test")])
+    made.outside.down.add("corp")
+    session = made.session("submission", account=str(jane.address))
+    for recipient in ("someone@far.test", "friends@example.test"):
+        assert (await made.deliver(recipient, sender=str(jane.address), session=session)).code == 250
+
+
+@pytest.mark.spec_part("RTE-2")
 async def test_a_dead_directory_puts_mail_off_where_it_must_say_the_way() -> None:
     made = await house(routed=True)
     made.outside.down.add("corp")

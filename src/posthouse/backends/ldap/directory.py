@@ -55,9 +55,9 @@ class LdapDirectory:
         servers = self._book.servers()
         return bool(servers) and any(purpose in server.uses for server in servers)
 
-    def owns(self, domain: str) -> bool:
+    def owns(self, domain: str, purpose: Purpose) -> bool:
         servers = self._book.servers()
-        return bool(servers) and any(server.owns(domain) for server in servers)
+        return bool(servers) and any(server.owns(domain, purpose) for server in servers)
 
     async def find(self, address: Address, purpose: Purpose) -> OutsideEntry | None:
         trouble: Temporary | None = None

@@ -58,8 +58,8 @@ class MemoryOutsideDirectory:
     def is_used(self, purpose: Purpose) -> bool:
         return any(purpose in server.uses for server in self.book.servers())
 
-    def owns(self, domain: str) -> bool:
-        return any(server.owns(domain) for server in self.book.servers())
+    def owns(self, domain: str, purpose: Purpose) -> bool:
+        return any(server.owns(domain, purpose) for server in self.book.servers())
 
     async def find(self, address: Address, purpose: Purpose) -> OutsideEntry | None:
         trouble: Temporary | None = None
