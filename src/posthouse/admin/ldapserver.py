@@ -105,7 +105,8 @@ async def set_(context: Context, name: str, terms: tuple[str, ...]) -> ServerCar
     ``domains``: those whose addresses it is asked about, and whose mail is taken if it knows the recipient and its host; none:
     it is asked about the node's domains and routed ones. ``uses``: recipients (who is unknown is refused), routes, groups,
     masquerade. ``preset``: which attributes hold what: standard, active-directory, appliance. ``bind_dn``: the entry that we
-    log in as. ``tls``: starttls encrypts ldap:// connections before anything is said. ``verify``: off accepts any certificate.
+    log in as. ``tls``: starttls encrypts ldap:// connections before anything is said; elsewhere does if they leave this machine
+    (at first); off does not. ``verify``: off accepts any certificate.
     ``ca_file``: the authority that certificates must be from; none: the system's. ``scope``: base, one or sub. ``filter``: how
     an address is found, %s the address, %u its local part, %d its domain; none: by the preset's attributes.
     ``domain_filter``: how a domain's entry is found for masquerading, %d the domain. ``host_suffix``: domain that follows a
@@ -339,7 +340,7 @@ _TERMS: Mapping[str, Callable[[str], Any]] = {
     "uses": _uses,
     "preset": _one_of(*PRESETS),
     "bind_dn": str,
-    "tls": _one_of("starttls", "off"),
+    "tls": _one_of("elsewhere", "starttls", "off"),
     "verify": lambda text: _one_of("on", "off")(text) == "on",
     "ca_file": str,
     "scope": _one_of(*SCOPES),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from posthouse.interfaces.outside_directory import TriesServers
 from posthouse.model.finding import Finding
-from posthouse.model.outside import LdapServer
+from posthouse.model.outside import LdapServer, is_here
 
 SLOW_S = 1.0
 
@@ -28,11 +28,7 @@ async def check_directories(tries: TriesServers, servers: Sequence[LdapServer]) 
                 found.append(Finding("directory", subject, "warning", f"answers after {each.took_s:.1f} s", advice))
             else:
                 found.append(Finding("directory", subject, "ok", "answers"))
-            if each.url.startswith("ldap:") and server.tls == "off" and server.password and not _is_here(each.url):
+            if each.url.startswith("ldap:") and server.password and not server.starts_tls(each.url) and not is_here(each.url):
                 advice = f"Say tls=starttls or ldaps:// (posthouse ldapserver set {server.name} ...)."
                 found.append(Finding("directory", subject, "warning", "the password goes over the network in clear", advice))
     return found
-
-
-def _is_here(url: str) -> bool:
-    return url.startswith(("ldap://127.", "ldap://localhost", "ldap://[::1]"))

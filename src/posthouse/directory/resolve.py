@@ -181,15 +181,22 @@ class RecipientResolver:
         if lead.members is not None:
             expansion.via.append(step.address)
             for member in lead.members:
-                expansion.add(member, step, "")
+                self._add_outside(member, step, expansion)
             if not lead.members:
                 expansion.problem(step.address, "unknown")
         elif lead.hop is not None:
             expansion.routed.setdefault(lead.address.key, Routed(lead.address, lead.hop, step.address))
         else:
             expansion.via.append(step.address)
-            expansion.add(lead.address, step, "")
+            self._add_outside(lead.address, step, expansion)
         return True
+
+    def _add_outside(self, address: Address, step: _Step, expansion: _Expansion) -> None:
+        """A directory writes into the shared tree of no other domain than the address's own (as ``admin/alias.py``)."""
+        if delivery_name(address.local) and address.domain != step.address.domain:
+            expansion.problem(address, "unknown")
+        else:
+            expansion.add(address, step, "")
 
     async def _administrator(self, domain: str) -> Account | None:
         """The first enabled administrator of ``domain``, else of the node."""

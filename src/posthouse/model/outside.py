@@ -5,17 +5,19 @@ A server's attribute names come from its preset, and one by one from what its ad
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Literal
+from urllib.parse import urlsplit
 
 from posthouse.model.address import Address
 
 Purpose = Literal["recipients", "routes", "groups", "masquerade"]
 Preset = Literal["standard", "active-directory", "appliance"]
 Scope = Literal["base", "one", "sub"]
-Tls = Literal["starttls", "off"]
+Tls = Literal["elsewhere", "starttls", "off"]
 PURPOSES: tuple[Purpose, ...] = ("recipients", "routes", "groups", "masquerade")
 SCOPES: tuple[Scope, ...] = ("base", "one", "sub")
 
@@ -74,10 +76,11 @@ ATTRIBUTES: tuple[str, ...] = tuple(each.name for each in fields(AttributeNames)
 class LdapServer:
     """One directory, on one or several servers that hold the same: ``urls`` are tried in order.
 
-    ``tls``: whether an ``ldap://`` connection is made secret by StartTLS. ``verify``: whether certificates must be good, by
-    ``ca_file`` or the system's authorities. ``filter`` "": made from the address attributes. ``domains`` empty: those that the
-    node has or routes, and no other becomes ours. ``attributes`` says what differs from the preset. ``host_suffix`` follows a
-    host's name that has no dot. ``domain_filter`` finds a domain's entry for masquerading, "" if only addresses are looked up.
+    ``tls``: whether an ``ldap://`` connection is made secret by StartTLS; ``elsewhere``: if it leaves this machine. ``verify``:
+    whether certificates must be good, by ``ca_file`` or the system's authorities. ``filter`` "": made from the address
+    attributes. ``domains`` empty: those that the node has or routes, and no other becomes ours. ``attributes`` says what
+    differs from the preset. ``host_suffix`` follows a host's name that has no dot. ``domain_filter`` finds a domain's entry
+    for masquerading, "" if only addresses are looked up.
     """
 
     name: str
@@ -85,7 +88,7 @@ class LdapServer:
     base: str
     bind_dn: str = ""
     password: str = field(default="", repr=False)
-    tls: Tls = "off"
+    tls: Tls = "elsewhere"
     verify: bool = True
     ca_file: str = ""
     scope: Scope = "sub"
@@ -96,6 +99,10 @@ class LdapServer:
     domains: tuple[str, ...] = ()
     uses: tuple[Purpose, ...] = ("recipients", "routes", "groups")
     host_suffix: str = ""
+
+    def starts_tls(self, url: str) -> bool:
+        """Whether a connection to this URL is made secret before anything is said."""
+        return url.startswith("ldap:") and (self.tls == "starttls" or (self.tls == "elsewhere" and not is_here(url)))
 
     @property
     def names(self) -> AttributeNames:
@@ -109,6 +116,15 @@ class LdapServer:
     def owns(self, domain: str, purpose: Purpose) -> bool:
         """Whether it names the domain, and is used for this."""
         return domain in self.domains and purpose in self.uses
+
+
+def is_here(url: str) -> bool:
+    """Whether a URL's host is this machine itself."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,8 @@ async def test_without_a_node_there_are_none() -> None:
 
 async def test_the_check_says_which_server_does_not_answer(context: Context, outside: MemoryOutsideDirectory) -> None:
     await run(context, *ADD, "bind_dn=cn=us", "--password=x")
+    assert [state for state, _ in await states(context)] == ["ok", "ok"]
+    await run(context, "ldapserver", "set", "corp", "tls=off")
     assert await states(context) == [
         ("ok", "corp at ldaps://a.test"), ("ok", "corp at ldap://b.test:1389"), ("warning", "corp at ldap://b.test:1389"),
     ]  # fmt: skip

@@ -16,7 +16,7 @@ from posthouse.backends.memory.outside_directory import MemoryLdapServers
 from posthouse.base.clock import ManualClock
 from posthouse.base.errors import Temporary
 from posthouse.model.address import Address
-from posthouse.model.outside import LdapServer, OutsideEntry
+from posthouse.model.outside import LdapServer, OutsideEntry, Tls
 from posthouse.model.settings import LdapSettings
 from posthouse.protocols.ldap import ber
 from support.scripted_host import server_context
@@ -154,11 +154,45 @@ async def test_what_is_kept_is_bounded(bench: Bench) -> None:
     await bench.use(server.url)
     for number in range(30):
         await bench.directory.find(Address.parse(f"x{number}@corp.test"), "routes")
-    assert len(bench.directory._kept) == 10
+    assert len(bench.directory._missing) == 10
     await bench.directory.find(Address.parse("x29@corp.test"), "routes")
     assert server.searches == 30
     await bench.directory.find(Address.parse("x0@corp.test"), "routes")
     assert server.searches == 31
+
+
+async def test_who_tries_out_addresses_does_not_push_out_known_ones(bench: Bench) -> None:
+    server = await bench.server()
+    bench.settings = replace(bench.settings, max_kept=10)
+    await bench.use(server.url)
+    assert await bench.jane()
+    for number in range(30):
+        await bench.directory.find(Address.parse(f"x{number}@corp.test"), "routes")
+    assert await bench.jane()
+    assert server.searches == 31
+
+
+async def test_a_connection_that_lay_idle_for_long_is_not_trusted(bench: Bench) -> None:
+    server = await bench.server()
+    bench.settings = replace(bench.settings, keep_s=0.0)
+    await bench.use(server.url)
+    for advance_s, connections in ((0, 1), (200, 1), (239, 1), (241, 2)):
+        bench.clock.advance(advance_s)
+        assert await bench.jane()
+        assert server.connections == connections
+
+
+@pytest.mark.parametrize(
+    ("tls", "url", "begun"),
+    [
+        ("elsewhere", "ldap://127.0.0.1:389", False), ("elsewhere", "ldap://localhost", False),
+        ("elsewhere", "ldap://[::1]", False), ("elsewhere", "ldap://10.0.0.1", True), ("elsewhere", "ldap://localhost.x", True),
+        ("elsewhere", "ldap://ad.corp.test", True), ("off", "ldap://ad.corp.test", False), ("starttls", "ldap://[::1]", True),
+        ("elsewhere", "ldaps://ad.corp.test", False),
+    ],
+)  # fmt: skip
+def test_what_leaves_the_machine_is_encrypted_unless_set(tls: Tls, url: str, begun: bool) -> None:  # noqa: FBT001
+    assert LdapServer("x", (url,), "dc=x", tls=tls).starts_tls(url) == begun
 
 
 async def test_changed_servers_make_all_answers_forgotten(bench: Bench) -> None:

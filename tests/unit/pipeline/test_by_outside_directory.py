@@ -318,6 +318,20 @@ async def test_an_empty_group_and_one_of_nobodies_are_refused_and_too_large_ones
     assert (await made.deliver("large@example.test")).enhanced == "5.5.3"
 
 
+@pytest.mark.spec_part("RTE-4", "STO-3")
+async def test_a_group_writes_into_the_shared_tree_of_its_own_domain_alone() -> None:
+    """Whoever may edit one domain's directory must not write into another domain's shared mailboxes."""
+    made = await house(domains=("example.test",))
+    await made.add_user("jane@example.test")
+    await made.add_user("omar@example.org")
+    group(made, "own@example.test", "+archive.list@example.test")
+    group(made, "others@example.test", "+archive.list@example.org")
+    person(made, "routed@example.test", "", "+archive.list@example.org")
+    assert (await made.deliver("own@example.test")).code == 250
+    for address in ("others@example.test", "routed@example.test"):
+        assert (await made.deliver(address)).enhanced == "5.1.1"
+
+
 # OUT-2
 
 

@@ -45,6 +45,7 @@ class LdapDirectory:
         self._pools: dict[str, Pool] = {}
         self._filters: dict[str, Filter] = {}
         self._kept: OrderedDict[Key, tuple[float, object]] = OrderedDict()
+        self._missing: OrderedDict[Key, tuple[float, object]] = OrderedDict()
         self._asking: dict[Key, asyncio.Task[object]] = {}
 
     def covers(self, domain: str, purpose: Purpose) -> bool:
@@ -111,13 +112,14 @@ class LdapDirectory:
             self._known = servers
             self._generation += 1
             self._kept.clear()
+            self._missing.clear()
             self._filters.clear()
         return servers
 
     async def _once(self, server: LdapServer, kind: str, word: str, ask: Callable[[], Awaitable[Found]]) -> Found:
         """The answer that is kept, that is on its way, or a new one. Raises Temporary, which is not kept."""
         key = (self._generation, server.name, kind, word)
-        kept = self._kept.get(key)
+        kept = self._kept.get(key) or self._missing.get(key)
         if kept is not None and kept[0] > self._clock.steady():
             return cast(Found, kept[1])
         task = self._asking.get(key)
@@ -138,10 +140,12 @@ class LdapDirectory:
         DIRECTORY_ANSWERS.labels(key[1], "found" if found else "unknown").inc()
         keep_s = settings.keep_s if found else settings.keep_unknown_s
         if keep_s and settings.max_kept and key[0] == self._generation:
-            self._kept[key] = (self._clock.steady() + keep_s, found)
-            self._kept.move_to_end(key)
-            while len(self._kept) > settings.max_kept:
-                self._kept.popitem(last=False)
+            self._kept.pop(key, None)
+            answers = self._kept if found else self._missing  # apart: trying out addresses must not push out what is known
+            answers[key] = (self._clock.steady() + keep_s, found)
+            answers.move_to_end(key)
+            while len(answers) > settings.max_kept:
+                answers.popitem(last=False)
         return found
 
     def _done(self, key: Key, task: asyncio.Task[object]) -> None:

@@ -51,6 +51,7 @@ class Link:
         self._lost = ""
         self._listening: asyncio.Task[None] | None = None
         self.answers = 0
+        self.used_at_s = 0.0
 
     @classmethod
     async def open(cls, server: LdapServer, url: str, context: ssl.SSLContext | None) -> Link:

@@ -18,6 +18,8 @@ from posthouse.model.settings import LdapSettings
 from posthouse.protocols.ldap import messages
 
 PUBLIC = "The directory cannot be asked now, try again later"
+IDLE_S = 240.0
+"""How long a connection may lie idle: what lies longer may have been forgotten on the way, and nobody says so."""
 AT_ONCE = 16
 """Questions on one connection before another is made."""
 
@@ -71,6 +73,7 @@ class _Place:
 
     async def _asked(self, link: Link, wanted: messages.Search) -> list[messages.Entry]:
         limit_s = self._settings().search_timeout_s
+        link.used_at_s = self._clock.steady()
         try:
             async with asyncio.timeout(limit_s):
                 return await link.search(wanted)
@@ -98,13 +101,16 @@ class _Place:
 
     def _spare(self) -> Link | None:
         self._links = [link for link in self._links if not link.is_lost]
+        now_s = self._clock.steady()
+        for link in [each for each in self._links if not each.busy and now_s - each.used_at_s > IDLE_S]:
+            self._drop(link)
         best = min(self._links, key=lambda link: link.busy, default=None)
         if best is None or (best.busy >= AT_ONCE and len(self._links) < self._settings().connections):
             return None
         return best
 
     async def _tls(self) -> ssl.SSLContext | None:
-        if self._server.tls == "off" and not self.url.startswith("ldaps:"):
+        if not self.url.startswith("ldaps:") and not self._server.starts_tls(self.url):
             return None
         if self._context is None:
             try:

@@ -28,7 +28,7 @@ class LdapSettings:
     keep_unknown_s: float = setting(
         60.0, "How long an address that is not there is not asked about again; 0: not kept.", unit="s", at_least=0
     )
-    max_kept: int = setting(50_000, "Answers that a process keeps.", at_least=0)
+    max_kept: int = setting(50_000, "Answers that a process keeps of each kind, found and not there.", at_least=0)
     max_members: int = setting(
         5_000, "Members of one group, those of groups in it that have no address included; past them its mail is put off.",
         at_least=1,
