@@ -160,7 +160,7 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
         UserFilters(parts.settings, filters),
         GreylistPraise(parts.settings, parts.triplets, parts.clock),
         TakeReports(parts.settings, parts.directory, parts.reports.receive),
-        Sign(parts.settings, parts.signing_keys, parts.clock, parts.node_name),
+        Sign(parts.settings, parts.signing_keys, permitted, parts.clock, parts.node_name),
         HandOver(parts.settings, parts.hand_over, parts.unknown, parts.clock),
         Dispose(parts.sink, parts.quarantine, parts.receipts, parts.scripts_writer),
     )

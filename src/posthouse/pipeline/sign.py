@@ -1,9 +1,9 @@
 """Stage ``sign``: DKIM signatures on mail of logged-in senders, ARC seals on what is forwarded (OUT-8).
 
 Stands after everything that may change a message; each form that filters made is signed. Signs in the name of the author's
-domain, and only for accounts of that domain: no user gets another domain's signature, and what a stranger brings is never
-signed. What a stranger brings and an address here sends on is sealed in the name of that address's domain: the next host
-learns what we saw (RFC 8617).
+domain, and only for accounts of that domain, or that may send as the author (OUT-3): no user gets another domain's signature,
+and what a stranger brings is never signed. What a stranger brings and an address here sends on is sealed in the name of that
+address's domain: the next host learns what we saw (RFC 8617).
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from functools import partial
 from typing import TypeGuard
 
 from posthouse.base.clock import Clock
+from posthouse.directory.permitted_senders import PermittedSenders
+from posthouse.formats import addresslist
+from posthouse.formats.headers import unfold
 from posthouse.interfaces.signing_keys import SigningKeys
 from posthouse.mailauth import results
 from posthouse.mailauth.arc_seal import seal
@@ -22,6 +25,7 @@ from posthouse.mailauth.dkim.signed_header import Fields
 from posthouse.mailauth.dkim.verify import Signed
 from posthouse.mailauth.message import Message
 from posthouse.mailauth.verify import author_of
+from posthouse.model.address import Address
 from posthouse.model.plan import Destination, ToQueue
 from posthouse.model.settings import Settings
 from posthouse.model.verdict import Continue, Reason, Verdict
@@ -30,12 +34,22 @@ from posthouse.pipeline.stage import Stage
 from posthouse.pipeline.trace_header import put_late_tags, put_on_top
 from posthouse.pipeline.transaction import Transaction
 
+MAX_AUTHORS = 10
+
 
 class Sign(Stage):
     name = "sign"
 
-    def __init__(self, settings: Callable[[], Settings], keys: SigningKeys, clock: Clock, node_name: str) -> None:
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        keys: SigningKeys,
+        permitted: PermittedSenders,
+        clock: Clock,
+        node_name: str,
+    ) -> None:
         self._settings = settings
+        self._permitted = permitted
         self._keys = keys
         self._clock = clock
         self._node_name = node_name
@@ -45,10 +59,10 @@ class Sign(Stage):
             return await self._sealed(transaction)
         if not self._settings().mailauth.sign:
             return ()
-        author = author_of(Message.of(transaction.content, transaction.form.summary)).domain
-        own = transaction.session.account.rpartition("@")[2].lower() == author
-        keys = await self._keys.active_keys(author) if own else ()
-        if not keys:
+        message = Message.of(transaction.content, transaction.form.summary)
+        author = author_of(message).domain
+        keys = await self._keys.active_keys(author) if author else ()
+        if not keys or not await self._speaks_for(transaction.session.account, author, message):
             return ()
         await put_late_tags(transaction)
         signers = [Signer(key.domain, key.selector, key.private_key) for key in keys]
@@ -58,6 +72,18 @@ class Sign(Stage):
         return [
             Continue(Reason(self.name, "dkim", f"signed for {key.domain} with {key.selector}, {key.algorithm}")) for key in keys
         ]
+
+    async def _speaks_for(self, account: str, author: str, message: Message) -> bool:
+        """Whether it is of the author's domain, or may send as each author that From names. Raises Temporary."""
+        if account.rpartition("@")[2].lower() == author:
+            return True
+        try:
+            own = Address.parse(account)
+            entries = addresslist.entries(unfold(message.value(message.named("from")[0])))
+            authors = [Address.parse(f"{local}@{domain}") for _, local, domain in entries if local and domain]
+        except ValueError:
+            return False
+        return 0 < len(authors) <= MAX_AUTHORS and all([await self._permitted.why(own, each) for each in authors])
 
     async def _sealed(self, transaction: Transaction) -> Sequence[Verdict]:
         """The set of ARC fields, the seal last so that it comes on top; none if nothing was checked or there is no key."""

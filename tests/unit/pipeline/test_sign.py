@@ -8,6 +8,7 @@ import dkim  # type: ignore[import-untyped]
 import pytest
 
 from posthouse.mailauth.dkim.generate import generate
+from posthouse.model.address import Address
 from posthouse.model.signing_key import Algorithm, KeyState, SigningKey
 from support.house import House
 
@@ -52,6 +53,18 @@ async def test_another_authors_domain_is_not_signed_even_if_it_is_ours_and_has_a
     await house.directory.add_domain("other.test")
     await house.signing_keys.add_signing_key(replace(key, domain="other.test", private_key=key.private_key))
     assert b"DKIM-Signature" not in await sent(house, MESSAGE.replace(b"example.test>", b"other.test>"))
+
+
+@pytest.mark.spec_part("OUT-8")
+async def test_who_may_send_as_an_address_of_another_domain_gets_that_domains_signature() -> None:
+    house, key = await house_with_key("ed25519-sha256")
+    await house.directory.add_domain("brand.test")
+    await house.signing_keys.add_signing_key(replace(key, domain="brand.test", private_key=key.private_key))
+    await house.directory.put_alias(Address.parse("sales@brand.test"), [Address.parse(JANE)])
+    content = await sent(house, MESSAGE.replace(JANE.encode(), b"sales@brand.test"))
+    assert content.startswith(b"DKIM-Signature: v=1;") and b"d=brand.test" in content.partition(b"\r\n\r\n")[0]
+    two = MESSAGE.replace(JANE.encode() + b">", b"sales@brand.test>, <boss@brand.test>")
+    assert b"boss@" in two and b"DKIM-Signature" not in await sent(house, two), "the other author did not agree"
 
 
 async def test_a_strangers_message_in_our_name_is_not_signed() -> None:
