@@ -71,7 +71,7 @@ def records(hosts: dict[str, str], tlsa: dict[str, str], port: int) -> dict[tupl
             found[(f"_mta-sts.{name}.test", "TXT")] = ["v=STSv1; id=1"]
             found[(f"_smtp._tls.{name}.test", "TXT")] = [f"v=TLSRPTv1; rua=https://mta-sts.{name}.test/reports"]
             found[(f"mta-sts.{name}.test", "A")] = [POLICY_HOST]
-        if name == "dane-bad":
+        if name in ("dane-bad", "asked"):
             found[(f"_smtp._tls.{name}.test", "TXT")] = ["v=TLSRPTv1; rua=mailto:tls-reports@plain.test"]
     return found
 
@@ -246,6 +246,20 @@ def test_policies_are_kept_over_a_restart(net: Net) -> None:
     assert delivered(net, "sts-kept"), "the honest host again"
 
 
+@pytest.mark.spec_part("MON-5")
+def test_a_domain_without_a_policy_that_wants_to_be_told_of_tls_is(net: Net) -> None:
+    assert delivered(net, "asked")
+
+    def told() -> bool:
+        net.node.run("report", "send", "--today")
+        return report_about(net, "asked.test") is not None
+
+    until(told, 60.0)
+    report = reported(net, "asked.test")
+    assert report["policy"] == {"policy-type": "no-policy-found", "policy-domain": "asked.test"}
+    assert report["summary"] == {"total-successful-session-count": 1, "total-failure-session-count": 0}
+
+
 @pytest.mark.spec("OUT-7")
 @pytest.mark.spec_part("MON-5")
 def test_policies_of_domains_and_site_hold_and_domains_are_told_how_tls_went(net: Net) -> None:
@@ -275,15 +289,7 @@ def test_policies_of_domains_and_site_hold_and_domains_are_told_how_tls_went(net
     assert reports["sts-bad"]["policies"][0]["failure-details"][0]["receiving-mx-hostname"] == "mx.sts-bad.test"
 
     # by mail, signed or not, about DANE
-    until(lambda: net.hosts["plain"].heard)
-    [heard] = net.hosts["plain"].heard
-    message = email.message_from_bytes(heard.content)
-    assert "<tls-reports@plain.test>" in heard.recipients[0]
-    assert message["TLS-Report-Domain"] == "dane-bad.test" and message["TLS-Report-Submitter"]
-    attached = next(part for part in message.walk() if part.get_content_type() == "application/tlsrpt+gzip")
-    packed = attached.get_payload(decode=True)
-    assert isinstance(packed, bytes)
-    [told] = json.loads(gzip.decompress(packed))["policies"]
+    told = reported(net, "dane-bad.test")
     assert told["policy"]["policy-type"] == "tlsa"
     assert told["summary"]["total-failure-session-count"] >= 1
 
@@ -291,3 +297,20 @@ def test_policies_of_domains_and_site_hold_and_domains_are_told_how_tls_went(net
     POSTED.clear()
     assert net.node.json("report", "send", "--today")["sent"] == 0
     assert POSTED == []
+
+
+def reported(net: Net, domain: str) -> dict[str, Any]:
+    """What the report by mail about a domain says; it has one policy."""
+    message: email.message.Message = until(lambda: report_about(net, domain), 60.0)
+    assert message["TLS-Report-Submitter"] and message["To"] == "<tls-reports@plain.test>"
+    attached = next(part for part in message.walk() if part.get_content_type() == "application/tlsrpt+gzip")
+    packed = attached.get_payload(decode=True)
+    assert isinstance(packed, bytes)
+    [told] = json.loads(gzip.decompress(packed))["policies"]
+    assert isinstance(told, dict)
+    return told
+
+
+def report_about(net: Net, domain: str) -> email.message.Message | None:
+    messages = [email.message_from_bytes(heard.content) for heard in net.hosts["plain"].heard]
+    return next((each for each in messages if each["TLS-Report-Domain"] == domain), None)

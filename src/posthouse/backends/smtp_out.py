@@ -159,7 +159,7 @@ class SmtpCourier:
             raise TlsBroken(str(error)) from error
 
     def _tell(self, target: Target, failure: TlsFailure | Literal[""], detail: str) -> None:
-        if target.policy.kind != "none":
+        if target.policy.domain:
             self._report(TlsResult(target.policy, target.host, target.address, failure, detail))
 
     async def _connect(self, target: Target) -> Link:

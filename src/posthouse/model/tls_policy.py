@@ -47,7 +47,8 @@ class TlsPolicy:
     """The policy that one host is met with. ``domain`` is the recipients'. ``enforced``: without the proof no mail is handed
     over; else failures are reported only (testing). ``records`` are DANE's; none of them usable: encryption alone is owed.
     ``base`` is the name at which they stand, "" if that is the host's own: where an alias of it leads (RFC 7672 §2.2.2).
-    ``lines`` and ``hosts`` are the policy's text and patterns, for reports.
+    ``lines`` and ``hosts`` are the policy's text and patterns, for reports. Of the kind none with a ``domain``: that one has no
+    policy, and wants to be told how TLS goes all the same.
     """
 
     kind: PolicyKind = "none"

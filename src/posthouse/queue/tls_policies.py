@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from posthouse.base.errors import MailError
+from posthouse.formats.tls_report import report_uris
 from posthouse.interfaces.resolver import Resolver
 from posthouse.model.route import TlsChoice
 from posthouse.model.settings import QueueSettings
@@ -65,7 +66,16 @@ class TlsPolicies:
                 found[host] = await self._by_dane(domain, host)
         if queue.sts and not implicit:
             await self._by_sts(domain, found)
+        if all(met.policy.kind == "none" for met in found.values()) and await self._wants_reports(domain):
+            # It is told how TLS goes all the same (RFC 8460 §4.2: no-policy-found).
+            return [HostPolicy(host, TlsPolicy("none", domain, enforced=False)) for host in hosts]
         return [found[host] for host in hosts]
+
+    async def _wants_reports(self, domain: str) -> bool:
+        try:
+            return bool(report_uris(await self._resolver.txt(f"_smtp._tls.{domain}")))
+        except MailError:
+            return False
 
     async def _is_signed(self, name: str, kind: str) -> bool:
         try:

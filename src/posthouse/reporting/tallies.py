@@ -7,6 +7,7 @@ dropped until the next writing.
 from __future__ import annotations
 
 from collections import Counter
+from typing import Literal
 
 import msgspec
 
@@ -21,6 +22,9 @@ MAX_ENTRIES = 20_000
 _encoder = msgspec.msgpack.Encoder()
 _dmarc_decoder = msgspec.msgpack.Decoder(DmarcSeen)
 _tls_decoder = msgspec.msgpack.Decoder(TlsSeen)
+
+
+_KINDS: dict[str, Literal["sts", "tlsa", "no-policy-found"]] = {"sts": "sts", "dane": "tlsa", "none": "no-policy-found"}
 
 
 class Tallies:
@@ -40,12 +44,12 @@ class Tallies:
         self.dmarc(_dmarc_decoder.decode(octets))
 
     def tls(self, result: TlsResult) -> None:
-        """One session with a host under a policy that other sites publish."""
-        if result.policy.kind in ("sts", "dane"):
-            policy = result.policy
+        """One session with a host under a policy that other sites publish, or of a domain that wants to hear of it without."""
+        policy = result.policy
+        if (kind := _KINDS.get(policy.kind)) is not None and policy.domain:
             entry = TlsSeen(
                 policy.domain,
-                "tlsa" if policy.kind == "dane" else "sts",
+                kind,
                 policy.lines,
                 policy.hosts,
                 result.host,

@@ -250,3 +250,12 @@ async def test_policies_of_domains_that_no_mail_goes_to_end() -> None:
         world.clock.advance(86_400)
         await world.sts.refresh()
     assert len(world.web.asked) == 31, "once, and daily for thirty days"
+
+
+async def test_a_domain_without_a_policy_is_told_if_it_wants_to_be() -> None:
+    world = World()
+    world.records[("_smtp._tls.far.test", "TXT")] = ["v=TLSRPTv1; rua=mailto:tls@far.test"]
+    found = await world.met()
+    assert (found.policy.kind, found.policy.domain, found.tls, found.refused) == ("none", "far.test", "", "")
+    world.records[("_smtp._tls.far.test", "FAIL")] = []
+    assert await world.met() == HostPolicy(HOST)
