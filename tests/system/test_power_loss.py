@@ -5,67 +5,22 @@ octet it has written for it is synced already: the database's log, a large messa
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from support.node import PASSWORD, Node, running, until
+from support.synced import RESUMED, SYNC, unsynced_at_answers, watched
 
 pytestmark = [
     pytest.mark.timeout(60),
     pytest.mark.skipif(shutil.which("strace") is None, reason="strace is what watches the system calls"),
 ]
-CALLS = "write,writev,pwrite64,fsync,fdatasync,rename,renameat,renameat2,ftruncate,sendto,sendmsg"
 JANE = "jane@example.test"
 SMALL = "Subject: small\r\n\r\nhello\r\n"
 LARGE = "Subject: large\r\n\r\n" + ("x" * 70 + "\r\n") * 5000
-
-_ANSWER = re.compile(r"(?:write|writev|sendto)\(\d+<(?:socket|TCP|UNIX)[^,]*, .*(?:250 2\.0\.0|OK |\* \d+ FETCH)")
-_WRITE = re.compile(r"(?:pwrite64|write|writev|ftruncate)\(\d+<(/[^>]*)>")
-_SYNC = re.compile(r"(?:fsync|fdatasync)\(\d+<(/[^>]*)>")
-_RENAME = re.compile(r'rename(?:at2?)?\(.*?"([^"]+)".*?"([^"]+)"')
-_RESUMED = re.compile(r"<\.\.\. \w+ resumed>")
-
-
-@contextmanager
-def watched(node: Node, into: Path) -> Iterator[None]:
-    """Writes the node's system calls on files and sockets into a file."""
-    pids = [word for pid in node.pids()[1:] for word in ("-p", str(pid))]
-    strace = subprocess.Popen(
-        ["strace", "-f", "-y", "-s", "64", "-o", str(into), "-e", f"trace={CALLS}", *pids], stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert strace.stderr is not None
-        attached = 0
-        while attached < len(pids) // 2:
-            attached += "attached" in strace.stderr.readline()
-        yield
-    finally:
-        strace.terminate()
-        strace.communicate(timeout=10)
-
-
-def unsynced_at_answers(lines: list[str], data: Path) -> tuple[int, list[str]]:
-    """How many answers left, and what was written but not synced when one did. Traces may be lost, mail may not."""
-    answers = 0
-    late: list[str] = []
-    dirty: set[str] = set()
-    for line in lines:
-        if _ANSWER.search(line):
-            answers += 1
-            late += [f"{name} at {line[:120]}" for name in sorted(dirty)]
-        elif found := _SYNC.search(line):
-            dirty.discard(found[1])
-        elif (found := _WRITE.search(line)) and found[1].startswith((f"{data}/mail.db-wal", f"{data}/blobs/")):
-            dirty.add(found[1])
-        elif found := _RENAME.search(line):
-            dirty.add(str(Path(found[2]).parent))
-    return answers, late
 
 
 def accept(node: Node, text: str) -> None:
@@ -104,12 +59,12 @@ def test_what_is_acknowledged_is_synced_before(
     log = tmp_path / "calls.txt"
     with watched(node, log):
         work(node, text)
-    lines = [line for line in log.read_text(errors="replace").splitlines() if not _RESUMED.search(line)]
+    lines = [line for line in log.read_text(errors="replace").splitlines() if not RESUMED.search(line)]
     data = node.folder / "data"
     answers, late = unsynced_at_answers(lines, data)
     assert answers >= 1, lines[-30:]
     assert late == []
-    assert any(_SYNC.search(line) and "mail.db-wal" in line for line in lines), "something was to be kept"
+    assert any(SYNC.search(line) and "mail.db-wal" in line for line in lines), "something was to be kept"
 
 
 @pytest.mark.spec_part("STO-1")
@@ -126,7 +81,7 @@ def test_a_file_that_somebody_else_left_unsynced_is_synced_before_it_is_relied_o
     with watched(node_for_tracing, tmp_path / "calls.txt"):
         append(node_for_tracing, text)
     calls = (tmp_path / "calls.txt").read_text(errors="replace")
-    synced = [found[1] for line in calls.splitlines() if (found := _SYNC.search(line))]
+    synced = [found[1] for line in calls.splitlines() if (found := SYNC.search(line))]
     named = len(synced) - 1 - synced[::-1].index(str(node_for_tracing.folder / "data" / "mail.db-wal"))
     assert synced.index(str(left)) < named, "its octets"
     assert synced.index(str(left.parent)) < named, "and its name"

@@ -25,6 +25,7 @@ from posthouse.roles import certificates
 from support.node import PASSWORD, Node, running, until
 
 CHROMIUM = "/usr/bin/chromium"
+SWITCHES = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 JANE = "jane@example.test"
 GUIDE = Path(__file__).parents[2] / "docs" / "admin" / "python-client.md"
 
@@ -75,10 +76,11 @@ def test_the_client_over_tls_by_token_and_by_password_and_not_after_the_token_is
     assert audited["via"].endswith(" token short-lived")
 
 
+@pytest.mark.spec_part("ADM-4")
 def test_an_administrator_with_a_browser_makes_and_deletes_a_user(node: Node) -> None:
     url = f"http://127.0.0.1:{node.ports['http']}"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES, timeout=120_000)
         page = browser.new_page(color_scheme="dark")
         page.set_default_timeout(60_000)
         complaints: list[str] = []

@@ -80,5 +80,5 @@ def of_problem(status: int, problem: Mapping[str, object], retry_after: str = ""
         kind=kind,
         title=str(problem.get("title", "")) or f"HTTP status {status}",
         status=status,
-        retry_s=float(retry_after) if retry_after.isdigit() else 0.0,
+        retry_s=float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0,
     )

@@ -46,6 +46,7 @@ def logged_in(page: Page) -> bool:
     return "/admin/logout" in [each.action for each in page.forms]
 
 
+@pytest.mark.spec_part("ADM-4")
 async def test_somebody_logs_in_looks_changes_is_asked_before_danger_and_logs_out(site: Site) -> None:
     async with site.client() as client:
         assert (await client.get("/admin")).headers["location"] == "/admin/"

@@ -17,7 +17,7 @@ _CLOSE = {"Connection": "close"}
 async def body(request: Request, limit_bytes: int = MAX_BYTES) -> bytes:
     """Raises Problem; the connection ends then, as the rest of the body would be taken for a request."""
     length = request.headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > limit_bytes:
+    if not (length.isascii() and length.isdigit()) or int(length) > limit_bytes:
         raise Problem("too-large", f"at most {limit_bytes} octets", _CLOSE)
     taken = bytearray()
     try:
