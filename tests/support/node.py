@@ -71,7 +71,7 @@ class Node:
         try:
             return self.process.wait(timeout_s)
         finally:
-            self._forget()
+            self.forget()
 
     def kill(self, at_once: Callable[[], None] | None = None) -> None:
         """SIGKILL to every process of the node at once, as a crash would; returns when all have ended. ``at_once`` is what else
@@ -84,10 +84,11 @@ class Node:
         if at_once is not None:
             at_once()
         self.process.wait(60)
-        self._forget()
-        until(lambda: not any(_lives(pid) for pid in pids), timeout_s=60, step_s=0.005)
+        self.forget()
+        until(lambda: not any(is_alive(pid) for pid in pids), timeout_s=60, step_s=0.005)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Its processes have ended, or do now."""
         if self.process is not None:
             if self.process.poll() is None:
                 self.process.kill()
@@ -161,7 +162,8 @@ class Node:
                 self.kill()
 
 
-def _lives(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and was not waited for does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):

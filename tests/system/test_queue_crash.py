@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from support.full_queue import fill_queue
-from support.node import Node, running, until
+from support.node import Node, is_alive, running, until
 from support.scripted_host import ScriptedHost, in_background
 from support.sending import until_queue_is_empty
 
@@ -64,21 +64,44 @@ def _waiting(node: Node) -> set[str]:
         database.close()
 
 
-@pytest.mark.parametrize("killed", ["worker-1", "steward"])
-def test_a_process_of_the_node_that_dies_while_mail_leaves_loses_none(tmp_path: Path, killed: str) -> None:
-    """The node goes on by itself. What was under way at that moment may come twice; nothing else does."""
-    count, at_a_time, sink = 1_000, 20, ScriptedHost()
+@pytest.mark.parametrize("killed", ["worker-1", "steward", "indexer", "supervisor"])
+def test_a_process_of_any_kind_that_dies_while_mail_leaves_loses_none(tmp_path: Path, killed: str) -> None:
+    """Twice, each time that process alone. The node goes on by itself, or ends as a whole when its supervisor is gone. What
+    was under way at that moment may come twice; nothing else does."""
+    count, at_a_time, rounds, sink = 800, 20, 2, ScriptedHost()
     with in_background(sink), running(tmp_path / "node") as node:
         node.run("setting", "set", "queue.concurrency_per_destination", str(at_a_time))
         node.run("setting", "set", "queue.first_retry_s", "0.5")
         node.stop()
         accepted = asyncio.run(fill_queue(node, f"127.0.0.1:{sink.port}/off", count))
         node.start()
-        [pid] = [pid for pid in node.pids() if Path(f"/proc/{pid}/comm").read_text().strip() == f"ph-{killed}"]
-        until(lambda: len(sink.heard) >= count // 6, 60, step_s=0.005)
-        os.kill(pid, signal.SIGKILL)
-        assert len(sink.heard) < count, "the crash came too late to show anything"
+        for number in range(1, rounds + 1):
+            pid = until(lambda: pid_of(node, killed))
+            until(lambda number=number: len(sink.heard) >= count * number // 5, 60, step_s=0.005)
+            family = node.pids()
+            os.kill(pid, signal.SIGKILL)
+            assert len(sink.heard) < count, "the crash came too late to show anything"
+            if killed == "supervisor":
+                until(lambda family=family: not any(map(is_alive, family)))
+                node.forget()
+                node.start()
+            else:
+                until(lambda pid=pid: pid_of(node, killed) not in (0, pid))
         until_queue_is_empty(node, 60)
         heard = _heard(sink)
         assert set(heard) == set(accepted)
-        assert sum(heard.values()) - count <= at_a_time
+        assert sum(heard.values()) - count <= at_a_time * rounds
+
+
+def pid_of(node: Node, kind: str) -> int:
+    """The process of the node that is so called; 0 while there is none."""
+    if kind == "supervisor":
+        return node.pids()[0]
+    return next((pid for pid in node.pids() if name_of(pid) == f"ph-{kind}"), 0)
+
+
+def name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import imaplib
 import poplib
+import shlex
 import smtplib
 import socket
 import statistics
@@ -16,23 +17,27 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from support.desk import Desk
 from support.node import PASSWORD, Node, running, until
+from support.scripted_host import ScriptedHost, in_background
 
 JANE, OMAR, KIM = "jane@example.test", "omar@example.org", "kim@example.test"
 ANN, BEA = "ann@example.test", "bea@example.test"
+VICTIMS = {sign: f"{sign}@example.test" for sign in ("messages", "recipients", "bounces", "spam", "networks", "clients")}
+GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 """For tests that stop nobody else: Jane's account is stolen once."""
 THIEF = "127.66.0.9"
 ALLOWED = 40
 """Messages in an hour from a new network: watch.messages / watch.unfamiliar_share."""
 ATTEMPTS = 500
-SERVICES = ("smtp", "submission", "imap", "pop3", "managesieve", "http")
+SERVICES = ("smtp", "submission", "imap", "pop3", "managesieve", "http", "admin")
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     with running(tmp_path_factory.mktemp("stolen"), services=SERVICES) as started:
-        for user in (KIM, ANN, BEA):
-            started.add_user(user)
+        users = "".join(f"user add {user} --password '{PASSWORD}'\n" for user in (KIM, ANN, BEA, *VICTIMS.values()))
+        started.run("shell", stdin=users)
         started.run("user", "add", "boss@example.test", "--password", PASSWORD, "--role", "administrator")
         started.run("alias", "add", "postmaster@example.test", "boss@example.test")
         started.run("setting", "set", "route.smart_host", "127.0.0.1:9")  # nobody there: what leaves stays in the queue
@@ -267,3 +272,64 @@ def test_by_default_own_mail_passes_unchanged_and_other_names_are_replaced(node:
     assert f"From: Jane Doe <{ANN}>" in texts[0]
     assert f"From: Boss <{ANN}>" in texts[1]
     assert all(f"Return-Path: <{ANN}>" in text for text in texts)
+
+
+def goes_on(node: Node, account: str, source: str, content: str = "", *to: str) -> bool:
+    """Whether one more message is taken."""
+    with contextlib.suppress(smtplib.SMTPServerDisconnected), submit(node, account, source) as client:
+        try:
+            client.sendmail(account, [*to] or [KIM], content or letter(account))
+        except (smtplib.SMTPDataError, smtplib.SMTPSenderRefused) as error:
+            assert error.smtp_code == 550
+            return False
+    return True
+
+
+def as_thieves_do(node: Node, desk: Desk, sign: str) -> int:
+    """Sends until the account is stopped; gives how many messages were taken."""
+    account, most = VICTIMS[sign], 20
+    for number in range(most):
+        source, to, content = "127.0.0.1", (KIM,), letter(account)
+        if sign == "networks":
+            source = f"127.{number + 1}.0.1"
+        elif sign == "clients":
+            source = f"127.0.0.{number + 1}"
+        elif sign == "recipients":
+            to = (KIM, ANN, BEA)
+        elif sign == "spam":
+            content = f"From: {account}\r\nSubject: x\r\n\r\n{GTUBE}\r\n"
+        elif sign == "bounces":
+            to = (f"nobody{number}@refusing.test",)
+        if sign == "bounces" and number == 4:
+            until(lambda: held(desk, account))
+        if not goes_on(node, account, source, content, *to):
+            return number
+    return most
+
+
+def held(desk: Desk, account: str = "") -> list[str]:
+    """Lines of the list of holds."""
+    return [line for line in desk.ask("account", "list") if account in line]
+
+
+@pytest.mark.spec_part("OUT-5")
+def test_each_sign_of_a_stolen_password_stops_the_account_alone(node: Node) -> None:
+    """What is allowed passes, and what comes next is refused, or soon after if another worker took it; the hold says which sign
+    it was, and nobody else is stopped. Of places the first that an account uses is none too many."""
+    refusing = ScriptedHost(lambda step, connection, argument: "550 5.1.1 no such user" if step == "RCPT" else None)
+    measures = {"messages": 5, "recipients": 10, "bounces": 3, "spam": 2, "networks": 3, "clients": 4}
+    allowed = {"messages": 5, "recipients": 3, "bounces": 4, "spam": 2, "networks": 4, "clients": 5}
+    usual = {"messages": 5 * ALLOWED, "recipients": 1000, "bounces": 50, "spam": 10, "networks": 5, "clients": 12}
+    with in_background(refusing), Desk(node) as desk:
+        desk.ask("antispam", "set", "outgoing", "mark")
+        desk.ask("route", "add", "refusing.test", f"127.0.0.1:{refusing.port}")
+        for sign, measure in measures.items():
+            desk.ask("watch", "set", sign, str(measure))
+            assert allowed[sign] <= as_thieves_do(node, desk, sign) <= allowed[sign] + 4, sign
+            [line] = until(lambda sign=sign: held(desk, VICTIMS[sign]))
+            assert shlex.split(line)[2] == sign
+            desk.ask("watch", "set", sign, str(usual[sign]))
+        assert goes_on(node, ANN, "127.0.0.1")
+        assert len(held(desk)) == len(VICTIMS)
+        for account in VICTIMS.values():
+            desk.ask("account", "release", account)
