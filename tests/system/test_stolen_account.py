@@ -289,7 +289,8 @@ def as_thieves_do(node: Node, desk: Desk, sign: str) -> int:
     """Sends until the account is stopped; gives how many messages were taken."""
     account, most = VICTIMS[sign], 20
     for number in range(most):
-        source, to, content = "127.0.0.1", (KIM,), letter(account)
+        source, content = "127.0.0.1", letter(account)
+        to: tuple[str, ...] = (KIM,)
         if sign == "networks":
             source = f"127.{number + 1}.0.1"
         elif sign == "clients":
