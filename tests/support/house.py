@@ -62,6 +62,7 @@ from posthouse.pipeline.antivirus import VirusScanning
 from posthouse.pipeline.driver import Driver, Final
 from posthouse.pipeline.holding import HoldDesk, HoldTools
 from posthouse.pipeline.onward import Onward
+from posthouse.pipeline.own_signature import OwnSignature
 from posthouse.pipeline.path import Parts, stages
 from posthouse.pipeline.receipts import Receipts
 from posthouse.pipeline.release import Releases, ReleaseTools
@@ -134,6 +135,7 @@ class House:
             onward=self.onward.own_mail,
             double_bounce=lambda: self.settings.queue.double_bounce,
             believes=lambda: self.settings.queue.notify_doubtful,
+            sign=OwnSignature(lambda: self.settings, self.signing_keys, self.clock).of_node,
         )
         self.receipts = Receipts(self.notices, self.sink, self.traces)
         self.senders = MemorySenders()

@@ -17,20 +17,22 @@ from posthouse.content.sieve.notices import excerpt_message, mailto_recipients, 
 from posthouse.formats.mime import summarise
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
-from posthouse.model.plan import Acceptance, Destination, ToMailbox
+from posthouse.model.plan import Acceptance, Destination, ToMailbox, ToQueue
 
 Onward = Callable[[Recipient], Awaitable[Sequence[Destination]]]
+Sign = Callable[[bytes, str], Awaitable[bytes]]
 RETURN_PATH = b"Return-Path: <>\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class FilterMail:
-    """Writes them; ``onward`` tells where the node's own mail for an address goes."""
+    """Writes them; ``onward`` tells where the node's own mail for an address goes; ``sign`` signs for a user's domain."""
 
     clock: Clock
     ids: Ids
     node_name: str
     onward: Onward
+    sign: Sign | None = None
 
     async def written(self, action: Vacation | Notify | Excerpt, facts: Facts, account_id: int) -> Acceptance | None:
         """The message of an action, ready to be kept; None if it leads nowhere. Copies for :fcc go to ``account_id``."""
@@ -48,6 +50,8 @@ class FilterMail:
             return None
         if fcc and account_id > 0 and facts.owner:
             found.append(ToMailbox(Recipient(Address.parse(facts.owner)), account_id, fcc, ("\\Seen",), facts.owner))
+        if self.sign is not None and facts.owner and any(isinstance(destination, ToQueue) for destination in found):
+            content = await self.sign(content, facts.owner.rpartition("@")[2])
         if any(isinstance(destination, ToMailbox) for destination in found):
             content = RETURN_PATH + content
         utf8 = not all(recipient.address.is_ascii for recipient in recipients)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from posthouse.base.clock import Clock
@@ -14,7 +14,7 @@ from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.traces import TraceLog
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
-from posthouse.model.plan import Acceptance, ToMailbox
+from posthouse.model.plan import Acceptance, ToMailbox, ToQueue
 from posthouse.pipeline.filter_mail import Onward
 from posthouse.queue.notices import record_of
 
@@ -30,6 +30,7 @@ class LetterTools:
     clock: Clock
     ids: Ids
     node_name: str
+    sign: Callable[[bytes], Awaitable[bytes]] | None = None
 
 
 async def send_letter(tools: LetterTools, to: Address, write: Callable[[Letterhead], bytes], why: str) -> bool:
@@ -39,6 +40,8 @@ async def send_letter(tools: LetterTools, to: Address, write: Callable[[Letterhe
         return False
     trace_id, now = tools.ids.new(), tools.clock.now()
     content = write(Letterhead(tools.node_name, to, now, f"<{trace_id}@{tools.node_name}>"))
+    if tools.sign is not None and any(isinstance(each, ToQueue) for each in destinations):
+        content = await tools.sign(content)
     if any(isinstance(each, ToMailbox) for each in destinations):
         content = b"Return-Path: <>\r\n" + content
     sender = Sender(None, body="7BIT" if content.isascii() else "8BITMIME", smtputf8=not to.is_ascii)

@@ -62,6 +62,7 @@ from posthouse.pipeline.lists import Lists
 from posthouse.pipeline.names import HostNames, Names
 from posthouse.pipeline.network import Network
 from posthouse.pipeline.outbreak import Outbreak
+from posthouse.pipeline.own_signature import OwnSignature
 from posthouse.pipeline.patience import Patience
 from posthouse.pipeline.quota import Quota
 from posthouse.pipeline.receipts import Receipts
@@ -167,10 +168,11 @@ def stages(parts: Parts) -> tuple[Stage, ...]:
 
 
 def _filter_tools(parts: Parts) -> FilterTools:
+    signature = OwnSignature(parts.settings, parts.signing_keys, parts.clock)
     sources = Sources(parts.scripts, parts.store, parts.directory, parts.clock, parts.resolver)
     return FilterTools(
         scripts=parts.scripts,
         store=parts.store,
         facts=FactBook(sources, parts.node_name, parts.settings),
-        mail=FilterMail(parts.clock, parts.ids, parts.node_name, parts.onward),
+        mail=FilterMail(parts.clock, parts.ids, parts.node_name, parts.onward, signature.of_user),
     )

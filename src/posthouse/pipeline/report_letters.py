@@ -5,13 +5,11 @@ A report goes where the domain says, and to another site only if that site says 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from posthouse.base.clock import Clock
 from posthouse.base.ids import Ids
-from posthouse.formats.folding import fold
 from posthouse.formats.mime import summarise
 from posthouse.interfaces.directory import Directory
 from posthouse.interfaces.mail_reports import ReportBook
@@ -19,9 +17,6 @@ from posthouse.interfaces.resolver import Resolver
 from posthouse.interfaces.signing_keys import SigningKeys
 from posthouse.interfaces.sink import Sink
 from posthouse.interfaces.web_fetch import WebFetch
-from posthouse.mailauth.dkim.canonical import Bodies
-from posthouse.mailauth.dkim.sign import Signer, signature_value
-from posthouse.mailauth.dkim.signed_header import Fields
 from posthouse.mailauth.dmarc import TreeWalks
 from posthouse.mailauth.dmarc_record import mail_uris
 from posthouse.mailauth.message import Message
@@ -29,6 +24,7 @@ from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
 from posthouse.model.plan import Acceptance, Destination
 from posthouse.model.settings import Settings
+from posthouse.pipeline.own_signature import sign
 
 MAX_ADDRESSES = 5
 
@@ -107,20 +103,8 @@ async def post(tools: ReportTools, to: Recipient, sender: Sender, write: Callabl
     if not destinations:
         return False
     trace_id, now = tools.ids.new(), tools.clock.now()
-    content = await _signed(tools, write(f"<{trace_id}@{tools.node_name}>", now), by, now)
+    content = write(f"<{trace_id}@{tools.node_name}>", now)
+    if keys := await tools.signing_keys.active_keys(by.domain):
+        content = await sign(Message.of(content, summarise(content)), keys, now)
     await tools.sink.commit(Acceptance(trace_id, now, sender, content, summarise(content), destinations))
     return True
-
-
-async def _signed(tools: ReportTools, content: bytes, by: Address, now: float) -> bytes:
-    keys = await tools.signing_keys.active_keys(by.domain)
-    if not keys:
-        return content
-    message = Message.of(content, summarise(content))
-
-    def fields() -> bytes:
-        signers = [Signer(key.domain, key.selector, key.private_key) for key in keys]
-        values = [signature_value(signer, Fields(message), Bodies(message.body), now) for signer in signers]
-        return b"".join(fold("DKIM-Signature", value) for value in values)
-
-    return await asyncio.to_thread(fields) + content

@@ -17,13 +17,15 @@ from posthouse.formats.mime import summarise
 from posthouse.interfaces.courier import Answer
 from posthouse.model.address import Address
 from posthouse.model.envelope import DeliverBy, Recipient, Sender
-from posthouse.model.plan import Acceptance, Destination, ToMailbox
+from posthouse.model.plan import Acceptance, Destination, ToMailbox, ToQueue
 from posthouse.model.queued import Outcome, QueuedMessage, QueuedRecipient
 from posthouse.model.trace import TraceRecord, TraceStep
 from posthouse.queue.deadlines import is_over
 
 Onward = Callable[[Recipient], Awaitable[Sequence[Destination]]]
 """Where mail of this node's own for an address goes; empty if nowhere."""
+Sign = Callable[[bytes], Awaitable[bytes]]
+"""Puts the node's signature on a message; never fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class _Subject:
 
 class Notices:
     """Writes DSNs. ``double_bounce()`` is where bounces of bounces go, "" for nowhere; ``believes()`` tells whether senders
-    are told whose address is doubtful."""
+    are told whose address is doubtful; ``sign`` signs what leaves."""
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class Notices:
         onward: Onward,
         double_bounce: Callable[[], str],
         believes: Callable[[], bool] = bool,
+        sign: Sign | None = None,
     ) -> None:
         self._clock = clock
         self._ids = ids
@@ -66,6 +69,7 @@ class Notices:
         self._onward = onward
         self._double_bounce = double_bounce
         self._believes = believes
+        self._sign = sign
 
     async def bounce(self, message: QueuedMessage, events: Sequence[Event], content: bytes) -> Acceptance | None:
         """The one notice that these events call for together, ready to be accepted; None if there is none to send."""
@@ -135,6 +139,8 @@ class Notices:
             full=about.sender.ret == "FULL" and not about.sender.require_tls,
         )
         notice = compose(request)
+        if self._sign is not None and any(isinstance(destination, ToQueue) for destination in destinations):
+            notice = await self._sign(notice)
         if any(isinstance(destination, ToMailbox) for destination in destinations):
             notice = b"Return-Path: <>\r\n" + notice
         body = "8BITMIME" if not notice.isascii() else "7BIT"

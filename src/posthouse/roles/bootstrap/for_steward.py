@@ -131,7 +131,7 @@ async def _start_queue(
         spool=context.spool,
         courier=courier,
         targets=targets,
-        notices=notifier(config, context.clock, live, onward),
+        notices=notifier(config, context.clock, live, onward, context.signing_keys),
         traces=context.traces,
         spans=open_spans(config, live, "steward", stack),
         clock=context.clock,

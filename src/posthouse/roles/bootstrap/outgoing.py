@@ -14,7 +14,9 @@ from posthouse.base.ids import Ids
 from posthouse.directory.rewriting import SenderRewriting
 from posthouse.interfaces.directory import Directory
 from posthouse.interfaces.limits import Allowances
+from posthouse.interfaces.signing_keys import SigningKeys
 from posthouse.pipeline.onward import Onward
+from posthouse.pipeline.own_signature import OwnSignature
 from posthouse.queue.notices import Notices
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
@@ -33,7 +35,7 @@ def held_mail(gate: Gate, files: Files, live: Live, ids: Ids, packer: Packer) ->
     return SqliteQuarantine(gate, files.mail, lifetime_s=lambda: live.settings().queue.lifetime_s, ids=ids, packer=packer)
 
 
-def notifier(config: NodeConfig, clock: Clock, live: Live, onward: Onward) -> Notices:
+def notifier(config: NodeConfig, clock: Clock, live: Live, onward: Onward, keys: SigningKeys) -> Notices:
     """Who writes DSNs in the node's name."""
     return Notices(
         clock=clock,
@@ -42,6 +44,7 @@ def notifier(config: NodeConfig, clock: Clock, live: Live, onward: Onward) -> No
         onward=onward.own_mail,
         double_bounce=lambda: live.settings().queue.double_bounce,
         believes=lambda: live.settings().queue.notify_doubtful,
+        sign=OwnSignature(live.settings, keys, clock).of_node,
     )
 
 

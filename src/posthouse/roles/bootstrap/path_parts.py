@@ -82,7 +82,8 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
     rewriting = await sender_rewriting(files, directory, live, clock)
     recipients = RecipientResolver(directory, live.settings, rewriting, outside_directory(live, looked_up, config.name, stack))
     onward = Onward(recipients, routes, lambda: live.settings().route.message_router)
-    notices = notifier(config, clock, live, onward)
+    keys = SqliteSigningKeys(looked_up)
+    notices = notifier(config, clock, live, onward, keys)
     probe, deliver = hosts_behind(config, live, ways.resolver, stack)
     return Parts(
         settings=live.settings,
@@ -100,7 +101,7 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
         receipts=Receipts(notices, sink, ways.traces),
         clock=clock,
         node_name=config.name,
-        signing_keys=SqliteSigningKeys(looked_up),
+        signing_keys=keys,
         store=store,
         directory=directory,
         scripts=SqliteScripts(looked_up),

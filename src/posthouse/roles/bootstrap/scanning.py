@@ -23,6 +23,7 @@ from posthouse.model.virus_found import VirusFound
 from posthouse.pipeline.antivirus import VirusScanning
 from posthouse.pipeline.node_letters import LetterTools
 from posthouse.pipeline.onward import Onward
+from posthouse.pipeline.own_signature import OwnSignature
 from posthouse.pipeline.virus_alerts import VirusAlerts
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.live import Live
@@ -64,7 +65,14 @@ def start_virus_watch(config: NodeConfig, context: Context, live: Live, onward: 
     """Hears the workers, tells people, looks after patterns."""
     assert context.viruses is not None, "with_viruses comes first"
     tools = LetterTools(
-        context.directory, onward.own_mail, context.sink, context.traces, context.clock, context.ids, config.name
+        context.directory,
+        onward.own_mail,
+        context.sink,
+        context.traces,
+        context.clock,
+        context.ids,
+        config.name,
+        OwnSignature(live.settings, context.signing_keys, context.clock).of_node,
     )
     alerts = VirusAlerts(live.settings, tools)
 
