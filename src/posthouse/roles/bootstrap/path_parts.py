@@ -82,8 +82,7 @@ async def path_parts(config: NodeConfig, live: Live, ways: Ways, stack: AsyncExi
     rewriting = await sender_rewriting(files, directory, live, clock)
     recipients = RecipientResolver(directory, live.settings, rewriting, outside_directory(live, looked_up, config.name, stack))
     onward = Onward(recipients, routes, lambda: live.settings().route.message_router)
-    keys = SqliteSigningKeys(looked_up)
-    notices = notifier(config, clock, live, onward, keys)
+    notices = notifier(config, clock, live, onward, keys := SqliteSigningKeys(looked_up))
     probe, deliver = hosts_behind(config, live, ways.resolver, stack)
     return Parts(
         settings=live.settings,
