@@ -275,7 +275,9 @@ def changed(server: LdapServer, terms: Sequence[str]) -> LdapServer:
         word, equals, value = term.partition("=")
         word = word.strip().lower().replace("-", "_")
         if not equals or word not in (*_TERMS, *ATTRIBUTES):
-            raise UsageError(f"{term!r} is not WORD=VALUE with a word of {', '.join((*_TERMS, *ATTRIBUTES))}")
+            if word == "password":
+                raise UsageError("a password is given by --password or by ldapserver password, so that nobody reads it later")
+            raise UsageError(f"{word!r} is none of the words in WORD=VALUE: {', '.join((*_TERMS, *ATTRIBUTES))}")
         if word in ATTRIBUTES:
             names = {**server.attributes, word: tuple(_words(value))}
             server = replace(server, attributes=names if value else {key: names[key] for key in names if key != word})

@@ -140,7 +140,7 @@ class Spec:
 
 
 HIDDEN = "***"
-_URL_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):[^\s/]*@|(?<=[?&]password=)[^\s&]*")
+_URL_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):[^\s/]*@|(?:(?<=[?&\s]password=)|(?<=^password=))[^\s&]*")
 
 
 def without_passwords(text: str) -> str:

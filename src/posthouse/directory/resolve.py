@@ -125,8 +125,9 @@ class RecipientResolver:
             known = expansion.routed_root is address
             if self.outside.leads(address.domain, known=known) and await self._found_outside(step, expansion):
                 return
-            expansion.elsewhere.setdefault(address.key, address)
-            return
+            if address.local.lower() not in ROLE_NAMES or not self.outside.owns(address.domain):
+                expansion.elsewhere.setdefault(address.key, address)
+                return
         if domain is not None:
             if await self._found(step, address, step.detail, expansion):
                 return

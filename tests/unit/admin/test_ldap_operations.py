@@ -78,6 +78,13 @@ async def test_the_password_is_never_shown(context: Context, outside: MemoryOuts
     audit = await context.configuration.audited(limit=10)
     assert "s3cret" not in f"{shown} {audit} {only(outside)!r}"
     assert "password='***'" in str(shown[0])
+    for words in (
+        ("add", "b", "ldap://b.test", "dc=b", "bind_dn=cn=us", "password=s3cret"),
+        ("set", "corp", "password=s3cret"),
+    ):
+        with pytest.raises(UsageError):
+            await run(context, "ldapserver", *words)
+    assert "s3cret" not in str(await context.configuration.audited(limit=10)), "not even where it does not belong"
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,16 @@ async def test_a_domain_that_a_directory_owns_takes_mail_for_whom_it_knows_alone
     assert await told(made) == ("envelope", "no-host", "LDAP server corp knows mei@corp.test, but not its host")
 
 
+async def test_postmaster_and_abuse_of_a_directorys_domain_reach_somebody() -> None:
+    """RFC 5321 §4.5.1, RFC 2142: whom the directory names, else an administrator of the node."""
+    made = await house()
+    root = await made.add_user("root@example.test", "administrator")
+    person(made, "abuse@corp.test", "mx1.corp.test")
+    assert (await made.deliver("Postmaster@corp.test", "abuse@corp.test")).code == 250
+    assert ways(made) == [str(root.address), "abuse@corp.test by mx1.corp.test"]
+    assert (await made.deliver("postmaster@elsewhere.test")).enhanced == "5.7.1"
+
+
 @pytest.mark.spec_part("RTE-2", "NET-4")
 async def test_a_directory_for_all_domains_opens_no_relay() -> None:
     """A contact in a company's directory with an address elsewhere is not a user of ours."""

@@ -7,6 +7,7 @@ is cut off.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class Link:
             )
             link = cls(reader, writer)
         except (OSError, ssl.SSLError) as error:
-            raise Trouble(str(error) or type(error).__name__) from error
+            raise Trouble(_in_words(error)) from error
         try:
             if context is not None and secret is None:
                 await link._start_tls(context, host)
@@ -121,7 +122,7 @@ class Link:
                 raise Trouble("StartTLS: more than an answer came before TLS")
             await self._writer.start_tls(context, server_hostname=host)
         except (OSError, ssl.SSLError, ValueError) as error:
-            raise Trouble(f"StartTLS: {str(error) or type(error).__name__}") from error
+            raise Trouble(f"StartTLS: {_in_words(error)}") from error
 
     async def _ask(self, number: int, octets: bytes, most: int) -> _Asked:
         if self._lost:
@@ -146,7 +147,7 @@ class Link:
                 for message in self._core.feed(octets):
                     self._hear(message)
         except (OSError, ValueError, ssl.SSLError, Trouble) as error:
-            why = str(error) or type(error).__name__
+            why = _in_words(error)
         finally:
             self._lose(why)
 
@@ -183,3 +184,10 @@ class Link:
         self._lose("closed by us")
         if self._listening is not None:
             self._listening.cancel()
+
+
+def _in_words(error: Exception) -> str:
+    """What an administrator can do something with."""
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__
