@@ -37,6 +37,7 @@ _AGO_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w":
 _AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([kmgt]?)(?:i?b)?")
 _AMOUNT_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _HELP_LINE = re.compile(r"\s*(\w+): (.+)")
+_FIRST_MOMENT = datetime(1, 1, 1, tzinfo=UTC).timestamp()
 _MAX_WORD = 1 << 20
 _MAX_INTEGER = (1 << 63) - 1
 
@@ -333,7 +334,10 @@ def parse_amount(text: str) -> int:
 def parse_moment(text: str, now: float) -> float:
     """Seconds since 1970 of ``2h`` (ago), ``2026-11-24`` or ``2026-11-24T10:30`` (UTC). Raises ValueError."""
     if match := _AGO.fullmatch(text.strip().lower()):
-        return now - int(match[1]) * _AGO_UNITS[match[2]]
+        at = now - int(match[1]) * _AGO_UNITS[match[2]]
+        if at < _FIRST_MOMENT:
+            raise ValueError("nothing is that long ago")
+        return at
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:

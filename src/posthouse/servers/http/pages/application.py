@@ -35,6 +35,8 @@ from posthouse.servers.services import Services
 ROOT = "/admin/"
 LOGIN = ROOT + "login"
 MAX_FIELDS = 200
+FEW = 100
+"""So many the page of a noun shows of what there is; its ``list`` shows as many as are wanted."""
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect x="1" y="3" width="14" height="10" fill="#0b5cad"/>'
     '<path d="M2 5l6 4 6-4" fill="none" stroke="#fff" stroke-width="1.5"/></svg>'
@@ -160,7 +162,8 @@ class Pages:
         result, problem = None, ""
         if listing is not None and listing.reads and not listing.audited:
             try:
-                result = await self._run(visit, listing, {})
+                few = {each.name: FEW for each in listing.arguments if each.name in ("count", "limit")}
+                result = await self._run(visit, listing, {**few})
             except Problem as why:
                 problem = why.detail
         return await self._page("noun.html", visit, noun=found[0].noun, operations=found, result=result, problem=problem)
