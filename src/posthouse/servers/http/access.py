@@ -7,7 +7,6 @@ Nothing secret is taken in clear text from other machines, unless it is set. Fai
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -111,7 +110,7 @@ class Access:
     async def _by_password(self, credentials: str, session: Session) -> Caller:
         try:
             login, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             raise Problem("login-needed", "malformed credentials", _CHALLENGE) from None
         if not colon or not login or not password:
             raise Problem("login-needed", "malformed credentials", _CHALLENGE)

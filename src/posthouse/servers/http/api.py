@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from posthouse.base import log
 from posthouse.base.metrics import API_REQUESTS
 from posthouse.protocols import control
 from posthouse.servers.http.access import Access, Caller
@@ -31,6 +32,7 @@ NDJSON = "application/x-ndjson"
 Integer = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 Value = bool | Integer | float | str
 _arguments = msgspec.json.Decoder(dict[str, Value | list[Value] | None])
+_log = log.get("http")
 _rows = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -48,6 +50,9 @@ class Api:
             response = await self._respond(request)
         except Problem as problem:
             response = problem.response()
+        except Exception:
+            _log.exception("request failed", path=scope["path"])
+            response = Problem("fault", "the node's log has the cause").response()
         API_REQUESTS.labels(str(response.status_code)).inc()
         await response(scope, receive, send)
 

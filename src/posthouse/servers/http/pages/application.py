@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from posthouse.admin import registry
 from posthouse.admin.operation import Operation
+from posthouse.base import log
 from posthouse.base.errors import MailError
 from posthouse.model.settings import GROUPS
 from posthouse.protocols import control
@@ -52,6 +53,9 @@ _HEADERS = {
 }
 
 
+_log = log.get("http")
+
+
 def _fields(octets: bytes) -> dict[str, str]:
     """Raises ValueError."""
     return dict(parse_qsl(octets.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS))
@@ -80,6 +84,9 @@ class Pages:
             response = await self._respond(request)
         except Problem as problem:
             response = await self._problem(problem)
+        except Exception:
+            _log.exception("page failed", path=request.scope["path"])
+            response = await self._problem(Problem("fault", "the node's log has the cause"))
         for name, value in _HEADERS.items():
             response.headers[name] = value
         await response(scope, receive, send)
