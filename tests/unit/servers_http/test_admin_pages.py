@@ -123,6 +123,32 @@ async def test_an_empty_text_is_written_as_in_the_shell(site: Site) -> None:
     assert (await site.run("user show jane@example.test"))["name"] == ""
 
 
+async def test_what_is_to_be_changed_is_shown_as_it_is_and_sent_back_changes_nothing(site: Site) -> None:
+    await site.run("user set jane@example.test --name Jane --role reader")
+    before = await site.run("user show jane@example.test")
+    async with site.client() as client:
+        await log_in(client, "ada")
+        form = (await get(client, "/admin/user/set?address=jane@example.test")).form("/admin/user/set")
+        assert (form.fields["name"], form.fields["role"], form.fields["enabled"]) == ("Jane", "reader", "on")
+        await submit(client, form)
+        assert await site.run("user show jane@example.test") == before
+        form = (await get(client, "/admin/web/set?key=web.idle_s")).form("/admin/web/set")
+        assert float(form.fields["value"]) == 1800
+        await site.run("setting set route.smart_host smtp://me:pass%77ord@smart.test")
+        page = await get(client, "/admin/setting/set?key=route.smart_host")
+        assert page.form("/admin/setting/set").fields["value"] == "", "a password that is hidden is not set to its hiding"
+        assert "Nobody" not in (await get(client, "/admin/user/set?address=nobody@example.test")).text
+
+
+async def test_the_first_page_tells_how_the_node_is_to_who_may_know(site: Site) -> None:
+    async with site.client() as client:
+        await log_in(client, "ada")
+        page = await get(client, "/admin/")
+        assert "running" in page.text and "CN=mx.example.test" in page.text
+        await log_in(client, "omar")
+        assert "CN=mx.example.test" not in (await get(client, "/admin/")).text
+
+
 async def test_values_from_strangers_stay_text_whatever_markup_is_in_them(site: Site) -> None:
     evil = "</textarea><script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
     jane = next(each for each in await site.context.directory.accounts() if each.address.local == "jane")

@@ -7,6 +7,7 @@ be refused. Every answer forbids scripts and frames.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
@@ -36,6 +37,7 @@ from posthouse.servers.services import Services
 ROOT = "/admin/"
 LOGIN = ROOT + "login"
 MAX_FIELDS = 200
+GLANCE = ("queue count", "node status", "certificate list")
 FEW = 100
 """So many the page of a noun shows of what there is; its ``list`` shows as many as are wanted."""
 _ICON = (
@@ -115,7 +117,7 @@ class Pages:
         if words == ["logout"]:
             return await self._log_out(request, visit)
         if words == [""]:
-            return await self._page("index.html", visit)
+            return await self._page("index.html", visit, glance=await self._glance(visit))
         if len(words) == 1 and (found := self._of_noun(visit, words[0])):
             return await self._noun_page(visit, found)
         operation = self._operations.get(" ".join(words)) if len(words) == 2 else None
@@ -161,6 +163,16 @@ class Pages:
 
     # Operations
 
+    async def _glance(self, visit: Visit) -> list[tuple[str, Result]]:
+        """How the node is, for the first page: what of it the visitor may see, and can be told now."""
+        found = []
+        for name in GLANCE:
+            operation = self._operations[name]
+            if operation.allowed(visit.account.role):
+                with contextlib.suppress(Problem):
+                    found.append((name, await self._run(visit, operation, {})))
+        return found
+
     async def _noun_page(self, visit: Visit, found: list[Operation]) -> Response:
         """What there is of a noun, and what can be done."""
         listing = next(
@@ -181,7 +193,21 @@ class Pages:
         filled = {name: value for name, value in request.query_params.items() if name in names}
         if filled and operation.reads and not operation.audited:
             return await self._done(visit, operation, filled)
-        return await self._form(visit, operation, filled)
+        return await self._form(visit, operation, {**await self._as_it_is(visit, operation, filled), **filled})
+
+    async def _as_it_is(self, visit: Visit, operation: Operation, filled: Mapping[str, str]) -> dict[str, str]:
+        """What a form that changes something begins with: how the thing is now, as far as ``show`` or ``get`` tell it."""
+        if operation.verb != "set" or not filled:
+            return {}
+        showing = next((each for each in self._of_noun(visit, operation.noun) if forms.tells_of(each, operation, filled)), None)
+        if showing is None:
+            return {}
+        name = showing.arguments[0].name
+        try:
+            answer = await self._asked(visit, showing, {name: filled[name]})
+        except Problem:
+            return {}
+        return forms.filled_from(operation, msgspec.json.decode(answer))
 
     async def _posted(self, request: Request, visit: Visit, operation: Operation) -> Response:
         filled = await self._filled(request)
@@ -232,7 +258,13 @@ class Pages:
         )
 
     async def _run(self, visit: Visit, operation: Operation, arguments: dict[str, object]) -> Result:
-        """Raises Problem."""
+        """What it gives, made ready for the page. Raises Problem."""
+        body = await self._asked(visit, operation, arguments)
+        siblings = self._of_noun(visit, operation.noun)
+        return await asyncio.to_thread(lambda: result_of(msgspec.json.decode(body), siblings))
+
+    async def _asked(self, visit: Visit, operation: Operation, arguments: dict[str, object]) -> bytes:
+        """What it gives, as JSON. Raises Problem."""
         account = visit.account
         answer = await self._ear.ask(
             control.Request(
@@ -246,8 +278,7 @@ class Pages:
         )
         if answer.kind != "done":
             raise of_answer(answer)
-        siblings = self._of_noun(visit, operation.noun)
-        return await asyncio.to_thread(lambda: result_of(msgspec.json.decode(answer.body), siblings))
+        return answer.body
 
     # Parts of pages
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from posthouse.admin.arguments import Argument
 from posthouse.admin.operation import Operation
+from posthouse.base.settings import HIDDEN
 
 Kind = Literal["text", "number", "password", "area", "lines", "choice", "switch", "flag", "email"]
 _EMPTY = '""'
@@ -104,10 +105,32 @@ def _value(argument: Argument, text: str) -> object:
     return "" if text == _EMPTY and argument.kind == "text" else text
 
 
+def tells_of(looking: Operation, changing: Operation, filled: Mapping[str, str]) -> bool:
+    """Whether ``looking`` shows the very thing that ``changing`` changes, and needs no more than what is filled in."""
+    if looking.verb not in ("show", "get") or not looking.reads or looking.audited or not looking.arguments:
+        return False
+    first, *others = looking.arguments
+    same = first.name == changing.arguments[0].name and not first.option and not first.rest
+    return same and first.name in filled and not any(each.required for each in others)
+
+
+def filled_from(operation: Operation, told: object) -> dict[str, str]:
+    """The fields that hold just what was told under their names. Amounts and times are told in other words than they are set
+    in."""
+    found: dict[str, str] = {}
+    for argument in operation.arguments if isinstance(told, dict) else ():
+        value = told.get(argument.name) if isinstance(told, dict) else None
+        if argument.kind == "switch" and isinstance(value, bool):
+            found[argument.name] = "on" if value else "off"
+        elif argument.kind in ("text", "choice") and isinstance(value, str) and HIDDEN not in value:
+            found[argument.name] = value
+    return found
+
+
 def shown(operation: Operation, filled: Mapping[str, str]) -> Sequence[tuple[str, str]]:
     """What was filled in, for a question whether it is meant."""
     return [
-        (argument.word.replace("-", " "), "***" if argument.kind == "secret" else filled[argument.name])
+        (argument.word.replace("-", " "), HIDDEN if argument.kind == "secret" else filled[argument.name])
         for argument in operation.arguments
         if filled.get(argument.name, "").strip()
     ]
