@@ -37,7 +37,7 @@ from posthouse.servers.services import Services
 ROOT = "/admin/"
 LOGIN = ROOT + "login"
 MAX_FIELDS = 200
-GLANCE = ("queue count", "node status", "certificate list")
+GLANCE = ("node status", "certificate list")
 FEW = 100
 """So many the page of a noun shows of what there is; its ``list`` shows as many as are wanted."""
 _ICON = (
