@@ -56,9 +56,10 @@ class Targets:
         records = list(await self._resolver.mx(domain))
         if not records:
             return await self._of_domain_itself(domain, relaxed=relaxed)
-        if any(record.host == "." for record in records):
+        named = [record for record in records if record.host != "."]
+        if not named:  # with others beside it, it is no null MX but a slip (RFC 7505 §3)
             raise NoMail(f"The domain {domain} takes no mail")
-        hosts = self._in_order(records)
+        hosts = self._in_order(named)
         if not hosts:
             raise Permanent(f"Mail for {domain} loops back to this host", code=554, enhanced="5.4.6")
         return await self._of_hosts(domain, hosts, relaxed=relaxed)
