@@ -27,11 +27,14 @@ attributetype ( 1.3.6.1.4.1.99999.1.4 NAME 'targetAddress' SYNTAX 1.3.6.1.4.1.14
 attributetype ( 1.3.6.1.4.1.99999.1.5 NAME 'msExchHomeServerName' SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
 attributetype ( 1.3.6.1.4.1.99999.1.6 NAME 'homeMDB' SUP distinguishedName SINGLE-VALUE )
 attributetype ( 1.3.6.1.4.1.99999.1.7 NAME 'mailMask' SUP mail )
+attributetype ( 1.3.6.1.4.1.99999.1.8 NAME 'mgrpAllowedBroadcaster' SUP mail )
+attributetype ( 1.3.6.1.4.1.99999.1.9 NAME 'mgrpAllowedDomain' SUP mail )
 objectclass ( 1.3.6.1.4.1.99999.2.1 NAME 'mailUser' AUXILIARY
   MAY ( mail $ mailAlternateAddress $ mailLocalAddress $ mailHost $ mailRoutingAddress $ proxyAddresses $ targetAddress $
   msExchHomeServerName $ homeMDB $ mailMask ) )
 objectclass ( 1.3.6.1.4.1.99999.2.2 NAME 'mailGroup' SUP top STRUCTURAL MUST cn
-  MAY ( mail $ mailAlternateAddress $ mgrpRFC822MailMember $ uniqueMember $ member $ owner ) )
+  MAY ( mail $ mailAlternateAddress $ mgrpRFC822MailMember $ uniqueMember $ member $ owner $
+  mgrpAllowedBroadcaster $ mgrpAllowedDomain ) )
 objectclass ( 1.3.6.1.4.1.99999.2.3 NAME 'group' SUP top STRUCTURAL MUST cn MAY ( mail $ proxyAddresses $ member ) )
 """
 

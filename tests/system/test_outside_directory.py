@@ -329,6 +329,14 @@ def test_addresses_are_taken_apart_before_routing_and_everybody_gets_one_copy(
         until(lambda: len(arrived(host)) >= 4)
         assert arrived(host) == ["far@table.test", "far@table.test", "lin@groups.test", "lin@groups.test"]
         assert message_of(node, JANE, "a second one")
+        slapd.add(
+            group(
+                "news", "mail: news@groups.test", f"member: {dn('lin')}", "mgrpAllowedBroadcaster: mailto:press@elsewhere.test"
+            )
+            + group("talk", "mail: talk@groups.test", f"member: {dn('lin')}", "mgrpAllowedDomain: elsewhere.test")
+        )
+        answers = rcpt(node, "news@groups.test", "talk@groups.test")
+        assert [answer[:9] for answer in answers] == ["550 5.7.1", "250 2.1.5"], "who may write to a group is kept to"
         with kept_for_groups(desk):
             until(lambda: rcpt(node, "all@groups.test")[0].startswith("451"))
         desk.ask("ldapserver", "delete", "groups")

@@ -111,7 +111,8 @@ async def set_(context: Context, name: str, terms: tuple[str, ...]) -> ServerCar
     an address is found, %s the address, %u its local part, %d its domain; none: by the preset's attributes.
     ``domain_filter``: how a domain's entry is found for masquerading, %d the domain. ``host_suffix``: domain that follows a
     host's name without one. Attribute names that differ from the preset's, with commas between: ``addresses``, ``primary``,
-    ``host``, ``routing``, ``members``, ``member_dns``, ``masquerade``, ``group_classes``. ``urls`` and ``base``: as added.
+    ``host``, ``routing``, ``members``, ``member_dns``, ``masquerade``, ``group_classes``,
+    ``posters``, ``poster_dns``, ``inside_only``. ``urls`` and ``base``: as added.
 
     Args:
         name: the directory.

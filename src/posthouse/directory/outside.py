@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from posthouse.base.errors import Temporary
 from posthouse.interfaces.outside_directory import NoOutsideDirectory, OutsideDirectory
 from posthouse.model.address import Address, normal_domain
-from posthouse.model.outside import OutsideEntry, Purpose
+from posthouse.model.networks import within
+from posthouse.model.outside import OutsideEntry, Posting, Purpose
 from posthouse.model.route import NextHop
 from posthouse.model.settings import Settings
 
@@ -21,12 +22,14 @@ UNCLEAR = "The directory is not clear about this address"
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """Where an entry leads. ``members``: it is a group. ``hop``: the host that takes the mail, for ``address``. Neither: on to
+    """Where an entry leads. ``members``: it is a group, to
+    which ``posting`` says who may write. ``hop``: the host that takes the mail, for ``address``. Neither: on to
     ``address``, as an alias does."""
 
     address: Address
     hop: NextHop | None = None
     members: Sequence[Address] | None = None
+    posting: Posting | None = None
 
 
 class Outside:
@@ -74,7 +77,7 @@ class Outside:
         if self._directory.covers(address.domain, "groups"):
             found = await self._directory.find(address, "groups")
             if found is not None and found.is_group:
-                return Lead(address, members=await self._directory.members(found))
+                return Lead(address, members=await self._directory.members(found), posting=found.posting)
         if not self._directory.covers(address.domain, "routes"):
             return None
         found = await self.find(address, "routes")
@@ -85,6 +88,28 @@ class Outside:
         if hop is None and routing is None:
             return None
         return Lead(routing or address, hop)
+
+    async def may_post(self, posting: Posting, sender: Address | None, *, is_inside: bool, is_forgeable: bool) -> bool:
+        """Whether mail from ``sender`` is for this group. ``is_inside``: the client is one of the site. ``is_forgeable``: the
+        sender's domain is the site's own, but the client is not: it is not believed. Raises Temporary."""
+        if posting.inside_only and not is_inside:
+            return False
+        if not (posting.addresses or posting.domains or posting.dns):
+            return True
+        if sender is None or is_forgeable:
+            return False
+        if sender.key in posting.addresses or within(sender.domain, posting.domains):
+            return True
+        if not posting.dns:
+            return False
+        entry = await self._directory.find(sender, "groups") if self._directory.covers(sender.domain, "groups") else None
+        for dn in posting.dns:
+            if entry is not None and entry.server == posting.server and entry.dn.lower() == dn.lower():
+                return True
+            members = await self._directory.members(OutsideEntry(posting.server, dn, is_group=True))
+            if any(member.key == sender.key for member in members):
+                return True
+        return False
 
     async def masked(self, local: str, domain: str) -> tuple[str, str]:
         """The address that is written in place of a sender's: what the entry says, its main address, or what its domain's

@@ -27,6 +27,7 @@ from posthouse.model.account import Account
 from posthouse.model.address import Address
 from posthouse.model.mailbox import INBOX
 from posthouse.model.namespaces import delivery_name, shared_account, shared_domain_id
+from posthouse.model.outside import Posting
 from posthouse.model.route import NextHop
 from posthouse.model.settings import RouteSettings, Settings
 
@@ -67,6 +68,7 @@ class Resolution(Struct, frozen=True):
     """Where the mail for ``address`` goes.
 
     ``is_local`` tells whether its domain is ours. ``via`` lists the aliases and catch-alls followed, for the trace.
+    ``postings`` say who may write to the outside groups that it leads to, but for those within other groups.
     With ``problems`` and destinations both, the mail goes to the destinations; without any, ``problems[0]`` is the reason.
     """
 
@@ -77,6 +79,7 @@ class Resolution(Struct, frozen=True):
     routed: tuple[Routed, ...] = ()
     problems: tuple[Problem, ...] = ()
     via: tuple[Address, ...] = ()
+    postings: tuple[Posting, ...] = ()
 
     @property
     def is_deliverable(self) -> bool:
@@ -116,6 +119,17 @@ class RecipientResolver:
             if len(expansion.seen) % STEPS_PER_TURN == 0:
                 await asyncio.sleep(0)  # the directory answers at once: a long list would keep everybody waiting
         return expansion.result(address)
+
+    async def forbids(self, resolution: Resolution, sender: Address | None, *, is_inside: bool) -> Posting | None:
+        """The outside group that ``sender`` may not write to, if there is one. ``is_inside``: the client is one of the site.
+        Raises Temporary."""
+        for posting in resolution.postings:
+            forgeable = False
+            if sender is not None and not is_inside:
+                forgeable = self.outside.owns(sender.domain) or await self._directory.domain(sender.domain) is not None
+            if not await self.outside.may_post(posting, sender, is_inside=is_inside, is_forgeable=forgeable):
+                return posting
+        return None
 
     async def _follow(self, step: _Step, expansion: _Expansion, route: RouteSettings) -> None:
         """Turns one address into destinations, further steps, or a problem."""
@@ -180,6 +194,9 @@ class RecipientResolver:
         if lead is None:
             return False
         if lead.members is not None:
+            if lead.posting is not None and not expansion.is_within_group(step):
+                expansion.postings.append(lead.posting)
+            expansion.groups.add(step.address.key)
             expansion.via.append(step.address)
             for member in lead.members:
                 self._add_outside(member, step, expansion)
@@ -237,6 +254,8 @@ class _Expansion(Struct):
     routed: dict[str, Routed] = {}
     problems: dict[str, Problem] = {}
     via: list[Address] = []
+    groups: set[str] = set()
+    postings: list[Posting] = []
     too_many: Address | None = None
 
     def add(self, address: Address, source: _Step | None, detail: str) -> None:
@@ -258,6 +277,15 @@ class _Expansion(Struct):
         """The next step; None when all is done, or there are too many to go on."""
         return self.waiting.popleft() if self.waiting and self.too_many is None else None
 
+    def is_within_group(self, step: _Step) -> bool:
+        """Whether an outside group has led here: who may write to it may reach those in it."""
+        source = step.source
+        while source is not None:
+            if source.address.key in self.groups:
+                return True
+            source = source.source
+        return False
+
     def deliver(self, account: Account, mailbox: str, address: Address) -> None:
         shared = mailbox if shared_domain_id(account.account_id) else ""
         self.mailboxes.setdefault((account.account_id, shared), LocalMailbox(account, mailbox, address))
@@ -277,6 +305,7 @@ class _Expansion(Struct):
             routed=tuple(self.routed.values()),
             problems=tuple(self.problems.values()),
             via=tuple(self.via),
+            postings=tuple(self.postings),
         )
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import unquote, urlsplit
 
 from posthouse.model.address import Address
-from posthouse.model.outside import LdapServer, OutsideEntry
+from posthouse.model.outside import AttributeNames, LdapServer, OutsideEntry, Posting
 
 Attributes = Mapping[str, tuple[bytes, ...]]
 
@@ -33,21 +34,25 @@ def entry_of(server: LdapServer, dn: bytes, attributes: Attributes) -> OutsideEn
     """What an entry that was found says."""
     names = server.names
     classes = {value.lower() for value in _texts(attributes, ("objectClass",))}
+    is_group, name = any(name.lower() in classes for name in names.group_classes), dn.decode("utf-8", "replace")
     return OutsideEntry(
         server=server.name,
-        dn=dn.decode("utf-8", "replace"),
+        dn=name,
         address=next(_addresses(attributes, names.primary, main=True), None),
         host=_host(next(_texts(attributes, names.host), ""), server.host_suffix),
         routing=next(_addresses(attributes, names.routing), None),
         masquerade=next(_texts(attributes, names.masquerade), ""),
-        is_group=any(name.lower() in classes for name in names.group_classes),
+        is_group=is_group,
+        posting=_posting(server, name, attributes) if is_group else None,
     )
 
 
 def wanted_attributes(server: LdapServer) -> tuple[str, ...]:
     """The attributes that ``entry_of`` looks at."""
     names = server.names
-    return tuple(dict.fromkeys(("objectClass", *names.primary, *names.host, *names.routing, *names.masquerade)))
+    return tuple(
+        dict.fromkeys(("objectClass", *names.primary, *names.host, *names.routing, *names.masquerade, *_about_posting(names)))
+    )
 
 
 def member_addresses(server: LdapServer, attributes: Attributes) -> tuple[Address, ...]:
@@ -73,6 +78,27 @@ def rest_of_range(attributes: Attributes) -> str:
 def domain_mask(server: LdapServer, attributes: Attributes) -> str:
     """What a domain's entry says that its mail leaves under."""
     return next(_texts(attributes, server.names.masquerade), "").lower()
+
+
+def _posting(server: LdapServer, group: str, attributes: Attributes) -> Posting | None:
+    """Words that are neither an address nor a domain nor an entry allow nobody."""
+    names, addresses, domains = server.names, [], []
+    dns = list(_texts(attributes, names.poster_dns))
+    for text in _texts(attributes, names.posters):
+        scheme, _, rest = text.partition(":")
+        if scheme.lower() == "ldap":
+            dns.append(unquote(urlsplit(text).path.lstrip("/")))
+        elif "@" in text:
+            addresses.append((rest if scheme.lower() == "mailto" else text).lower())
+        else:
+            domains.append(text.lower().lstrip("*@."))
+    inside_only = any(text.lower() == "true" for text in _texts(attributes, names.inside_only))
+    found = Posting(server.name, group, inside_only, tuple(addresses), tuple(domains), tuple(dns))
+    return None if found.is_open else found
+
+
+def _about_posting(names: AttributeNames) -> tuple[str, ...]:
+    return (*names.posters, *names.poster_dns, *names.inside_only)
 
 
 def _texts(attributes: Attributes, names: Sequence[str]) -> Iterator[str]:

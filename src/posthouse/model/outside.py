@@ -29,7 +29,8 @@ class AttributeNames:
     ``addresses``: by these an entry is found, when no filter says otherwise. ``primary``: its main address. ``host``: the host
     that has its mailbox. ``routing``: the address that its mail is rewritten to. ``members``: addresses of a group's members;
     ``member_dns``: names of their entries. ``masquerade``: the domain or address that its mail leaves under, else the primary
-    one. ``group_classes``: object classes that make an entry a group.
+    one. ``group_classes``: object classes that make an entry a group. ``posters``: addresses and domains that may write to it,
+    ``poster_dns``: entries, groups among them, that may; ``inside_only``: whether only people of the site may.
     """
 
     addresses: tuple[str, ...]
@@ -40,6 +41,9 @@ class AttributeNames:
     member_dns: tuple[str, ...]
     masquerade: tuple[str, ...]
     group_classes: tuple[str, ...]
+    posters: tuple[str, ...]
+    poster_dns: tuple[str, ...]
+    inside_only: tuple[str, ...]
 
 
 _STANDARD = AttributeNames(
@@ -51,6 +55,9 @@ _STANDARD = AttributeNames(
     member_dns=("uniqueMember", "member"),
     masquerade=(),
     group_classes=("mailGroup", "groupOfNames", "groupOfUniqueNames"),
+    posters=("mgrpAllowedBroadcaster", "mgrpAllowedDomain"),
+    poster_dns=(),
+    inside_only=(),
 )
 PRESETS: Mapping[Preset, AttributeNames] = MappingProxyType(
     {
@@ -64,6 +71,9 @@ PRESETS: Mapping[Preset, AttributeNames] = MappingProxyType(
             member_dns=("member",),
             masquerade=(),
             group_classes=("group",),
+            posters=(),
+            poster_dns=("authOrig", "dLMemSubmitPerms"),
+            inside_only=("msExchRequireAuthToSendTo",),
         ),
         "appliance": replace(_STANDARD, addresses=("mail", "mailAlternateAddress"), group_classes=("mailGroup",)),
     }
@@ -128,11 +138,29 @@ def is_here(url: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Posting:
+    """Who may write to a group of directory ``server``. ``inside_only``: people of the site alone. ``addresses`` and
+    ``domains``, entries of the names ``dns`` and members of those: nobody else, where any is given."""
+
+    server: str
+    group: str
+    inside_only: bool = False
+    addresses: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anyone may."""
+        return not (self.inside_only or self.addresses or self.domains or self.dns)
+
+
+@dataclass(frozen=True, slots=True)
 class OutsideEntry:
     """What a directory says of one address. ``server`` is the directory's name here, ``dn`` the entry's there.
 
     ``address`` is its main one, None if it has none. ``host``, ``routing``, ``masquerade``: as in ``AttributeNames``, empty or
-    None where there is nothing.
+    None where there is nothing. ``posting``: who may write to a group, None if anyone.
     """
 
     server: str
@@ -142,3 +170,4 @@ class OutsideEntry:
     routing: Address | None = None
     masquerade: str = ""
     is_group: bool = False
+    posting: Posting | None = None

@@ -29,6 +29,7 @@ from posthouse.pipeline.transaction import Transaction
 AUTH_REQUIRED = Reply(530, "5.7.0", "Authentication required")
 TLS_REQUIRED = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
 NO_RELAY = Reply(550, "5.7.1", "Relaying denied")
+NOT_FOR_ALL = Reply(550, "5.7.1", "You may not send to this group")
 LOOP = Reply(550, "5.4.6", "Routing loop detected")
 GROWN = Reply(452, "4.5.3", "Too many recipients behind these addresses: send to them apart")
 REFUSALS: dict[Why, Reply] = {
@@ -94,8 +95,20 @@ class Envelope(Stage):
             return await self._routed(transaction, recipient, rest)
         if not resolution.is_deliverable:
             return self._refuse(transaction.session, resolution.problems[0])
+        if resolution.postings and (refused := await self._not_for_all(transaction, resolution)) is not None:
+            return refused
         transaction.resolved[address.key] = await self._onward.resolved(recipient, resolution)
         return Continue(Reason(self.name, "recipient", _told(resolution)))
+
+    async def _not_for_all(self, transaction: Transaction, resolution: Resolution) -> Verdict | None:
+        """A group of an outside directory that says who may write to it."""
+        session, sender = transaction.session, transaction.sender.address
+        inside = bool(session.account or session.relay)
+        posting = await self._recipients.forbids(resolution, sender, is_inside=inside)
+        if posting is None:
+            return None
+        detail = f"{sender or '<>'} may not write to {posting.group} (LDAP server {posting.server})"
+        return Refuse(NOT_FOR_ALL, Reason(self.name, "not-allowed", detail))
 
     def _full(self, transaction: Transaction) -> Verdict | None:
         """Whether aliases have grown the message to too many recipients; then no more is looked up for it."""

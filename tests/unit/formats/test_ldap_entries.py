@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from posthouse.formats import ldap_entries
 from posthouse.model.address import Address
-from posthouse.model.outside import ATTRIBUTES, PRESETS, LdapServer
+from posthouse.model.outside import ATTRIBUTES, PRESETS, LdapServer, Posting
 
 SERVER = LdapServer("corp", (), "dc=corp")
 AD = replace(SERVER, preset="active-directory", host_suffix="corp.test")
@@ -57,6 +57,24 @@ def test_the_main_address_of_active_directory_is_in_capitals() -> None:
     assert (found.address, found.routing) == (Address.parse("ann@corp.test"), Address.parse("ann@far.test"))
     assert found.is_group
     assert ldap_entries.entry_of(AD, b"cn=x", {"mail": (b"only@corp.test",)}).address == Address.parse("only@corp.test")
+
+
+def test_who_may_write_to_a_group() -> None:
+    listed = {"objectclass": (b"mailGroup",), "mgrpalloweddomain": (b"corp.test", b"*.partner.test"),
+              "mgrpallowedbroadcaster": (b"mailto:Boss@corp.test", b"x@far.test", b"ldap:///cn=a%20b,dc=corp")}  # fmt: skip
+    assert ldap_entries.entry_of(SERVER, b"cn=g", listed).posting == Posting(
+        "corp",
+        "cn=g",
+        addresses=("boss@corp.test", "x@far.test"),
+        domains=("corp.test", "partner.test"),
+        dns=("cn=a b,dc=corp",),
+    )
+    assert ldap_entries.entry_of(SERVER, b"cn=g", {"objectclass": (b"mailGroup",)}).posting is None
+    closed = {"objectclass": (b"group",), "msexchrequireauthtosendto": (b"TRUE",), "authorig": (b"CN=Boss,DC=corp",)}
+    assert ldap_entries.entry_of(AD, b"cn=g", closed).posting == Posting(
+        "corp", "cn=g", inside_only=True, dns=("CN=Boss,DC=corp",)
+    )
+    assert ldap_entries.entry_of(AD, b"cn=g", closed | {"objectclass": (b"user",)}).posting is None
 
 
 def test_the_old_appliances_names_are_understood() -> None:

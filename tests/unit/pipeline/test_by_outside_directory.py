@@ -9,7 +9,7 @@ import pytest
 from posthouse.base.errors import Temporary
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient
-from posthouse.model.outside import LdapServer, OutsideEntry, Purpose
+from posthouse.model.outside import LdapServer, OutsideEntry, Posting, Purpose
 from posthouse.model.plan import Destination, ToMailbox, ToQueue
 from posthouse.model.route import NextHop, Route
 from posthouse.model.trace import TraceQuery
@@ -326,6 +326,39 @@ async def test_an_empty_group_and_one_of_nobodies_are_refused_and_too_large_ones
     assert (await made.deliver("large@example.test")).code == 451
     made.outside.max_members, made.settings = 100, made.settings.with_value("route.max_expansion", 10)
     assert (await made.deliver("large@example.test")).enhanced == "5.5.3"
+
+
+@pytest.mark.spec_part("RTE-4", "GRP-2")
+async def test_who_may_write_to_a_group_is_kept_to_and_a_forged_sender_is_not_believed() -> None:
+    """A group that a directory closes to the world must not become open because we take it apart."""
+    made = await house(domains=("corp.test",))
+    await made.add_user("jane@example.test")
+    person(made, "boss@corp.test", "mx1.corp.test")
+    person(made, "mei@corp.test", "mx1.corp.test")
+    group(made, "chiefs@corp.test", "mei@corp.test")
+    rules = {
+        "staff": Posting("corp", "staff", inside_only=True),
+        "news": Posting("corp", "news", addresses=("boss@corp.test", "press@far.test"), domains=("partner.test",)),
+        "board": Posting("corp", "board", dns=("CN=boss@corp.test", "cn=chiefs@corp.test")),
+    }
+    for name, rule in rules.items():
+        entry = OutsideEntry("corp", f"cn={name}", Address.parse(f"{name}@corp.test"), is_group=True, posting=rule)
+        made.outside.add(entry, f"{name}@corp.test", members=[Address.parse("jane@example.test")])
+    group(made, "open@corp.test", "staff@corp.test")
+    await made.directory.put_alias(Address.parse("all@example.test"), [Address.parse("staff@corp.test")])
+    for to, sender, inside, taken in (
+        ("staff", "x@far.test", False, False), ("staff", "boss@corp.test", False, False), ("staff", "", False, False),
+        ("staff", "jane@example.test", True, True), ("open", "x@far.test", False, True), ("all", "x@far.test", False, False),
+        ("news", "press@far.test", False, True), ("news", "x@a.partner.test", False, True),
+        ("news", "x@far.test", False, False), ("news", "boss@corp.test", False, False), ("news", "boss@corp.test", True, True),
+        ("news", "mei@corp.test", True, False), ("board", "boss@corp.test", True, True), ("board", "mei@corp.test", True, True),
+        ("board", "x@far.test", True, False), ("board", "boss@corp.test", False, False), ("news", "", False, False),
+    ):  # fmt: skip
+        session = made.session(account="jane@example.test" if inside else "")
+        reply = await made.deliver(f"{to}@{'example' if to == 'all' else 'corp'}.test", sender=sender, session=session)
+        assert (reply.code == 250) == taken, (to, sender, inside)
+        assert taken or (reply.code, reply.enhanced) == (550, "5.7.1")
+    assert await told(made) == ("envelope", "not-allowed", "<> may not write to news (LDAP server corp)")
 
 
 @pytest.mark.spec_part("RTE-4", "STO-3")
