@@ -39,6 +39,7 @@ _AMOUNT_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _HELP_LINE = re.compile(r"\s*(\w+): (.+)")
 _FIRST_MOMENT = datetime(1, 1, 1, tzinfo=UTC).timestamp()
 _MAX_WORD = 1 << 20
+_MAX_ITEMS = 10_000
 _MAX_INTEGER = (1 << 63) - 1
 
 
@@ -272,6 +273,8 @@ def parse_named(
             continue
         if argument.rest:
             each_given = given if isinstance(given, (list, tuple)) else [given]
+            if len(each_given) > _MAX_ITEMS:
+                raise BadValue(f"{argument.word}: at most {_MAX_ITEMS} at a time")
             values[argument.name] = tuple(_typed(argument, each, now, domain) for each in each_given)
         else:
             values[argument.name] = _typed(argument, given, now, domain)

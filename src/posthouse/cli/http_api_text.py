@@ -24,7 +24,7 @@ Every operation is a `POST` to `/api/v1/NOUN/VERB` with its arguments as a JSON 
     {"address": "jane@example.com", "password": "...", "name": "Jane"}
 
 Arguments that may be left out may also be null. Options of the shell are arguments like the others, with `_` for `-`. A body
-may have 1 MiB, and must come whole within a minute.
+may have 1 MiB, and a list in it 10,000 items; the body must come whole within a minute.
 
 ## Logins
 

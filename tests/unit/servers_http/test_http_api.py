@@ -87,6 +87,7 @@ async def test_an_operation_is_a_post_with_arguments_by_name_and_gives_rows(site
         ("user list", {"count": 10**40}, 400, "malformed"),
         ("user set", {"address": "jane@example.test", "role": "emperor"}, 422, "bad-value"),
         ("queue hold", {"queue_ids": []}, 422, "bad-value"),
+        ("queue hold", {"queue_ids": ["A"] * 10_001}, 422, "bad-value"),
         ("domain delete", {"domain": "example.test"}, 409, "refused"),
         ("user paint", {}, 404, "no-such-operation"),
         ("check all2", {}, 404, "no-such-operation"),
