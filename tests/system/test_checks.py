@@ -164,10 +164,13 @@ def test_block_lists_of_others_are_asked_about_the_node(net: Net) -> None:
 def test_ports_certificates_and_disk_are_looked_at(net: Net) -> None:
     smtp = net.node.ports["smtp"]
     findings, code, _ = check(net, "port", f"127.0.0.1:{smtp}")
-    assert len(findings) == len(net.node.ports) + 1 and all(each["state"] == "ok" for each in findings)
-    assert findings[-1]["found"].startswith(f"can be reached: 220 {HOST}")
+    closed = findings.pop()
+    assert closed["state"] == "note" and "25 (mail of other hosts)" in closed["found"] and "[listen]" in closed["advice"]
+    assert len(findings) == len(net.node.ports) + 2 and all(each["state"] == "ok" for each in findings)
+    assert findings[-2]["found"].startswith(f"can be reached: 220 {HOST}")
+    assert findings[-1]["found"] == "the name server answers over UDP and TCP"
     findings, code, _ = check(net, "port", "127.0.0.1:1")
-    assert findings[-1]["state"] == "wrong" and code == 1
+    assert findings[-3]["state"] == "wrong" and code == 1
     findings, _, _ = check(net, "certificate")
     assert state_of(findings, "it is self-made")[0] == "warning"
     findings, _, _ = check(net, "disk")

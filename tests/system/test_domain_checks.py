@@ -191,7 +191,7 @@ class World:
         def file() -> str:
             return str(self.authority.file)
 
-        probe = SystemProbe(Path("/"), resolver, HOST, lambda: True, file)
+        probe = SystemProbe(Path("/"), resolver, HOST, lambda: resolver.servers, lambda: True, file)
         web = HttpsFetch(resolver, lambda: True, file)
         site = Site(HOST, [ADDRESS], report_addresses=("d@dmarcgood.test",))
         return await check_domain(DomainDesk(resolver, self.keys, probe, web, site, domain, time.time()))

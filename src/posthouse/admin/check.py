@@ -5,6 +5,7 @@ What connects to hosts that the caller names is for administrators: it shows wha
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,14 +19,17 @@ from posthouse.checking.disk import check_disk
 from posthouse.checking.domain import check_domain
 from posthouse.checking.domain_desk import DomainDesk, Site
 from posthouse.checking.host import check_host
+from posthouse.checking.ports import check_ports, closed_ports
 from posthouse.checking.reputation import ADDRESS_ZONES, check_reputation
-from posthouse.checking.surroundings import check_certificates, check_clock, check_ports
+from posthouse.checking.surroundings import check_certificates, check_clock
 from posthouse.interfaces.probe import ServedTls
 from posthouse.model.finding import Finding
 from posthouse.model.route import NextHop
 
 TIME_SERVER = "pool.ntp.org"
 SMTP_PORT = 25
+SIDE_BY_SIDE = 8
+"""Domains that are looked at at a time."""
 _MARKS = {"ok": "  ok   ", "note": "  note ", "warning": "WARNING", "wrong": " WRONG ", "unknown": "UNKNOWN"}
 
 
@@ -62,8 +66,14 @@ async def all_(context: Context, hosts: tuple[str, ...] = (), *, time_server: st
     _begun(context)
     found = await _host(context)
     served: dict[str, ServedTls | str] = {}
-    for entry in await context.directory.domains():
-        found += await _domain(context, entry.name, served)
+    some = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    async def of(name: str) -> list[Finding]:
+        async with some:
+            return await _domain(context, name, served)
+
+    for part in await asyncio.gather(*(of(entry.name) for entry in await context.directory.domains())):
+        found += part
     found += await _reputation(context, ADDRESS_ZONES)
     found += await _certificates(context)
     found += await _ports(context, hosts)
@@ -111,7 +121,7 @@ async def certificate(context: Context) -> Checked:
 
 @operation("check port", role="administrator", reads=True)
 async def port(context: Context, hosts: tuple[str, ...] = ()) -> Checked:
-    """Checks that the node's own ports answer, and that other hosts can be reached.
+    """Checks that the node's own ports answer, and that other hosts and the name servers can be reached.
 
     Args:
         hosts: hosts (or host:port; 25 without a port) that must be reachable; without any, the smart host if there is one.
@@ -171,7 +181,10 @@ async def _ports(context: Context, hosts: tuple[str, ...]) -> list[Finding]:
     status = await context.node.status()
     smart_host = (await context.configuration.load()).route.smart_host
     wanted = hosts or ((smart_host,) if smart_host else ())
-    return await check_ports(_desk(context).probe, status.listeners, [_host_port(text) for text in wanted])
+    outgoing = [_host_port(text) for text in wanted]
+    _, addresses = await check_host(_desk(context).resolver, await _host_name(context))
+    found = await check_ports(_desk(context).probe, status.listeners, outgoing, addresses)
+    return [*found, *(closed_ports(status.listeners) if status.listeners else ())]
 
 
 async def _directories(context: Context) -> list[Finding]:

@@ -72,6 +72,11 @@ class DnsResolver:
         self._silences = 0
         self._dead = False
 
+    @property
+    def servers(self) -> Sequence[str]:
+        """Those that are asked now."""
+        return self._nameservers or system_servers()
+
     def forget(self) -> None:
         """All that was kept: who asks next hears what is true now."""
         self._kept.clear()
@@ -218,7 +223,7 @@ class DnsResolver:
 
     def _asked(self) -> DnsClient:
         if self._client is None:
-            self._client = DnsClient([Server.of(entry) for entry in self._nameservers or system_servers()], TRY_S)
+            self._client = DnsClient([Server.of(entry) for entry in self.servers], TRY_S)
         return self._client
 
 

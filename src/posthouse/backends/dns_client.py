@@ -11,7 +11,7 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -19,6 +19,7 @@ from posthouse.base.errors import Temporary
 from posthouse.protocols.dns.messages import (
     NO_ERROR,
     NO_SUCH_NAME,
+    NS,
     UDP_BYTES,
     Answer,
     BadMessage,
@@ -102,6 +103,23 @@ class DnsClient:
         if not self._failed_at:
             return list(self._servers)
         return sorted(self._servers, key=lambda server: now - self._failed_at.get(server, -ASKED_LAST_S) < ASKED_LAST_S)
+
+
+async def ways_to(server: Server, timeout_s: float) -> tuple[bool, bool]:
+    """Whether a server answers over UDP, and over TCP."""
+    root = Question(b"\0", NS)
+
+    async def answers(way: Awaitable[Answer | None]) -> bool:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await way is not None
+        except (OSError, TimeoutError, BadMessage):
+            return False
+
+    by_udp, by_tcp = await asyncio.gather(
+        answers(_Datagram(server, root).answer(timeout_s)), answers(_over_tcp(server, root, timeout_s))
+    )
+    return by_udp, by_tcp
 
 
 async def _ask_one(server: Server, question: Question, timeout_s: float) -> Answer:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from posthouse.backends.disk import try_disk
+from posthouse.backends.dns_client import Server, ways_to
 from posthouse.backends.probe_tls import MailTls
 from posthouse.base.errors import Temporary
 from posthouse.interfaces.probe import Disk, ServedTls
@@ -24,19 +25,21 @@ _NTP_EPOCH = 2_208_988_800
 
 
 class SystemProbe:
-    """``data`` is the node's data folder, ``name`` how it greets; ``own_network`` and ``ca_file`` are as ``HttpsFetch``
-    takes them."""
+    """``data`` is the node's data folder, ``name`` how it greets, ``servers()`` its name servers; ``own_network`` and
+    ``ca_file`` are as ``HttpsFetch`` takes them."""
 
     def __init__(
         self,
         data: Path,
         resolver: Resolver,
         name: str = "localhost",
+        servers: Callable[[], Sequence[str]] = tuple,
         own_network: Callable[[], bool] = bool,
         ca_file: Callable[[], str] = str,
     ) -> None:
         self._data = data
         self._resolver = resolver
+        self._servers = servers
         self._tls = MailTls(resolver, name, own_network, ca_file)
 
     async def greeting(self, host: str, port: int) -> str:
@@ -59,6 +62,12 @@ class SystemProbe:
         self, host: str, records: Sequence[Tlsa], names: Sequence[str], allowed: Sequence[str] = ()
     ) -> ServedTls:
         return await self._tls.look(host, records, names, allowed)
+
+    async def name_servers(self) -> Sequence[tuple[str, bool, bool]]:
+        return await asyncio.gather(*(self._ways_to(server) for server in self._servers()))
+
+    async def _ways_to(self, server: str) -> tuple[str, bool, bool]:
+        return (server, *await ways_to(Server.of(server), CONNECT_S))
 
     async def clock_offset(self, server: str) -> float:
         host, _, port = server.partition(":")

@@ -1,8 +1,7 @@
-"""Certificates, ports and clock (PLN-2)."""
+"""Certificates and clock (PLN-2)."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from posthouse.base.errors import MailError
@@ -34,36 +33,6 @@ def check_certificates(certificates: Sequence[tuple[Sequence[str], str, float, s
         advice = f"Get a certificate for {host}, or set smtp.hostname to a name that one has."
         found.append(Finding("certificate", host, "wrong", "no certificate has this name", advice))
     return found
-
-
-async def check_ports(probe: Probe, listeners: Sequence[tuple[str, str]], outgoing: Sequence[tuple[str, int]]) -> list[Finding]:
-    """``listeners`` are (service, ``address:port``) as the node has opened them; ``outgoing`` are hosts to reach. All are tried
-    side by side: many say nothing by themselves."""
-    own = [_own_port(probe, service, where) for service, where in listeners if where.rpartition(":")[2].isdigit()]
-    others = [_other_port(probe, host, number) for host, number in outgoing]
-    return list(await asyncio.gather(*own, *others))
-
-
-async def _own_port(probe: Probe, service: str, where: str) -> Finding:
-    host, _, port = where.rpartition(":")
-    host = host.strip("[]")
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - not bound, replaced
-    try:
-        await probe.greeting(host, int(port))
-    except MailError as error:
-        advice = "Look at the node's log; does another program hold the port?"
-        return Finding("port", where, "wrong", f"{service} does not answer: {error.cause}", advice)
-    return Finding("port", where, "ok", f"{service} answers")
-
-
-async def _other_port(probe: Probe, host: str, number: int) -> Finding:
-    subject = f"{host}:{number}"
-    try:
-        said = await probe.greeting(host, number)
-    except MailError as error:
-        advice = "Many networks block port 25 going out: ask yours to open it, or set route.smart_host."
-        return Finding("port", subject, "wrong", f"cannot be reached: {error.cause}", advice)
-    return Finding("port", subject, "ok", f"can be reached: {said[:100]}")
 
 
 async def check_clock(probe: Probe, server: str) -> list[Finding]:

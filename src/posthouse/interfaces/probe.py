@@ -54,6 +54,10 @@ class Probe(Protocol):
         anchors may vouch for. Addresses that are not public are left alone, but those ``allowed``."""
         ...
 
+    async def name_servers(self) -> Sequence[tuple[str, bool, bool]]:
+        """Each name server (``address`` or ``address:port``) with whether it answers over UDP, and over TCP. Never raises."""
+        ...
+
     async def clock_offset(self, server: str) -> float:
         """Seconds by which this machine's clock is ahead of an NTP server's (RFC 5905, one exchange)."""
         ...

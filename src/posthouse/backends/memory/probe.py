@@ -16,6 +16,7 @@ class MemoryProbe:
 
     ports: dict[tuple[str, int], str] = field(default_factory=dict)
     offset_s: float | None = 0.0
+    servers: Sequence[tuple[str, bool, bool]] = ()
     found: Disk = field(default_factory=lambda: Disk("ext4", 0.004, locks=True, free_bytes=1 << 40, total_bytes=1 << 41))
 
     async def greeting(self, host: str, port: int) -> str:
@@ -28,6 +29,9 @@ class MemoryProbe:
         self, host: str, records: Sequence[Tlsa], names: Sequence[str], allowed: Sequence[str] = ()
     ) -> ServedTls:
         raise Temporary("The mail host does not answer", cause=f"{host}: refused")
+
+    async def name_servers(self) -> Sequence[tuple[str, bool, bool]]:
+        return self.servers
 
     async def clock_offset(self, server: str) -> float:
         if self.offset_s is None:

@@ -22,5 +22,7 @@ def with_checks(context: Context, config: NodeConfig, live: Live, bus: Bus) -> C
     def queue() -> QueueSettings:
         return live.settings().queue
 
-    probe = SystemProbe(config.data, resolver, config.name, lambda: queue().allow_loopback, lambda: queue().ca_file)
+    probe = SystemProbe(
+        config.data, resolver, config.name, lambda: resolver.servers, lambda: queue().allow_loopback, lambda: queue().ca_file
+    )
     return replace(context, checks=CheckDesk(resolver, probe, https(resolver, queue), resolver.forget, config.name))
