@@ -184,15 +184,15 @@ class World:
     unbound: Unbound
     keys: MemorySigningKeys
 
-    async def findings(self, domain: str, *, validating: bool = True) -> list[Finding]:
+    async def findings(self, domain: str, *, validating: bool = True, own_network: bool = True) -> list[Finding]:
         servers = [f"127.0.0.1:{self.unbound.port}"] if validating else [self.knot.address]
         resolver = DnsResolver(servers, budget_s=60.0)
 
         def file() -> str:
             return str(self.authority.file)
 
-        probe = SystemProbe(Path("/"), resolver, HOST, lambda: resolver.servers, lambda: True, file)
-        web = HttpsFetch(resolver, lambda: True, file)
+        probe = SystemProbe(Path("/"), resolver, HOST, lambda: resolver.servers, lambda: own_network, file)
+        web = HttpsFetch(resolver, lambda: own_network, file)
         site = Site(HOST, [ADDRESS], report_addresses=("d@dmarcgood.test",))
         return await check_domain(DomainDesk(resolver, self.keys, probe, web, site, domain, time.time()))
 
@@ -360,6 +360,15 @@ async def test_tlsa_records_are_held_against_the_certificate_shown(
     world: World, host: str, state: str, words: str, advice: str
 ) -> None:
     await shows(world, f"{host}d.test", (state, words, advice.replace("{ee}", world.good.tlsa_ee)))
+
+
+async def test_attack_a_domains_records_cannot_make_the_node_look_around_in_its_own_network(world: World) -> None:
+    found = {each.found: each.state for each in await world.findings("good.test", own_network=False)}
+    assert found["MTA-STS: the policy could not be asked for: mta-sts.good.test has no public address"] == "unknown"
+    found = {each.found: each.state for each in await world.findings("soond.test", own_network=False)}
+    assert found["TLSA: soon.own.test could not be asked for TLS: soon.own.test has no public address"] == "unknown"
+    found = {each.found: each.state for each in await world.findings("daned.test", own_network=False)}
+    assert any(state == "ok" and words.startswith("TLSA:") for words, state in found.items()), "its own address is known"
 
 
 @pytest.mark.spec_part("PLN-2")

@@ -16,6 +16,7 @@ import httpx2
 from posthouse.base.errors import Permanent, Temporary
 from posthouse.base.settings import without_passwords
 from posthouse.interfaces.resolver import Resolver
+from posthouse.interfaces.web_fetch import NotAsked
 
 TIMEOUT_S = 30.0
 OF_FORM = frozenset({400, 413, 422})  # RFC 9110 §15.5
@@ -85,7 +86,7 @@ class HttpsFetch:
         for address in await self._addresses(host):
             if self._own_network() or ipaddress.ip_address(address).is_global:
                 return address
-        raise Temporary("The other site does not answer", cause=f"{host} has no address that may be asked")
+        raise NotAsked("The other site does not answer", cause=f"{host} has no public address")
 
     async def _addresses(self, host: str) -> Sequence[str]:
         literal = _literal(host)

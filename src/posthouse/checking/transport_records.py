@@ -14,6 +14,7 @@ from posthouse.formats import mta_sts
 from posthouse.formats.mta_sts import BadPolicy, StsPolicy
 from posthouse.formats.tls_report import report_uris
 from posthouse.interfaces.probe import ServedTls
+from posthouse.interfaces.web_fetch import NotAsked
 from posthouse.model.finding import Finding, State
 from posthouse.model.tls_policy import Tlsa
 
@@ -46,6 +47,9 @@ async def check_sts(desk: DomainDesk) -> Sequence[Finding]:
         return [desk.said("wrong", f"MTA-STS: it is announced, and {host} has no address", f"Publish: {line}")]
     try:
         policy = mta_sts.parse(await desk.web.get(host, PATH, limit_bytes=mta_sts.MAX_POLICY_BYTES))
+    except NotAsked as error:
+        advice = f"Look from outside, whether {where} gives it."
+        return [desk.said("unknown", f"MTA-STS: the policy could not be asked for: {error.cause}", advice)]
     except MailError as error:
         advice = f"Serve it at {where} without a redirect, with a certificate for {host} that others trust."
         return [desk.said("wrong", f"MTA-STS: the policy cannot be fetched: {error.cause or error.public}", advice)]

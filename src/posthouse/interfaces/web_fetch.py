@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from posthouse.base.errors import Temporary
+
+
+class NotAsked(Temporary):
+    """The host lies in this machine or in a private network, where nobody is sent by strangers."""
+
 
 class WebFetch(Protocol):
     """No redirects are followed. Raises Temporary when there is no answer in time, a certificate that does not hold, an answer

@@ -22,7 +22,7 @@ from posthouse.mailauth.dmarc_record import mail_uris
 from posthouse.mailauth.message import Message
 from posthouse.model.address import Address
 from posthouse.model.envelope import Recipient, Sender
-from posthouse.model.plan import Acceptance, Destination
+from posthouse.model.plan import Acceptance, Destination, ToMailbox
 from posthouse.model.settings import Settings
 from posthouse.pipeline.own_signature import sign
 
@@ -106,5 +106,7 @@ async def post(tools: ReportTools, to: Recipient, sender: Sender, write: Callabl
     content = write(f"<{trace_id}@{tools.node_name}>", now)
     if keys := await tools.signing_keys.active_keys(by.domain):
         content = await sign(Message.of(content, summarise(content)), keys, now)
+    if any(isinstance(each, ToMailbox) for each in destinations):
+        content = f"Return-Path: <{sender}>\r\n".encode() + content
     await tools.sink.commit(Acceptance(trace_id, now, sender, content, summarise(content), destinations))
     return True

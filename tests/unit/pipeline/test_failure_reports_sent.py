@@ -7,7 +7,9 @@ import email
 import dkim  # type: ignore[import-untyped]
 import pytest
 
+from posthouse.mailauth.arc_seal import seal
 from posthouse.mailauth.dkim.generate import generate
+from posthouse.model.mail_authentication import ArcResult
 from posthouse.model.mail_reports import FailureSeen
 from posthouse.model.plan import Acceptance
 from posthouse.model.signing_key import SigningKey
@@ -15,7 +17,7 @@ from posthouse.pipeline.report_letters import ReportTools
 from posthouse.pipeline.send_failures import FailureSender
 from posthouse.reporting.failures import Failures
 from support.house import House
-from support.signing import keypair, with_signature
+from support.signing import keypair, signed, with_signature
 
 JANE = "jane@example.test"
 MESSAGE = b"From: Boss <ceo@bank.test>\r\nTo: jane@example.test\r\nSubject: pay\r\n\r\nNow.\r\n"
@@ -201,3 +203,47 @@ async def test_dns_that_does_not_answer_costs_a_report_and_nothing_else() -> Non
     await site.gets()
     site.house.resolver.records[("bank.test._report._dmarc.collector.test", "FAIL")] = ()
     assert await site.sends() == []
+
+
+async def test_a_message_that_was_refused_is_told_as_refused() -> None:
+    site = Site(f"v=DMARC1; p=reject; {RUF}")
+    site.house.set("mailauth.dmarc", "reject")
+    [failure] = await site.gets()
+    assert failure.refused and site.house.sink.accepted == []
+    [report] = await site.sends()
+    assert b"Delivery-Result: reject\r\n" in report.content
+
+
+async def test_attack_what_a_trusted_forwarder_vouches_for_is_nobodys_to_hear_of() -> None:
+    site = Site(f"v=DMARC1; p=none; {RUF}; fo=1")
+    assert len(await site.gets()) == 1, "the same without the forwarder"
+    site.house.failed.clear()
+    seal_key = keypair("ed25519")
+    site.house.resolver.records[("s1._domainkey.list.test", "TXT")] = (seal_key.record,)
+    site.house.set("mailauth.trusted_sealers", ("list.test",))
+    said = "mx.list.test; dmarc=pass header.from=bank.test"
+    fields = seal(signed(MESSAGE), seal_key.signer("list.test"), ArcResult("none"), said, site.house.clock.now())
+    sealed = b"".join(f"{name}: {value}\r\n".encode() for name, value in fields) + MESSAGE
+    assert await site.gets(sealed) == []
+
+
+async def test_a_report_to_an_address_here_lies_in_its_mailbox_like_any_other_mail() -> None:
+    site = Site("v=DMARC1; p=none; ruf=mailto:jane@example.test")
+    site.house.resolver.records[("bank.test._report._dmarc.example.test", "TXT")] = ("v=DMARC1",)
+    await site.gets()
+    [report] = await site.sends()
+    assert report.content.startswith(b"Return-Path: <>\r\n")
+
+
+@pytest.mark.spec_part("MON-5")
+async def test_a_report_about_a_subdomain_is_the_domains_and_suppresses_nobody() -> None:
+    site = Site(f"v=DMARC1; p=none; {RUF}; sp=none")
+    forged = MESSAGE.replace(b"ceo@bank.test", b"ceo@news.bank.test")
+    await site.gets(forged)
+    [report] = await site.sends()
+    await site.house.directory.add_domain("bank.test")
+    site.house.set("reports.addresses", (JANE,))
+    await site.house.deliver(JANE, sender="", content=report.content, session=site.house.session(client=STRANGER))
+    [received] = await site.house.reports.received("failure", "bank.test")
+    assert received.rows[0].detail.startswith("from ceo@news.bank.test")
+    assert await site.house.reports.received("feedback") == []
