@@ -6,6 +6,7 @@ closed: where DNS says that records are signed and does not give them, the host 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -19,6 +20,7 @@ from posthouse.model.tls_policy import NO_POLICY, TlsFailure, TlsPolicy, TlsResu
 from posthouse.queue.sts import Sts
 
 MAX_ALIASES = 8
+WISH_S = 2.0
 Demand = Literal["verify", "required", "opportunistic", "off"]
 
 
@@ -72,9 +74,11 @@ class TlsPolicies:
         return [found[host] for host in hosts]
 
     async def _wants_reports(self, domain: str) -> bool:
+        """Mail waits for this answer but a moment."""
         try:
-            return bool(report_uris(await self._resolver.txt(f"_smtp._tls.{domain}")))
-        except MailError:
+            async with asyncio.timeout(WISH_S):
+                return bool(report_uris(await self._resolver.txt(f"_smtp._tls.{domain}")))
+        except (MailError, TimeoutError):
             return False
 
     async def _is_signed(self, name: str, kind: str) -> bool:
