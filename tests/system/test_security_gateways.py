@@ -141,6 +141,7 @@ def test_a_dead_host_keeps_its_own_users_waiting_alone_and_a_moved_user_is_follo
     move(site, "ann", site.postfix.port)
     assert send(gateway, "moved", "ann@corp.test") == "250"
     until(lambda: got(site.postfix, "moved") == ["ann@corp.test"])
+    move(site, "ann", site.exchange.port)
 
 
 def move(site: Site, name: str, port: int) -> None:
