@@ -73,7 +73,7 @@ def cell(value: Plain) -> str:
 
 def record(value: Mapping[str, Plain]) -> str:
     """One record: a line for each field, lists of records as indented tables below their name."""
-    width = max(len(name) for name in value)
+    width = max((len(name) for name in value), default=0)
     lines = []
     for name, each in value.items():
         label = name.replace("_", " ")

@@ -78,8 +78,9 @@ def _record(value: dict[str, Any], siblings: Sequence[Operation]) -> Result:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return "\n".join(record(each) for each in value)
+    """A record inside a table has a line for each of its fields."""
+    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        return "\n".join(record(each) if isinstance(each, dict) else cell(each) for each in value)
     return cell(value)
 
 
