@@ -92,6 +92,9 @@ def _posting(server: LdapServer, group: str, attributes: Attributes) -> Posting 
             addresses.append((rest if scheme.lower() == "mailto" else text).lower())
         else:
             domains.append(text.lower().lstrip("*@."))
+    said = {name.lower() for name in (*names.posters, *names.poster_dns)}
+    if not (addresses or domains or dns) and any(attributes[name] for name in attributes if name.partition(";")[0] in said):
+        addresses.append("")  # it is closed, by words that are not understood
     inside_only = any(text.lower() == "true" for text in _texts(attributes, names.inside_only))
     found = Posting(server.name, group, inside_only, tuple(addresses), tuple(domains), tuple(dns))
     return None if found.is_open else found

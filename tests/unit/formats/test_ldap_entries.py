@@ -75,6 +75,9 @@ def test_who_may_write_to_a_group() -> None:
         "corp", "cn=g", inside_only=True, dns=("CN=Boss,DC=corp",)
     )
     assert ldap_entries.entry_of(AD, b"cn=g", closed | {"objectclass": (b"user",)}).posting is None
+    for name, values in (("authorig", (b"\xff",)), ("authorig;range=0-1499", (b"cn=boss",))):
+        found = ldap_entries.entry_of(AD, b"cn=g", {"objectclass": (b"group",), name: values}).posting
+        assert found is not None and not found.is_open, "what is not understood does not open a group"
 
 
 def test_the_old_appliances_names_are_understood() -> None:
