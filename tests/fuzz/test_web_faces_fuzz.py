@@ -7,7 +7,7 @@ import contextlib
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from posthouse.admin import registry
@@ -19,6 +19,7 @@ from posthouse.servers.http.api import _arguments
 from posthouse.servers.http.pages.forms import BadField, arguments_of, fields_of, shown
 from posthouse.servers.http.pages.results import result_of
 
+EACH = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 OPERATIONS = sorted(registry.operations().values(), key=lambda each: each.name)
 PLAIN = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.lists(st.text(max_size=9), max_size=3)
@@ -26,7 +27,7 @@ PLAIN = (
 JSON = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4))
 
 
-@settings(max_examples=40)
+@EACH
 @given(st.sampled_from(OPERATIONS), st.data())
 def test_arguments_are_values_of_their_kinds_or_refused(operation: Any, data: st.DataObject) -> None:
     names = [argument.name for argument in operation.arguments] or ["x"]
@@ -37,7 +38,7 @@ def test_arguments_are_values_of_their_kinds_or_refused(operation: Any, data: st
         missing(operation.arguments, values)
 
 
-@settings(max_examples=40)
+@EACH
 @given(st.binary(max_size=200) | JSON.map(msgspec.json.encode))
 def test_a_body_is_an_object_of_plain_values_or_refused(octets: bytes) -> None:
     with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
@@ -46,7 +47,7 @@ def test_a_body_is_an_object_of_plain_values_or_refused(octets: bytes) -> None:
         msgspec.msgpack.encode(found)  # it can be passed on
 
 
-@settings(max_examples=40)
+@EACH
 @given(st.sampled_from(OPERATIONS), st.data())
 def test_a_form_gives_arguments_or_says_which_field_is_wrong(operation: Any, data: st.DataObject) -> None:
     names = [argument.name for argument in operation.arguments] or ["x"]
@@ -62,20 +63,20 @@ def test_a_form_gives_arguments_or_says_which_field_is_wrong(operation: Any, dat
             parse_named(operation.arguments, given_, now=1.8e9)
 
 
-@settings(max_examples=40)
+@EACH
 @given(JSON)
 def test_whatever_an_operation_gives_can_be_shown(value: Any) -> None:
     result_of(value, OPERATIONS)
 
 
-@settings(max_examples=40)
+@EACH
 @given(st.text(max_size=150) | st.from_regex(r"ph_[a-z2-7]{16}_[A-Za-z0-9_-]{43}", fullmatch=True))
 def test_a_token_is_taken_apart_into_what_it_was_made_of_or_is_none(text: str) -> None:
     parts = parsed_token(text)
     assert parts is None or token_text(*parts) == text
 
 
-@settings(max_examples=40)
+@EACH
 @given(st.lists(st.text(max_size=20) | st.sampled_from(["queue", "user:list", "role:reader", "role:emperor", "*"]), max_size=4))
 def test_scopes_are_understood_or_refused_and_never_cover_more_than_they_name(scopes: list[str]) -> None:
     with contextlib.suppress(BadValue):
@@ -86,7 +87,7 @@ def test_scopes_are_understood_or_refused_and_never_cover_more_than_they_name(sc
             assert not covers(known, "otherwise", "list")
 
 
-@settings(max_examples=40)
+@EACH
 @given(
     st.integers(100, 599), st.dictionaries(st.sampled_from(["type", "title", "detail", "status"]), PLAIN), st.text(max_size=9)
 )
