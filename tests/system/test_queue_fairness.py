@@ -65,6 +65,30 @@ def test_a_dead_host_is_tried_by_few_of_those_that_wait_and_gets_them_all_when_i
         assert len({heard.content for heard in back.heard}) == FLOOD
 
 
+@pytest.mark.spec_part("OUT-6")
+def test_a_host_that_turns_us_away_is_left_in_peace_and_gets_all_when_it_takes_mail_again(tmp_path: Path) -> None:
+    """It says 421 in place of a greeting, as hosts do to whom we come too often."""
+    count, away = 120, ["421 4.7.0 too many connections from you"]
+    busy, living = (
+        ScriptedHost(lambda step, connection, argument: away[0] if step == "GREETING" and away else None),
+        ScriptedHost(),
+    )
+    with in_background(busy, living), running(tmp_path / "node", workers=1, services=("submission",)) as node:
+        node.run("route", "add", "living.test", f"127.0.0.1:{living.port}/off")
+        node.run("setting", "set", "queue.first_retry_s", "3600")
+        node.stop()
+        asyncio.run(fill_queue(node, f"127.0.0.1:{busy.port}/off", count))
+        node.start()
+        submit(node, "beside", "y@living.test")
+        until(lambda: _subjects(living) == ["beside"])
+        until(lambda: all(row["attempts"] for row in queue(node)))
+        assert busy.connections < 20
+        away.clear()
+        node.run("queue", "retry")
+        until(lambda: len(busy.heard) == count)
+        until(lambda: queue(node) == [])
+
+
 def _all_tried(node: Node) -> list[dict[str, object]] | None:
     rows = queue(node)
     return rows if len(rows) == FLOOD and all(row["attempts"] for row in rows) else None

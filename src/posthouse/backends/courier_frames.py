@@ -23,7 +23,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 _requests = msgspec.msgpack.Decoder(tuple[int, Target, bytes, list[bytes], bytes])
 _results = msgspec.msgpack.Decoder(TlsResult)
-Failure = Literal["refused"] | tuple[str, bool, str, bool]
+Failure = Literal["refused"] | tuple[str, bool, str, bool, bool]
 
 
 def request(number: int, target: Target, parcel: Parcel) -> bytes:
@@ -45,7 +45,9 @@ def answered(number: int, answers: Sequence[Answer]) -> bytes:
 
 def failed(number: int, error: Unreachable | None) -> bytes:
     """Not handed over; None: not even tried."""
-    return _framed((number, None, REFUSED if error is None else (error.cause, error.never, error.lacking, error.silent)))
+    if error is None:
+        return _framed((number, None, REFUSED))
+    return _framed((number, None, (error.cause, error.never, error.lacking, error.silent, error.pushes_back)))
 
 
 def told(result: TlsResult) -> bytes:
@@ -72,8 +74,9 @@ def read_answer(frame: memoryview) -> tuple[int, list[Answer] | TlsResult | None
 def _failure(packed: Any) -> Unreachable | Literal["refused"]:
     if packed == REFUSED:
         return "refused"
-    cause, never, lacking, silent = packed
-    return Unreachable(cause, never=never, lacking=cast(Literal["", "5.7.10", "5.7.30"], lacking), silent=silent)
+    cause, never, lacking, silent, pushes_back = packed
+    lacks = cast(Literal["", "5.7.10", "5.7.30"], lacking)
+    return Unreachable(cause, never=never, lacking=lacks, silent=silent, pushes_back=pushes_back)
 
 
 def _framed(value: object) -> bytes:

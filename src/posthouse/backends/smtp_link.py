@@ -233,5 +233,6 @@ def expect_ready(event: Event) -> None:
         return
     if isinstance(event, Refused):
         words = "greeted with" if event.stage == "greeting" else f"answered {event.stage.upper()} with"
-        raise Unreachable(f"{words} {event.reply}", never=event.reply.code == NEVER)
+        never = event.reply.code == NEVER
+        raise Unreachable(f"{words} {event.reply}", never=never, pushes_back=not never)
     raise Unreachable("no greeting")

@@ -223,7 +223,8 @@ class SmtpCourier:
         if link.core.closed and not result.data_replies:
             link.abort()
             if fresh:
-                raise Unreachable(f"it ended the session: {_last_word(result) or event}")
+                last = _last_word(result)
+                raise Unreachable(f"it ended the session: {last or event}", pushes_back=last is not None)
             return None
         if link.took and result.sender_reply is not None and result.sender_reply.code // 100 == 4:
             link.goodbye()
@@ -251,7 +252,8 @@ async def _log_in(link: Link, target: Target, login: Login) -> None:
         raise
     if not isinstance(event, Authenticated):
         link.goodbye()
-        raise Unreachable(f"the login was refused: {event.reply if isinstance(event, Refused) else event}")
+        refusal = event.reply if isinstance(event, Refused) else event
+        raise Unreachable(f"the login was refused: {refusal}", pushes_back=True)
 
 
 def _answers(result: TransactionResult, parcel: Parcel, core: ClientCore, target: Target, lost: str) -> Sequence[Answer]:

@@ -43,7 +43,8 @@ class Answer:
     ``text`` is one line, code and enhanced code first. ``notifies`` tells whether the host takes over DSN duties
     (RFC 3461 §5.2): then a success notice is its business; ``by``, whether it takes over the time that the sender gave
     (RFC 2852). ``final``: what it takes is in a mailbox (LMTP, RFC 2033), not passed on. ``silent``: no host said it, for
-    none could be connected to, whatever the message.
+    none could be connected to, whatever the message. ``pushes_back``: nor was it said of the message, but each host that could
+    be connected to turned us away.
     """
 
     code: int
@@ -52,20 +53,29 @@ class Answer:
     final: bool = False
     by: bool = False
     silent: bool = False
+    pushes_back: bool = False
 
 
 class Unreachable(Temporary):
     """No connection, no greeting, no TLS where it is required, or an end before the message went out: another host of the
     destination may do. ``never``: the host says that it takes no mail at all (RFC 7504). ``lacking``: it has not the TLS that
-    was demanded: 5.7.10, or no REQUIRETLS: 5.7.30 (RFC 8689 §4.2.1). ``silent``: there was no connection."""
+    was demanded: 5.7.10, or no REQUIRETLS: 5.7.30 (RFC 8689 §4.2.1). ``silent``: there was no connection. ``pushes_back``: the
+    host turned us away, whatever the message: by its greeting, at a login, or by 421."""
 
     def __init__(
-        self, cause: str, *, never: bool = False, lacking: Literal["", "5.7.10", "5.7.30"] = "", silent: bool = False
+        self,
+        cause: str,
+        *,
+        never: bool = False,
+        lacking: Literal["", "5.7.10", "5.7.30"] = "",
+        silent: bool = False,
+        pushes_back: bool = False,
     ) -> None:
         super().__init__("The other host cannot be reached", code=450, enhanced="4.4.1", cause=cause)
         self.never = never
         self.lacking = lacking
         self.silent = silent
+        self.pushes_back = pushes_back
 
 
 class Courier(Protocol):

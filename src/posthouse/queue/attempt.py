@@ -83,7 +83,8 @@ class _Said:
 @dataclass(frozen=True, slots=True)
 class Result:
     """``reached``: a host answered, or there was nothing to do. ``again_at``: when the next attempt is due, or None.
-    ``pushed_back``: the host wants no more for now. ``silent``: since ``began_at`` no host could be connected to."""
+    ``pushed_back``: the host wants no more for now. ``silent``: since ``began_at`` no host could be connected to, or each
+    turned us away."""
 
     reached: bool = True
     again_at: float | None = None
@@ -114,8 +115,9 @@ async def attempt(tools: Tools, job: Job, known: Answer | None = None) -> Result
     if tools.spans.watching():
         timings = (Timing("hand over", began_at, answered_at), Timing("write down", answered_at, tools.clock.now()))
         tools.spans.tell(told, timings)
-    silent = answers[0] if all(answer.silent for answer in answers) else None
-    return Result(bool(relay or copy), again_at, bool(relay) and is_pushback(answers), began_at, silent)
+    turned_away = all(answer.pushes_back for answer in answers)
+    silent = answers[0] if turned_away or all(answer.silent for answer in answers) else None
+    return Result(bool(relay or copy), again_at, turned_away or (bool(relay) and is_pushback(answers)), began_at, silent)
 
 
 async def _still_standing(tools: Tools, job: Job) -> Job:

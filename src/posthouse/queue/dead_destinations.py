@@ -1,8 +1,9 @@
-"""Destinations that nobody can connect to: one message tries, and what it finds stands for all that were due by then (OUT-6).
+"""Destinations that nobody can connect to, or that turn everybody away: one message tries, and what it finds stands for all
+that were due by then (OUT-6).
 
 So a million messages for a dead host cost hardly more than one. A message that came due after the last try is never judged by
-it: new mail, and what an administrator wants to be tried again, is tried. Only connections count, not what a host says, and
-not what a message asks of it. Bounded in number; nothing here must survive a crash.
+it: new mail, and what an administrator wants to be tried again, is tried. Only connections count and how they are greeted, not
+what a host says of a message, and not what a message asks of it. Bounded in number; nothing here must survive a crash.
 """
 
 from __future__ import annotations
@@ -35,10 +36,13 @@ class DeadDestinations:
     def __init__(self) -> None:
         self._known: OrderedDict[str, _Silence] = OrderedDict()
 
-    def failed(self, key: str, began_at: float, answer: Answer) -> bool:
-        """Nobody could be connected to by an attempt that began then. True when the destination is dead."""
+    def failed(self, key: str, began_at: float, answer: Answer, *, apart_s: float = 0.0) -> bool:
+        """Nobody could be connected to by an attempt that began then. True when the destination is dead. Attempts that began
+        less than ``apart_s`` after the last one count as one with it."""
         before = self._known.pop(key, None)
-        tries = before.tries + 1 if before is not None else 1
+        tries = 1
+        if before is not None:
+            tries = before.tries + (not apart_s or began_at >= before.since + apart_s)
         self._known[key] = _Silence(tries, max(began_at, before.since if before is not None else 0.0), answer)
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)

@@ -28,7 +28,9 @@ async def hand_over(
     if failures and all(error.never for error in failures):
         return [Answer(521, f"521 5.3.2 No host takes mail: {failure}")] * len(parcel.recipients), ""
     silent = all(error.silent for error in failures)
-    return [Answer(450, f"450 4.4.1 No host could be reached: {failure}", silent=silent)] * len(parcel.recipients), ""
+    pushes_back = not silent and all(error.silent or error.pushes_back for error in failures)
+    answer = Answer(450, f"450 4.4.1 No host could be reached: {failure}", silent=silent, pushes_back=pushes_back)
+    return [answer] * len(parcel.recipients), ""
 
 
 def name_of(target: Target) -> str:

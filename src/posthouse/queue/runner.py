@@ -14,6 +14,7 @@ from dataclasses import replace
 from posthouse.base import log
 from posthouse.base.errors import MailError, Temporary
 from posthouse.model.queued import QueuedMessage, QueuedRecipient
+from posthouse.queue import pushback
 from posthouse.queue.attempt import Result, Tools, attempt
 from posthouse.queue.dead_destinations import PAUSE_S, DeadDestinations
 from posthouse.queue.lines import Job, Lines
@@ -40,6 +41,8 @@ HARDLY = 20
 LATEST = 250
 """New mail is looked for among so many first, and among ``PAGE`` if the older half of them is not known yet. A half, since mail
 that took long to come in is queued behind what came later."""
+APART_S = pushback.FIRST_S / 2
+"""Connections that a host turns away at the same time are one too many; after its rest it is asked by a single one."""
 BROKEN_S = 300.0
 """A job that broke in an unforeseen way is left alone for this long."""
 
@@ -278,7 +281,7 @@ class QueueRunner:
         if result.silent is None:
             if result.reached and result.began_at:
                 self._dead.answered(key)
-        elif self._dead.failed(key, result.began_at, result.silent):
+        elif self._dead.failed(key, result.began_at, result.silent, apart_s=APART_S if result.pushed_back else 0.0):
             self._lines.rest(key, PAUSE_S)
             self._lines.take_out(key, self._is_hopeless)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from posthouse.interfaces.courier import Answer
+from posthouse.interfaces.courier import Answer, Parcel, Target, Unreachable
 from posthouse.model.envelope import Sender
 from posthouse.model.queued import QueuedMessage
 from posthouse.model.settings import QueueSettings
 from posthouse.queue import pushback
-from posthouse.queue.lines import Job, Lines
+from posthouse.queue.dead_destinations import TRIES
+from posthouse.queue.lines import FIRST_WIDTH, Job, Lines
 from posthouse.queue.pushback import Patience, is_pushback
 from support.house import House
 from support.outbound import ScriptedCourier, enqueue, far, make, says, settle
@@ -83,3 +86,61 @@ async def test_the_rest_of_its_mail_waits_in_line_and_others_do_not() -> None:
     asked = [target.address for target, _ in courier.sent]
     assert asked.count("192.0.2.1") <= 3
     assert asked.count("192.0.2.2") == 1
+
+
+async def test_a_host_that_turns_us_away_is_asked_by_few_and_then_stands_for_all_that_wait() -> None:
+    """By 421 in place of a greeting, say: what it says is said of us, so the others need not hear it as well."""
+    house, opened = House(), False
+
+    def door(target: Target, parcel: Parcel) -> Sequence[Answer]:
+        if target.address == "192.0.2.1" and not opened:
+            raise Unreachable("greeted with 421 4.7.0 too many connections", pushes_back=True)
+        return [Answer(250, "250 2.0.0 ok")] * len(parcel.recipients)
+
+    for number in range(60):
+        await enqueue(house, far(f"u{number}@slow.test"), hop="192.0.2.1:25")
+    await enqueue(house, far("x@quick.test"), hop="192.0.2.2:25")
+    courier = ScriptedCourier(door)
+    runner = make(house, courier)
+
+    def asked(address: str) -> int:
+        return sum(target.address == address for target, _ in courier.sent)
+
+    await settle(runner)
+    assert (asked("192.0.2.1"), asked("192.0.2.2")) == (FIRST_WIDTH, 1), "those that were under way at the same time"
+    assert {each.attempts for message in await house.spool.listing() for each in message.recipients} == {0, 1}
+    for _ in range(8):  # once after each rest
+        house.clock.advance(pushback.FIRST_S)
+        await settle(runner)
+        while (task := runner._putting_off) is not None:
+            await task
+    assert asked("192.0.2.1") <= FIRST_WIDTH + TRIES
+    waiting = [each for message in await house.spool.listing() for each in message.recipients]
+    assert {each.attempts for each in waiting} == {1} and len(waiting) == 60
+    opened = True
+    house.clock.advance(600)
+    await settle(runner)
+    house.clock.advance(pushback.LONGEST_S)
+    await settle(runner)
+    assert await house.spool.listing() == []
+
+
+async def test_connections_that_were_turned_away_at_the_same_time_do_not_put_off_those_that_wait() -> None:
+    """A host that takes two connections at a time, say, and we came with three."""
+    house, open_now = House(), 0
+    for number in range(60):
+        await enqueue(house, far(f"u{number}@slow.test"), hop="192.0.2.1:25")
+
+    def door(target: Target, parcel: Parcel) -> Sequence[Answer]:
+        nonlocal open_now
+        open_now += 1
+        if open_now in (1, 2, 3):
+            raise Unreachable("greeted with 421 4.7.0 too many connections", pushes_back=True)
+        return [Answer(250, "250 2.0.0 ok")] * len(parcel.recipients)
+
+    runner = make(house, ScriptedCourier(door))
+    for _ in range(4):
+        await settle(runner)
+        house.clock.advance(pushback.FIRST_S)
+    waiting = [each for message in await house.spool.listing() for each in message.recipients]
+    assert len(waiting) <= FIRST_WIDTH, "all others went as soon as it had rested"

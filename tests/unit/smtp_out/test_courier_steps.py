@@ -217,3 +217,32 @@ async def test_a_host_that_breaks_off_in_the_midst_of_the_handshake(make_courier
             assert (await courier.deliver(where, ONE))[0].code == 250
             assert connections[0] == 2
         server.close()
+
+
+@pytest.mark.parametrize(
+    ("at", "said", "turned_away"),
+    [
+        ("GREETING", "421 4.7.0 too many connections", True),
+        ("GREETING", "450 4.3.2 later", True),
+        ("GREETING", "554 5.7.1 not from you", True),
+        ("GREETING", "521 5.3.2 no mail here", False),
+        ("GREETING", "drop", False),
+        ("EHLO", "421 4.7.0 slow down", True),
+        ("EHLO", "450 4.7.0 slow down", True),
+        ("MAIL", "421 4.7.0 slow down", True),
+        ("RCPT", "421 4.7.0 slow down", True),
+        ("MAIL", "drop", False),
+        ("RCPT", "nonsense", False),
+        ("AUTH", "535 5.7.8 no", True),
+        ("AUTH", "454 4.7.0 not now", True),
+    ],
+)
+async def test_who_turns_us_away_whatever_the_message_is_told_from_who_breaks_off(
+    make_courier: MakeCourier, at: str, said: str, *, turned_away: bool
+) -> None:
+    host = ScriptedHost(lambda step, connection, argument: said if step == at else None, (*EXTENSIONS, "AUTH PLAIN"))
+    async with host:
+        where = Target("mx.faraway.test", "127.0.0.1", host.port, login=Login("jane", "secret"))
+        with pytest.raises(Unreachable) as failure:
+            await make_courier().deliver(where, ONE)
+    assert (failure.value.pushes_back, failure.value.silent) == (turned_away, False)
