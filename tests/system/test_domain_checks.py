@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import http.server
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -23,12 +25,13 @@ from posthouse.backends.memory.signing_keys import MemorySigningKeys
 from posthouse.backends.probe import SystemProbe
 from posthouse.checking.domain import check_domain
 from posthouse.checking.domain_desk import DomainDesk, Site
+from posthouse.formats import mta_sts
 from posthouse.mailauth.dkim.generate import generate
 from posthouse.model.finding import Finding
 from posthouse.model.signing_key import KeyState, SigningKey
 from support.authority import Authority, Issued, key_digest
 from support.knot import Knot
-from support.node import running
+from support.node import Node, running, until
 from support.scripted_host import ScriptedHost, in_background, server_context
 from support.unbound import Unbound
 
@@ -506,14 +509,55 @@ async def test_records_in_order_give_nothing_to_complain_of(world: World) -> Non
         assert findings and {each.state for each in findings} == {"ok"}, findings
 
 
+@pytest.fixture(scope="module")
+def node(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    folder = tmp_path_factory.mktemp("checking-node")
+    with running(folder, services=("smtp", "https"), workers=1, name=HOST, extra=world.unbound.toml) as started:
+        started.run("setting", "set", "queue.ca_file", str(world.authority.file))
+        started.run("setting", "set", "queue.allow_loopback", "on")
+        for domain in ("good.test", "oldd.test", "nosts.test"):
+            started.run("domain", "add", domain)
+        yield started
+
+
 @pytest.mark.spec_part("PLN-2")
-def test_a_node_says_it_to_its_administrator(world: World, tmp_path: Path) -> None:
-    with running(tmp_path / "node", workers=1, name=HOST, extra=world.unbound.toml) as node:
-        node.run("setting", "set", "queue.ca_file", str(world.authority.file))
-        node.run("setting", "set", "queue.allow_loopback", "on")
-        for domain in ("good.test", "oldd.test"):
-            node.run("domain", "add", domain)
-        shown = node.run("check", "domain", "good.test", check=False).stdout
-        assert "MTA-STS: mx.own.test shows a certificate that holds" in shown
-        done = node.run("check", "domain", "oldd.test", check=False)
-        assert done.returncode == 1 and f"_25._tcp.old.own.test. IN TLSA {world.good.tlsa_ee}" in done.stdout
+def test_a_node_says_it_to_its_administrator(world: World, node: Node) -> None:
+    shown = node.run("check", "domain", "good.test", check=False).stdout
+    assert "MTA-STS: mx.own.test shows a certificate that holds" in shown
+    done = node.run("check", "domain", "oldd.test", check=False)
+    assert done.returncode == 1 and f"_25._tcp.old.own.test. IN TLSA {world.good.tlsa_ee}" in done.stdout
+
+
+def policy_at(node: Node, host: str) -> tuple[int, str]:
+    """What the node serves under this name, without asking for its certificate."""
+    client = http.client.HTTPSConnection("127.0.0.1", node.ports["https"], timeout=60, context=lax_context())
+    try:
+        client.request("GET", "/.well-known/mta-sts.txt", headers={"Host": host})
+        answer = client.getresponse()
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        return answer.status, answer.read().decode()
+    finally:
+        client.close()
+
+
+def lax_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+@pytest.mark.spec_part("PLN-2")
+def test_a_node_serves_the_policy_of_its_domains_and_says_which_record_goes_with_it(node: Node) -> None:
+    assert policy_at(node, "mta-sts.nosts.test")[0] == 404, "it is off at first"
+    node.run("setting", "set", "tls.sts_hosts", "mx.own.test", "*.backup.test")
+    node.run("setting", "set", "tls.sts_mode", "enforce")
+    try:
+        until(lambda: policy_at(node, "mta-sts.nosts.test")[0] == 200, 60.0)
+        policy = mta_sts.parse(policy_at(node, "MTA-STS.nosts.test:443")[1].encode())
+        assert (policy.mode, policy.hosts, policy.max_age_s) == ("enforce", ("mx.own.test", "*.backup.test"), 28 * DAY_S)
+        for other in ("mta-sts.elsewhere.test", "nosts.test", "mta-sts.", "", "mta-sts.x'y"):
+            assert policy_at(node, other)[0] == 404, other
+        shown = node.run("check", "domain", "nosts.test", check=False).stdout
+        assert f'publish: _mta-sts.nosts.test. IN TXT "v=STSv1; id={mta_sts.policy_id(policy)}"' in shown
+    finally:
+        node.run("setting", "set", "tls.sts_mode", "off")

@@ -22,6 +22,7 @@ from posthouse.checking.host import check_host
 from posthouse.checking.ports import check_ports, closed_ports
 from posthouse.checking.reputation import ADDRESS_ZONES, check_reputation
 from posthouse.checking.surroundings import check_certificates, check_clock
+from posthouse.formats.mta_sts import own_policy
 from posthouse.interfaces.probe import ServedTls
 from posthouse.model.finding import Finding
 from posthouse.model.route import NextHop
@@ -160,7 +161,9 @@ async def _domain(context: Context, name: str, served: dict[str, ServedTls | str
     desk, own = _desk(context), await _host_name(context)
     _, addresses = await check_host(desk.resolver, own)
     settings = await context.configuration.load()
-    site = Site(own, addresses, settings.route.smart_host, settings.reports.addresses)
+    tls = settings.tls
+    policy = own_policy(tls.sts_mode, tls.sts_hosts or (own,), int(tls.sts_max_age_s))
+    site = Site(own, addresses, settings.route.smart_host, settings.reports.addresses, policy)
     now = context.clock.now()
     return await check_domain(DomainDesk(desk.resolver, context.signing_keys, desk.probe, desk.web, site, name, now, served))
 

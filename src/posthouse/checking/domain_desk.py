@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from posthouse.base.errors import MailError
+from posthouse.formats.mta_sts import StsPolicy
 from posthouse.interfaces.probe import Probe, ServedTls
 from posthouse.interfaces.resolver import Resolver
 from posthouse.interfaces.signing_keys import SigningKeys
@@ -16,12 +17,13 @@ from posthouse.model.finding import Finding, State
 @dataclass(frozen=True, slots=True)
 class Site:
     """``host`` is the node's name, ``addresses`` those that it has; ``smart_host`` takes its mail out if set;
-    ``report_addresses`` are those at which it reads reports."""
+    ``report_addresses`` are those at which it reads reports; ``policy`` is the MTA-STS policy that it serves, if it does."""
 
     host: str
     addresses: Sequence[str]
     smart_host: str = ""
     report_addresses: Sequence[str] = ()
+    policy: StsPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,12 @@ async def check_sts(desk: DomainDesk) -> Sequence[Finding]:
     hosts = await desk.mail_hosts()
     texts = [text for text in await desk.resolver.txt(f"_mta-sts.{domain}") if text.lower().startswith("v=sts")]
     record = f'_mta-sts.{domain}. IN TXT "v=STSv1; id={_new_id(desk)}"'
-    file = _file(StsPolicy("testing", tuple(hosts or [desk.site.host]), USUAL_S))
+    file = _file(desk.site.policy or StsPolicy("testing", tuple(hosts or [desk.site.host]), USUAL_S))
     where = f"https://mta-sts.{domain}{PATH}"
     if not texts:
         advice = f"To keep others to TLS, serve at {where} the lines {file}; and publish: {record}"
+        if desk.site.policy is None:
+            advice += " (The node serves it itself after: posthouse setting set tls.sts_mode testing)"
         return [desk.said("note", "MTA-STS: there is no policy", advice)]
     if len(texts) > 1:
         return [desk.said("wrong", f"MTA-STS: there are {len(texts)} records, which counts as none", f"Leave one: {record}")]
@@ -55,7 +57,12 @@ async def check_sts(desk: DomainDesk) -> Sequence[Finding]:
         return [desk.said("wrong", f"MTA-STS: the policy cannot be fetched: {error.cause or error.public}", advice)]
     except BadPolicy as error:
         return [desk.said("wrong", f"MTA-STS: the policy cannot be used: {error}", f"Serve at {where} the lines {file}")]
-    return [*_policy(desk, policy, hosts, record), *await _sts_hosts(desk, policy, hosts)]
+    served = desk.site.policy
+    old: list[Finding] = []
+    if served is not None and served == policy and mta_sts.record_id(texts) != mta_sts.policy_id(policy):
+        words = "MTA-STS: the id is not that of the policy served; who kept an older one does not hear of it"
+        old = [desk.said("note", words, f"Publish: {record}")]
+    return [*_policy(desk, policy, hosts, record), *old, *await _sts_hosts(desk, policy, hosts)]
 
 
 def _policy(desk: DomainDesk, policy: StsPolicy, hosts: Sequence[str], record: str) -> list[Finding]:
@@ -236,6 +243,9 @@ def _short(record: Tlsa) -> str:
 
 
 def _new_id(desk: DomainDesk) -> str:
+    """That of the policy that the node serves itself; else one of today."""
+    if desk.site.policy is not None:
+        return mta_sts.policy_id(desk.site.policy)
     return re.sub(r"\D", "", datetime.fromtimestamp(desk.now, UTC).strftime("%Y%m%d%H%M%S"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +43,18 @@ class StsPolicy:
             *(f"mx: {host}" for host in self.hosts),
             f"max_age: {self.max_age_s}",
         )
+
+
+def own_policy(mode: str, hosts: Sequence[str], max_age_s: int) -> StsPolicy | None:
+    """The policy that a site sets for itself; None for the mode off."""
+    if mode == "off":
+        return None
+    return StsPolicy(cast(Mode, mode), tuple(host.lower().strip(".") for host in hosts), max_age_s)
+
+
+def policy_id(policy: StsPolicy) -> str:
+    """An id for the record, another for each other policy."""
+    return hashlib.sha256("\n".join(policy.lines).encode()).hexdigest()[:20]
 
 
 def record_id(texts: Sequence[str]) -> str:

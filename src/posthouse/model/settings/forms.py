@@ -12,6 +12,7 @@ from posthouse.model.route import NextHop
 
 NETWORK = Form("a network such as 192.0.2.0/24, 2001:db8::/32 or 192.168.", parse_network)
 DOMAIN = Form("a host or domain name", lambda text: normal_domain(text.strip(".")))
+MX_PATTERN = Form("a host name, or *. and a domain", lambda text: normal_domain(text.removeprefix("*.").strip(".")))
 ADDRESS = Form("an address", Address.parse)
 NEXT_HOP = Form("a next hop", NextHop.parse)
 SMART_HOST = Form(

@@ -1,4 +1,6 @@
-"""One application for all that is served over HTTP: API and pages, where they are on; health and metrics for the rest."""
+"""One application for all that is served over HTTP: API and pages, where they are on; the MTA-STS policy; health and metrics
+for the rest.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from posthouse.directory.key_ring import KeyRing
 from posthouse.servers.health import with_safe_headers
+from posthouse.servers.http import sts_page
 from posthouse.servers.http.access import Access
 from posthouse.servers.http.api import Api
 from posthouse.servers.http.problems import Problem
 from posthouse.servers.http.stewards_ear import StewardsEar
+from posthouse.servers.http.sts_page import StsPage
 from posthouse.servers.services import Services
 
 
@@ -26,6 +30,7 @@ class Front:
         self._access = Access(services, ring)
         self._api = Api(self._access, self._ear)
         self._pages: ASGIApp | None = None
+        self._sts = StsPage(services)
         self._rest = rest
         self._safely = with_safe_headers(self._choose)
 
@@ -41,6 +46,8 @@ class Front:
             await (self._api if self._settings().web.api else _off)(scope, receive, send)
         elif scope["path"] == "/admin" or scope["path"].startswith("/admin/"):
             await (await self._made_pages() if self._settings().web.pages else _off)(scope, receive, send)
+        elif scope["path"] == sts_page.PATH:
+            await self._sts(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
 
