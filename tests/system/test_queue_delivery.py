@@ -293,6 +293,32 @@ def test_who_declined_notices_gets_none_and_a_bounce_never_bounces(net: Net) -> 
 
 
 @pytest.mark.spec_part("OUT-6")
+def test_attack_bounces_of_bounces_go_to_whom_is_set_and_never_round_in_circles(net: Net) -> None:
+    refusing = ScriptedHost(always("RCPT", "550 5.1.1 no such user"))
+    chief = "chief@routed.test"
+    with (
+        in_background(refusing),
+        routed(net.node, "routed.test", f"127.0.0.1:{refusing.port}"),
+        changed(net.node, "queue.double_bounce", chief),
+    ):
+        until(lambda: _voided(net.node, refusing, f"RCPT TO:<{chief}>"))
+        trace_id = submit(net.node, "the last one", "x@routed.test", sender="")
+        until(lambda: "550 5.1.1" in net.node.run("mail", "trace", trace_id).stdout)
+        until_queue_is_empty(net.node)
+        asked = _count(refusing, "RCPT")
+        for _ in range(3):  # as time passes
+            assert queue(net.node) == []
+        assert _count(refusing, "RCPT") == asked
+
+
+def _voided(node: Node, host: ScriptedHost, wanted: str) -> bool:
+    """Whether a notice that nobody can be sent went where it shall by now: the setting has arrived."""
+    submit(node, "into the void", "x@routed.test", sender="")
+    until_queue_is_empty(node)
+    return any(command.startswith(wanted) for command in host.commands)
+
+
+@pytest.mark.spec_part("OUT-6")
 def test_a_long_delay_is_told_once_while_delivery_is_still_tried(net: Net) -> None:
     busy = ScriptedHost(always("RCPT", "450 4.2.1 The mailbox is busy"))
     with (

@@ -1,8 +1,9 @@
 """Which notices an attempt or a delivery calls for, and the notice itself as a message on its way to the sender (RFC 3461 §6,
 RFC 3464).
 
-Nothing is ever sent to the null reverse path, so bounces cannot loop; nor to an address that is likely to be forged. The queue
-writes notices about what it tried; the pipeline, which stands above, has success notices for local mailboxes written here.
+Nothing is ever sent to the null reverse path, so bounces cannot loop, and what goes to the administrator in its place is given
+up when it comes back; nor to an address that is likely to be forged. The queue writes notices about what it tried; the
+pipeline, which stands above, has success notices for local mailboxes written here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from posthouse.model.plan import Acceptance, Destination, ToMailbox, ToQueue
 from posthouse.model.queued import Outcome, QueuedMessage, QueuedRecipient
 from posthouse.model.trace import TraceRecord, TraceStep
 from posthouse.queue.deadlines import is_over
+
+MAX_HEADER = 16_384
 
 Onward = Callable[[Recipient], Awaitable[Sequence[Destination]]]
 """Where mail of this node's own for an address goes; empty if nowhere."""
@@ -81,6 +84,8 @@ class Notices:
             if not self._double_bounce() or not any(action == "failed" for _, action in told):
                 return None
             to = Address.parse(self._double_bounce())
+            if _is_for(to, message, content):
+                return None
         recipients = tuple(_told(event, action, message, self._clock.now()) for event, action in told)
         about = _Subject(message.sender, message.queued_at, content, message.deliver_by)
         return await self._notice(to, about, recipients)
@@ -191,6 +196,13 @@ def _relaying_is_told(event: Event) -> bool:
     """RFC 2852 §4.1.3, §4.1.4: traced mail, and mail that is passed on to a host that will not tell of a delay."""
     by, answer = event.by, event.answer
     return by is not None and (by.trace or not (by.returns or by.by_s < 1 or answer.by or answer.notifies))
+
+
+def _is_for(to: Address, message: QueuedMessage, content: bytes) -> bool:
+    """Whether the message that came back was on its way there itself, perhaps by an alias: the loop ends."""
+    header = content[:MAX_HEADER].partition(b"\r\n\r\n")[0].lower()
+    named = f"\r\nto: <{to}>\r\n".lower().encode() in header + b"\r\n"
+    return named or any(each.recipient.address.key == to.key for each in message.recipients)
 
 
 def _told(event: Event, action: Action, message: QueuedMessage, now: float) -> DsnRecipient:

@@ -10,6 +10,7 @@ import pytest
 
 from posthouse.formats.mime import summarise
 from posthouse.interfaces.courier import Answer, Parcel, Target, Unreachable
+from posthouse.model.address import Address
 from posthouse.model.envelope import Sender
 from posthouse.model.plan import Acceptance, ToQueue
 from posthouse.model.queued import Outcome, QueuedMessage
@@ -84,6 +85,31 @@ async def test_a_bounce_is_never_bounced() -> None:
     await settle(make(house, ScriptedCourier(says(550, "5.1.1 no"))))
     assert len(house.sink.accepted) == 1
     assert await house.spool.count() == {}
+
+
+@pytest.mark.parametrize("alias", [False, True], ids=["itself", "by an alias"])
+async def test_attack_bounces_of_bounces_do_not_loop_when_nobody_takes_them_either(*, alias: bool) -> None:
+    house = House()
+    house.set("queue.double_bounce", "Chief@example.test" if alias else "chief@far.test")
+    if alias:
+        await house.add_user("jane@example.test")
+        await house.directory.put_alias(Address.parse("chief@example.test"), [Address.parse("x@far.test")])
+    await enqueue(house, far(), sender=Sender(None))
+    runner = make(house, ScriptedCourier(says(550, "5.1.1 no")))
+    for _ in range(5):
+        await settle(runner)
+    assert len(house.sink.accepted) == 2, "the message, and one notice"
+    assert await house.spool.count() == {}
+
+
+async def test_bounces_of_bounces_go_to_whom_is_set() -> None:
+    house = House()
+    jane = await house.add_user("jane@example.test")
+    house.set("queue.double_bounce", "jane@example.test")
+    await enqueue(house, far(), sender=Sender(None))
+    await settle(make(house, ScriptedCourier(says(550, "5.1.1 no"))))
+    [notice] = await house.inbox(jane)
+    assert b"Action: failed" in notice and notice.startswith(b"Return-Path: <>\r\n")
 
 
 async def test_a_long_delay_is_told_once() -> None:
