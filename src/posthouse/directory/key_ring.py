@@ -74,7 +74,8 @@ class KeyRing:
         return token if right and not token.is_over(self._clock.now()) else None
 
     def still_fits(self, session: ApiToken, account: Account) -> bool:
-        """Whether the account logs in with what it did when the session began: a new password ends all sessions."""
+        """Whether the account logs in with what it did when the session began: a new password ends all sessions, and so
+        does another role."""
         return hmac.compare_digest(self._mark(account), session.mark)
 
     async def seen(self, session: ApiToken, idle_s: float, longest_s: float) -> None:
@@ -95,4 +96,4 @@ class KeyRing:
         return hmac.digest(self._key, f"token {token_id} {secret}".encode(), hashlib.sha256)
 
     def _mark(self, account: Account) -> str:
-        return self.sealed(f"mark {account.account_id} {account.secret} {account.scram}")[:32]
+        return self.sealed(f"mark {account.account_id} {account.role} {account.secret} {account.scram}")[:32]

@@ -13,6 +13,7 @@ import pytest
 
 from posthouse.admin import registry
 from posthouse.servers.http import bodies
+from posthouse.servers.http.pages.results import result_of
 from support.html_pages import Form, Page, read
 from support.web_site import Site, web_site
 
@@ -313,6 +314,39 @@ async def test_roles_see_and_do_what_is_theirs(site: Site) -> None:
         # a form that is not theirs, sent all the same
         queue = {"form_key": form.fields["form_key"], "queue_ids": "A", "confirmed": "yes"}
         assert (await client.post("/admin/queue/delete", data=queue)).status_code == 403
+
+
+@pytest.mark.spec_part("ADM-4")
+async def test_people_without_a_role_come_in_where_that_is_set_and_see_what_is_their_own(site: Site) -> None:
+    await site.run("web set users on")
+    async with site.client() as client:
+        await log_in(client, "jane")
+        page = await get(client, "/admin/")
+        assert {"/admin/sender", "/admin/quarantine"} <= set(page.links)
+        assert not {"/admin/user", "/admin/setting", "/admin/queue", "/admin/help", "/admin/token"} & set(page.links)
+        form = (await get(client, "/admin/sender/block")).form("/admin/sender/block")
+        assert not (await submit(client, form, entries="spammer@elsewhere.test")).alert
+        assert (await site.run("sender list --user jane@example.test"))[0]["entry"] == "spammer@elsewhere.test"
+        for whose in ({"user": "omar@example.test"}, {"system": "on"}, {"domain": "example.test"}):
+            assert (await submit(client, form, 403, entries="x@elsewhere.test", **whose)).alert
+        await get(client, "/admin/user/list", 403)
+        await get(client, "/admin/user/password", 403)
+        # nobody else's role or setting comes with it
+        await site.run("user set jane@example.test --role reader")
+        assert (await client.get("/admin/")).status_code == 303, "another role is another session"
+        await site.run("user set jane@example.test --role user")
+        await log_in(client, "jane")
+        await site.run("web set users off")
+        assert (await client.get("/admin/")).status_code == 303
+
+
+async def test_rows_lead_to_what_can_be_done_with_them_by_number_too(site: Site) -> None:
+    held = [each for each in registry.operations().values() if each.noun == "quarantine"]
+    found = result_of([{"held_id": 0, "subject": "x"}, {"held_id": 7, "subject": "y"}], held)
+    assert {"/admin/quarantine/show?held_id=7", "/admin/quarantine/release?held_ids=7"} <= {
+        each.url for each in found.rows[1].links
+    }
+    assert "/admin/quarantine/show?held_id=0" in {each.url for each in found.rows[0].links}
 
 
 @pytest.mark.parametrize(("who", "password"), [("ada", "wrong"), ("nobody", "wrong"), ("jane", "jane-secret"), ("ada", "")])

@@ -13,6 +13,9 @@ class WebSettings:
 
     api: bool = setting(True, "Serve the HTTP API, at `/api/v1/` of `http` and `https`.")
     pages: bool = setting(True, "Serve the administration pages, at `/admin/` of `http` and `https`.")
+    users: bool = setting(
+        False, "Let people without an administrative role into these pages, for their own lists, junk and held mail."
+    )
     requests_per_minute: int = setting(
         600, "Requests that one account, or one of its tokens, may make in a minute; more are told to wait.", at_least=1
     )

@@ -99,7 +99,7 @@ def _links(row: Mapping[str, Any], siblings: Sequence[Operation]) -> tuple[Link,
             continue
         name = first.name if first.name in row else first.name.removesuffix("s") if first.rest else ""
         value = row.get(name)
-        if isinstance(value, str) and value:
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
             url = f"/admin/{each.noun}/{each.verb}?{urlencode({first.name: value})}"
             found.append(Link(each.verb, url, each.dangerous))
     return tuple(found)

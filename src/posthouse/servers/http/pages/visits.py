@@ -52,7 +52,7 @@ class Visits:
             return None
         try:
             account = await self._services.directory.account_by_id(session.account_id)
-            fits = account is not None and account.role in ADMINISTRATIVE and self._ring.still_fits(session, account)
+            fits = account is not None and self._may_visit(account) and self._ring.still_fits(session, account)
             if account is None or not fits or not await self._services.authenticator.may_log_in(account):
                 await self._ring.writer.delete_api_token(session.token_id)
                 return None
@@ -67,7 +67,7 @@ class Visits:
         """A new session for who knows the password; an old one ends. Gives its text for the cookie. Raises MailError."""
         connection = self._access.session(request)
         account = await self._services.authenticator.password(login, password, connection)
-        if account.role not in ADMINISTRATIVE:
+        if not self._may_visit(account):
             raise Problem("not-allowed", "this account may not administer")
         await self.log_out(request)
         settings = self._services.settings().web
@@ -99,6 +99,9 @@ class Visits:
         nonce = request.cookies.get(cookie_name(request, "login"), "")
         if not nonce or not hmac.compare_digest(self.login_key(nonce).encode(), given.encode("utf-8", "replace")):
             raise Problem("not-allowed", "the login page was open for too long, or cookies are off; try again")
+
+    def _may_visit(self, account: Account) -> bool:
+        return account.role in ADMINISTRATIVE or (account.role == "user" and self._services.settings().web.users)
 
     async def _session(self, request: Request) -> ApiToken | None:
         try:
