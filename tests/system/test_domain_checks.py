@@ -144,6 +144,7 @@ def dane_records(good: Issued, soon: Issued, authority: Authority) -> Records:
 
 SENDERS: Records = {
     ("spfgood.test", "TXT"): [f"v=spf1 ip4:{ADDRESS} -all", "something else"],
+    ("spfhere.test", "MX"): [f"10 {HOST}"],
     ("spftwo.test", "TXT"): ["v=spf1 mx ~all", "v=spf1 -all"],
     ("spfopen.test", "TXT"): ["v=spf1 +all"],
     ("spfwide.test", "TXT"): ["v=spf1 ip4:0.0.0.0/0 -all"],
@@ -386,7 +387,8 @@ async def test_a_signed_zone_without_tlsa_is_told_the_record_and_an_unsigned_one
 
 SENDER_CASES: dict[str, tuple[Expected, ...]] = {
     "spfgood": (("ok", f"SPF: v=spf1 ip4:{ADDRESS} -all lets {ADDRESS} send", ""),),
-    "spfnone": (("warning", "SPF: there is no record", 'spfnone.test. IN TXT "v=spf1 mx -all"'),),
+    "spfnone": (("warning", "SPF: there is no record", f'spfnone.test. IN TXT "v=spf1 mx ip4:{ADDRESS} -all"'),),
+    "spfhere": (("warning", "SPF: there is no record", 'spfhere.test. IN TXT "v=spf1 mx -all"'),),
     "spftwo": (("wrong", "SPF: there are 2 records", f'spftwo.test. IN TXT "v=spf1 mx ip4:{ADDRESS} ~all"'),),
     "spfopen": (("wrong", "SPF: v=spf1 +all lets everybody send", 'spfopen.test. IN TXT "v=spf1 -all"'),),
     "spfwide": (("wrong", "SPF: v=spf1 ip4:0.0.0.0/0 -all lets everybody send", ""),),

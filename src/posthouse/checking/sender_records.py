@@ -41,6 +41,8 @@ _DMARC_OTHERS = ("v", "rua", "ruf", "fo", "pct", "ri", "rf")
 async def check_spf(desk: DomainDesk) -> Sequence[Finding]:
     """One record, that can be read, that lets this node send and not everybody."""
     wanted = f'{desk.domain}. IN TXT "v=spf1 mx -all"'
+    if not desk.site.smart_host and desk.site.host not in await desk.mail_hosts():
+        wanted = _spf_line(desk, "v=spf1 mx -all")
     texts = [text for text in await desk.resolver.txt(desk.domain) if spf_record.is_record(text)]
     if not texts:
         return [desk.said("warning", "SPF: there is no record", f"Publish: {wanted}")]
