@@ -19,9 +19,11 @@ PROGRAM = shutil.which("unbound") or "/usr/sbin/unbound"
 
 
 class Unbound:
-    """Use as a context manager; ``toml`` is what node.toml needs to ask it. It trusts the zone ``test`` of ``knot``."""
+    """Use as a context manager; ``toml`` is what node.toml needs to ask it. It trusts the zone ``test`` of ``knot``;
+    ``alone``: for it there is nothing else, and it says so at once."""
 
-    def __init__(self, folder: Path, knot: Knot) -> None:
+    def __init__(self, folder: Path, knot: Knot, *, alone: bool = False) -> None:
+        self._alone = alone
         self.folder = folder
         self.port = free_port()
         self._knot = knot
@@ -38,10 +40,12 @@ class Unbound:
         [keys] = [rrset for rrset in answer.answer if rrset.rdtype == dns.rdatatype.DNSKEY]
         anchors = "".join(f'    trust-anchor: "test. DNSKEY {key.to_text()}"\n' for key in keys)
         path = self.folder / "unbound.conf"
+        rest = '    local-zone: "." static\n' if self._alone else ""
+        zone = "transparent" if self._alone else "nodefault"
         path.write_text(
             f'server:\n    interface: 127.0.0.1@{self.port}\n    username: ""\n    chroot: ""\n    directory: "{self.folder}"\n'
             f'    pidfile: "{self.folder}/pid"\n    use-syslog: no\n    logfile: ""\n    do-daemonize: no\n    num-threads: 1\n'
-            '    do-not-query-localhost: no\n    module-config: "validator iterator"\n    local-zone: "test." nodefault\n'
+            f'    do-not-query-localhost: no\n    module-config: "validator iterator"\n    local-zone: "test." {zone}\n{rest}'
             f"{anchors}"
             f'stub-zone:\n    name: "test."\n    stub-addr: 127.0.0.1@{self._knot.port}\n'
             "remote-control:\n    control-enable: no\n"

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import http.client
 import http.server
+import json
 import ssl
 import threading
 import time
@@ -33,6 +34,9 @@ from support.authority import Authority, Issued, key_digest
 from support.knot import Knot
 from support.node import Node, running, until
 from support.scripted_host import ScriptedHost, in_background, server_context
+from support.slapd import BASE, READER, Slapd
+from support.slapd import PASSWORD as LDAP_PASSWORD
+from support.time_server import time_server
 from support.unbound import Unbound
 
 HOST, ADDRESS = "mx.own.test", "127.0.9.1"
@@ -144,6 +148,8 @@ def dane_records(good: Issued, soon: Issued, authority: Authority) -> Records:
 
 SENDERS: Records = {
     ("spfgood.test", "TXT"): [f"v=spf1 ip4:{ADDRESS} -all", "something else"],
+    ("alias.test", "MX"): ["10 also.own.test"],
+    ("also.own.test", "CNAME"): [HOST],
     ("spfhere.test", "MX"): [f"10 {HOST}"],
     ("spftwo.test", "TXT"): ["v=spf1 mx ~all", "v=spf1 -all"],
     ("spfopen.test", "TXT"): ["v=spf1 +all"],
@@ -221,7 +227,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     records.update(records_of_keys)
     with (
         Knot(folder / "knot", records, signed=True) as knot,
-        Unbound(folder / "unbound", knot) as unbound,
+        Unbound(folder / "unbound", knot, alone=True) as unbound,
         policy_server(authority),
         in_background(*hosts),
     ):
@@ -563,3 +569,51 @@ def test_a_node_serves_the_policy_of_its_domains_and_says_which_record_goes_with
         assert f'publish: _mta-sts.nosts.test. IN TXT "v=STSv1; id={mta_sts.policy_id(policy)}"' in shown
     finally:
         node.run("setting", "set", "tls.sts_mode", "off")
+
+
+@pytest.mark.spec("PLN-2")
+def test_one_check_finds_what_is_wrong_all_around_the_node_and_says_what_to_do(
+    world: World, node: Node, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    mail_port = str(node.ports["smtp"])
+    with Slapd(tmp_path_factory.mktemp("slapd")) as slapd, time_server(90.0) as clock:
+        node.run("ldapserver", "add", "corp", slapd.url, BASE, "--password", LDAP_PASSWORD, f"bind_dn={READER}")
+        node.run("ldapserver", "add", "gone", "ldap://127.0.0.1:1", BASE, "--password", LDAP_PASSWORD, f"bind_dn={READER}")
+        for domain in ("alias.test", "spfmissing.test", "dmarctwo.test", "good.test"):
+            node.run("domain", "add", domain, check=False)
+        node.run("dkim", "add", "good.test")
+        node.run("dkim", "rotate", "good.test")
+        done = node.run("check", "all", f"127.0.0.1:{mail_port}", "127.0.0.1:1", "--time-server", clock, "--json", check=False)
+    assert done.returncode == 1 and "things to put right" in done.stderr
+    findings = json.loads(done.stdout)["findings"]
+
+    def says(area: str, subject: str, start: str) -> tuple[str, str]:
+        found = [each for each in findings if (each["area"], each["subject"]) == (area, subject)]
+        [one] = [each for each in found if each["found"].startswith(start)]
+        return one["state"], one["advice"]
+
+    # DNS: A, PTR, MX, CNAME, SPF, DKIM, DMARC, MTA-STS, TLSA
+    assert says("host", HOST, "has the address")[0] == "ok"
+    assert says("host", ADDRESS, "")[0] == "wrong", "it has no name"
+    assert says("domain", "nosts.test", "MX: there is none") == ("wrong", f"Publish: nosts.test. IN MX 10 {HOST}.")
+    assert says("domain", "alias.test", "MX: also.own.test is an alias")[0] == "wrong"
+    assert "IN TXT" in says("domain", "spfmissing.test", "SPF: v=spf1 ip4:192.0.2.1 -all gives fail")[1]
+    assert "_domainkey.good.test. IN TXT" in says("domain", "good.test", "DKIM:")[1]
+    assert says("domain", "dmarctwo.test", "DMARC: there are 2 records")[0] == "wrong"
+    assert says("domain", "good.test", "MTA-STS: the policy is announced and served")[0] == "ok"
+    state, advice = says("domain", "oldd.test", "TLSA: old.own.test does not prove itself")
+    assert state == "wrong" and f"IN TLSA {world.good.tlsa_ee}" in advice
+
+    # clock, ports in and out, certificates, directories, disk
+    assert says("clock", clock, "the clock is")[0] == "wrong"
+    assert says("port", f"127.0.0.1:{mail_port}", "smtp answers")[0] == "ok"
+    assert says("port", f"127.0.0.1:{mail_port}", "can be reached")[0] == "ok"
+    state, advice = says("port", "127.0.0.1:1", "cannot be reached")
+    assert state == "wrong" and "port 25" in advice
+    assert says("port", f"127.0.0.1:{world.unbound.port}", "the name server answers over UDP and TCP")[0] == "ok"
+    closed = next(each["found"] for each in findings if each["subject"] == "in")
+    assert all(f"{port} (" in closed for port in (25, 80, 110, 143, 443, 465, 587, 993, 995))
+    assert any(each["area"] == "certificate" and each["state"] == "warning" for each in findings), "it is self-made"
+    assert says("directory", f"corp at {slapd.url}", "answers")[0] == "ok"
+    assert says("directory", "gone at ldap://127.0.0.1:1", "")[0] == "wrong"
+    assert {each["area"] for each in findings} >= {"disk", "reputation"}

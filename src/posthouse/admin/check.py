@@ -19,7 +19,7 @@ from posthouse.checking.disk import check_disk
 from posthouse.checking.domain import check_domain
 from posthouse.checking.domain_desk import DomainDesk, Site
 from posthouse.checking.host import check_host
-from posthouse.checking.ports import check_ports, closed_ports
+from posthouse.checking.ports import check_ports
 from posthouse.checking.reputation import ADDRESS_ZONES, check_reputation
 from posthouse.checking.surroundings import check_certificates, check_clock
 from posthouse.formats.mta_sts import own_policy
@@ -186,8 +186,7 @@ async def _ports(context: Context, hosts: tuple[str, ...]) -> list[Finding]:
     wanted = hosts or ((smart_host,) if smart_host else ())
     outgoing = [_host_port(text) for text in wanted]
     _, addresses = await check_host(_desk(context).resolver, await _host_name(context))
-    found = await check_ports(_desk(context).probe, status.listeners, outgoing, addresses)
-    return [*found, *(closed_ports(status.listeners) if status.listeners else ())]
+    return await check_ports(_desk(context).probe, status.listeners, outgoing, addresses)
 
 
 async def _directories(context: Context) -> list[Finding]:

@@ -5,6 +5,7 @@ answer over UDP and TCP. Whether strangers can come in can be seen from outside 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from posthouse.base.errors import MailError
 from posthouse.interfaces.probe import Probe
 from posthouse.model.finding import Finding
 
+SSH = 22
 USUAL = {
     25: "mail of other hosts",
     465: "mail of users",
@@ -22,6 +24,7 @@ USUAL = {
     995: "POP",
     443: "HTTPS",
     80: "HTTP",
+    SSH: "SSH of this machine",
 }
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - not bound, replaced
 
@@ -42,12 +45,18 @@ async def check_ports(
     ]
     others = [_other_port(probe, host, number) for host, number in outgoing]
     found = list(await asyncio.gather(*own, *public, *others))
-    return [*found, *await check_name_servers(probe)]
+    if not outgoing:
+        advice = "Name a host that takes mail: posthouse check port mx.example.org"
+        found.append(Finding("port", "out", "note", "whether port 25 leads out was not tried", advice))
+    return [*found, *await check_name_servers(probe), *(await _closed_ports(probe, listeners) if listeners else ())]
 
 
-def closed_ports(listeners: Sequence[tuple[str, str]]) -> list[Finding]:
-    """A note about usual ports that the node has not opened."""
+async def _closed_ports(probe: Probe, listeners: Sequence[tuple[str, str]]) -> list[Finding]:
+    """A note about usual ports that the node has not opened, and SSH that the machine has not."""
     opened = {where.rpartition(":")[2] for _, where in listeners}
+    with contextlib.suppress(MailError):
+        await probe.greeting("127.0.0.1", SSH)
+        opened.add(str(SSH))
     missing = [f"{port} ({what})" for port, what in USUAL.items() if str(port) not in opened]
     if not missing:
         return []
