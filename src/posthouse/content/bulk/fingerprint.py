@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from heapq import nsmallest
 from zlib import crc32
 
 from posthouse.formats.mime import transfer
@@ -60,11 +61,11 @@ def signatures_of(content: bytes, summary: Summary) -> Signatures:
 def _sketch(texts: Iterable[str]) -> tuple[int, ...]:
     """Of alternative forms of one text the longest counts."""
     longest = max((_words(text) for text in texts), key=len, default=[])
-    pieces = {f"{one} {two} {three}" for one, two, three in zip(longest, longest[1:], longest[2:], strict=False)}
-    if len(pieces) < MIN_PIECES:
+    octets = [word.encode("utf-8", "replace") for word in longest]
+    hashes = set(map(crc32, map(b" ".join, zip(octets, octets[1:], octets[2:], strict=False))))
+    if len(hashes) < MIN_PIECES:
         return ()
-    hashes = sorted(set(map(crc32, (piece.encode("utf-8", "replace") for piece in pieces))))
-    return tuple(_key(b"text", value.to_bytes(4, "big")) for value in hashes[:SKETCH])
+    return tuple(_key(b"text", value.to_bytes(4, "big")) for value in nsmallest(SKETCH, hashes))
 
 
 def _words(text: str) -> list[str]:
@@ -72,13 +73,15 @@ def _words(text: str) -> list[str]:
     if "://" in lowered:
         lowered = _LINK.sub(lambda match: " link" + match[1].replace(".", "dot") + " ", lowered)
     found: list[str] = []
-    for word in lowered.split():
+    for word in lowered.split(None, 2 * MAX_WORDS):
         if len(word) >= MAX_WORD_CHARS:
             continue
         if word.isalpha():
             found.append(word)
         elif "@" not in word and not _DIGIT.search(word):
             found += _WORD.findall(word)
+        if len(found) >= MAX_WORDS:
+            break
     return found[:MAX_WORDS]
 
 
