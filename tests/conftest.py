@@ -1,7 +1,8 @@
 """What holds for every test: logging is as it was before, whoever configured it (an operation without a node silences it).
 
 The program's bytecode is made once at the beginning, also where the environment forbids Python to write it by the way: hundreds
-of nodes and commands are started, and each would compile all of it anew.
+of nodes and commands are started, and each would compile all of it anew. Examples that Hypothesis makes have no time limit of their own: on a machine
+that is busy otherwise it would fail good code.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ import compileall
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
 import posthouse
+
+hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("house")
 
 LONGEST_FIRST = (
     "test_crash.py",
