@@ -1,8 +1,8 @@
 """What holds for every test: logging is as it was before, whoever configured it (an operation without a node silences it).
 
 The program's bytecode is made once at the beginning, also where the environment forbids Python to write it by the way: hundreds
-of nodes and commands are started, and each would compile all of it anew. Examples that Hypothesis makes have no time limit of their own: on a machine
-that is busy otherwise it would fail good code.
+of nodes and commands are started, and each would compile all of it anew. Examples that Hypothesis makes have no time limit of
+their own: on a busy machine it would fail good code.
 """
 
 from __future__ import annotations
