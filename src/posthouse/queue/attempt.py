@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from posthouse.base import log
 from posthouse.base.clock import Clock
@@ -29,7 +30,7 @@ from posthouse.model.settings import QueueSettings
 from posthouse.model.trace import Timing, TraceRecord, TraceStep
 from posthouse.queue import deadlines
 from posthouse.queue.causes import cause_of
-from posthouse.queue.handing_over import hand_over
+from posthouse.queue.handing_over import TurnedAway, hand_over
 from posthouse.queue.lines import Job
 from posthouse.queue.local_delivery import HasAccount, copy_for
 from posthouse.queue.notices import Event, Notices, record_of
@@ -69,6 +70,7 @@ class Tools:
     bounced: Callable[[str, int], Awaitable[None]] | None = None
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     spans: Spans = field(default_factory=NoSpans)
+    away: TurnedAway = field(default_factory=TurnedAway)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ async def _deliver(tools: Tools, job: Job, content: bytes) -> tuple[Sequence[Ans
         return [Answer(error.code, f"{error.code} {error.enhanced} {error.public}")] * len(recipients), ""
     if strict:
         targets = proven(targets)
+    steady = tools.clock.steady()
+    targets, turned_away = tools.away.last(targets, steady), partial(tools.away.note, now=steady)
     senders = [await _sender_for(tools, job, recipient) for recipient in recipients]
     content = _without_return_path(content)
     answers: dict[int, Answer] = {}
@@ -152,7 +156,7 @@ async def _deliver(tools: Tools, job: Job, content: bytes) -> tuple[Sequence[Ans
         places = [place for place, its_sender in enumerate(senders) if its_sender == sender]
         timed = deadlines.with_time_left(sender, job.message, tools.clock.now())
         parcel = Parcel(timed, tuple(recipients[place].recipient for place in places), content)
-        found, host = await hand_over(tools.courier, targets, parcel, strict=strict)
+        found, host = await hand_over(tools.courier, targets, parcel, strict=strict, turned_away=turned_away)
         answers.update(zip(places, found, strict=True))
         relay = host or relay
     return [answers[place] for place in range(len(recipients))], relay

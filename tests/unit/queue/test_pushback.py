@@ -12,6 +12,7 @@ from posthouse.model.queued import QueuedMessage
 from posthouse.model.settings import QueueSettings
 from posthouse.queue import pushback
 from posthouse.queue.dead_destinations import TRIES
+from posthouse.queue.handing_over import AWAY_S
 from posthouse.queue.lines import FIRST_WIDTH, Job, Lines
 from posthouse.queue.pushback import Patience, is_pushback
 from support.house import House
@@ -144,3 +145,34 @@ async def test_connections_that_were_turned_away_at_the_same_time_do_not_put_off
         house.clock.advance(pushback.FIRST_S)
     waiting = [each for message in await house.spool.listing() for each in message.recipients]
     assert len(waiting) <= FIRST_WIDTH, "all others went as soon as it had rested"
+
+
+async def test_where_one_host_of_several_turns_us_away_the_next_messages_go_to_the_others_first() -> None:
+    house = House()
+    house.resolver.records = {
+        ("two.test", "MX"): ("10 a.two.test", "20 b.two.test"),
+        ("a.two.test", "A"): ("192.0.2.1",),
+        ("b.two.test", "A"): ("192.0.2.2",),
+    }
+
+    def door(target: Target, parcel: Parcel) -> Sequence[Answer]:
+        if target.address == "192.0.2.1":
+            raise Unreachable("greeted with 421 4.7.0 too many connections", pushes_back=True)
+        return [Answer(250, "250 2.0.0 ok")] * len(parcel.recipients)
+
+    courier = ScriptedCourier(door)
+    runner = make(house, courier)
+
+    async def asked_for_ten() -> list[str]:
+        courier.sent.clear()
+        for number in range(10):
+            await enqueue(house, far(f"u{number}@two.test"), hop="")
+        for _ in range(3):
+            await settle(runner)
+        assert await house.spool.listing() == []
+        return [target.address for target, _ in courier.sent]
+
+    assert (await asked_for_ten()).count("192.0.2.1") <= FIRST_WIDTH
+    assert (await asked_for_ten()).count("192.0.2.1") == 0
+    house.clock.advance(AWAY_S + 1)
+    assert 1 <= (await asked_for_ten()).count("192.0.2.1") <= 10
