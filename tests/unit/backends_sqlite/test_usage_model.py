@@ -235,3 +235,13 @@ TestQuotas = Quotas.TestCase
 TestQuotas.settings = settings(
     max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+def test_a_first_message_that_a_tree_quota_refuses_leaves_nothing_behind_in_either() -> None:
+    both = Quotas()
+    try:
+        both.tree_quota(account=1, name="INBOX", messages=1)
+        both.append(account=1, name="INBOX", texts=["u", "u"], marked=False)
+        both.all_sums_agree_and_are_what_a_count_gives()
+    finally:
+        both.teardown()

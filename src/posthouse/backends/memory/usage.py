@@ -6,12 +6,13 @@ sums are counted when they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from posthouse.backends.memory.boxes import Box, Message
 from posthouse.base.clock import Clock
-from posthouse.base.errors import NotFound, Permanent
+from posthouse.base.errors import MailError, NotFound, Permanent
 from posthouse.interfaces.limits import Allowances
 from posthouse.interfaces.usage import Annotation
 from posthouse.model.expiry import DAY_S, ENTRY, Expiry
@@ -102,16 +103,27 @@ class MemoryUsage:
             sum(len(box.messages) for box in shadow),
         )
 
+    @contextmanager
+    def _whole(self, account_id: int) -> Iterator[None]:
+        """What is refused in the end has left nothing behind."""
+        domain_id, standing = self._domain_of.get(account_id, 0), self._standings.get(account_id, Standing())
+        try:
+            yield
+        except MailError:
+            self._domain_of[account_id], self._standings[account_id] = domain_id, standing
+            raise
+
     def _grow(self, account_id: int, allowed: Allowance, growth: Growth, way: Way = BY_USER) -> None:
         """Raises MailError if the account may not grow so."""
         if not allowed.is_limited:
             return
-        self._domain_of[account_id] = allowed.domain_id
-        used = self._sum([box for box in self._boxes.values() if box.account_id == account_id])
-        domain = self._sum([box for box in self._boxes.values() if self._domain_of.get(box.account_id, 0) == allowed.domain_id])
         standing = self._standings.get(account_id, Standing())
-        now = self._clock.now()
-        self._standings[account_id] = after_growth(allowed, used, domain, standing, growth, now, way)
+        with self._whole(account_id):
+            self._domain_of[account_id] = allowed.domain_id
+            used = self._sum([box for box in self._boxes.values() if box.account_id == account_id])
+            in_it = [box for box in self._boxes.values() if self._domain_of.get(box.account_id, 0) == allowed.domain_id]
+            now = self._clock.now()
+            self._standings[account_id] = after_growth(allowed, used, self._sum(in_it), standing, growth, now, way)
 
     def _grow_by_mail(self, account_id: int, size_bytes: int, allowed: Mapping[int, Allowance] | None, *, alone: bool) -> None:
         """As in units of the real store: of several recipients none is refused."""
@@ -121,25 +133,28 @@ class MemoryUsage:
     def _grow_by_messages(self, box: Box, sizes: Sequence[int], allowed: Allowance) -> None:
         refuse_shadow(box.name)
         growth = Growth(sum(sizes), len(sizes))
-        self._grow(box.account_id, allowed, growth)
-        check_trees(self._trees(box.account_id), box.name, growth)
+        with self._whole(box.account_id):
+            self._grow(box.account_id, allowed, growth)
+            check_trees(self._trees(box.account_id), box.name, growth)
 
     def _grow_by_copies(self, box: Box, uids: Sequence[int], target: Box, allowed: Allowance, *, move: bool) -> None:
         refuse_shadow(target.name)
         growth = Growth(sum(box.messages[uid].body.summary.size_bytes for uid in uids), len(uids))
-        if uids and (not move or target.account_id != box.account_id or is_shadow(box.name)):
-            self._grow(target.account_id, allowed, growth)
-        if uids:
-            source = box.name if move and target.account_id == box.account_id else ""
-            check_trees(self._trees(target.account_id), target.name, growth, source=source)
+        source = box.name if move and target.account_id == box.account_id else ""
+        with self._whole(target.account_id):
+            if uids and (not move or target.account_id != box.account_id or is_shadow(box.name)):
+                self._grow(target.account_id, allowed, growth)
+            if uids:
+                check_trees(self._trees(target.account_id), target.name, growth, source=source)
 
     def _grow_by_renaming(self, boxes: Sequence[Box], new_name: str, missing: int, allowed: Allowance) -> None:
         """New levels, the mailbox for INBOX's messages, what comes out of the shadow tree."""
         account_id, name = boxes[0].account_id, boxes[0].name
         moved = Growth(sum(box.size_bytes for box in boxes), sum(len(box.messages) for box in boxes), missing + len(boxes))
         growth = moved if is_shadow(name) else Growth(mailboxes=missing + (name == INBOX))
-        self._grow(account_id, allowed, growth)
-        check_trees(self._trees(account_id), new_name, moved, source=name)
+        with self._whole(account_id):
+            self._grow(account_id, allowed, growth)
+            check_trees(self._trees(account_id), new_name, moved, source=name)
 
     async def _owner_may(self, mailbox_id: int) -> Allowance:
         return await self._allowances(self._boxes[mailbox_id].account_id if mailbox_id in self._boxes else 0)
