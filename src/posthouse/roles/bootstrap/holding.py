@@ -25,9 +25,8 @@ from posthouse.model.account_hold import AccountHold
 from posthouse.pipeline.account_watch import WatchTools
 from posthouse.pipeline.hold_alerts import HoldAlerts
 from posthouse.pipeline.holding import HoldDesk, HoldTools
-from posthouse.pipeline.node_letters import LetterTools
 from posthouse.pipeline.onward import Onward
-from posthouse.pipeline.own_signature import OwnSignature
+from posthouse.roles.bootstrap.outgoing import letter_tools
 from posthouse.roles.bootstrap.writers import Writers
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.data_files import Files
@@ -87,16 +86,7 @@ def with_holds(
         context.routes,
         lambda: live.settings().route.message_router,
     )
-    letters = LetterTools(
-        context.directory,
-        onward.own_mail,
-        context.sink,
-        context.traces,
-        context.clock,
-        context.ids,
-        config.name,
-        OwnSignature(live.settings, context.signing_keys, context.clock).of_node,
-    )
+    letters = letter_tools(config, context, live, onward)
     tools = HoldTools(
         holds=stack.enter_context(closing(SqliteAccountHolds(files.outgoing))),
         writer=SqliteAccountHoldsWriter(writers.outgoing),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
+from posthouse.admin.context import Context
 from posthouse.backends.sqlite.directory import SqliteDirectory
 from posthouse.backends.sqlite.local_gate import Gate
 from posthouse.backends.sqlite.packing import Packer
@@ -15,6 +16,7 @@ from posthouse.directory.rewriting import SenderRewriting
 from posthouse.interfaces.directory import Directory
 from posthouse.interfaces.limits import Allowances
 from posthouse.interfaces.signing_keys import SigningKeys
+from posthouse.pipeline.node_letters import LetterTools
 from posthouse.pipeline.onward import Onward
 from posthouse.pipeline.own_signature import OwnSignature
 from posthouse.queue.notices import Notices
@@ -57,3 +59,17 @@ async def node_secret(files: Files) -> bytes:
 async def sender_rewriting(files: Files, directory: Directory, live: Live, clock: Clock) -> SenderRewriting:
     """Who knows the senders of forwarded mail."""
     return SenderRewriting(await node_secret(files), directory, live.settings, clock)
+
+
+def letter_tools(config: NodeConfig, context: Context, live: Live, onward: Onward) -> LetterTools:
+    """With what the steward writes to people in the node's name."""
+    return LetterTools(
+        context.directory,
+        onward.own_mail,
+        context.sink,
+        context.traces,
+        context.clock,
+        context.ids,
+        config.name,
+        OwnSignature(live.settings, context.signing_keys, context.clock).of_node,
+    )

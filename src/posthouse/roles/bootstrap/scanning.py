@@ -21,10 +21,9 @@ from posthouse.interfaces.scanner import Scanner
 from posthouse.model.virus_engine import VirusEngine
 from posthouse.model.virus_found import VirusFound
 from posthouse.pipeline.antivirus import VirusScanning
-from posthouse.pipeline.node_letters import LetterTools
 from posthouse.pipeline.onward import Onward
-from posthouse.pipeline.own_signature import OwnSignature
 from posthouse.pipeline.virus_alerts import VirusAlerts
+from posthouse.roles.bootstrap.outgoing import letter_tools
 from posthouse.roles.config import NodeConfig
 from posthouse.roles.live import Live
 from posthouse.roles.virus_watch import VirusWatch, WatchTools
@@ -64,16 +63,7 @@ def with_viruses(context: Context, config: NodeConfig, live: Live) -> Context:
 def start_virus_watch(config: NodeConfig, context: Context, live: Live, onward: Onward, stack: AsyncExitStack) -> None:
     """Hears the workers, tells people, looks after patterns."""
     assert context.viruses is not None, "with_viruses comes first"
-    tools = LetterTools(
-        context.directory,
-        onward.own_mail,
-        context.sink,
-        context.traces,
-        context.clock,
-        context.ids,
-        config.name,
-        OwnSignature(live.settings, context.signing_keys, context.clock).of_node,
-    )
+    tools = letter_tools(config, context, live, onward)
     alerts = VirusAlerts(live.settings, tools)
 
     def heard(payload: Mapping[str, object]) -> None:
